@@ -1,0 +1,1 @@
+"""Flows: wiring only, one file per flow."""

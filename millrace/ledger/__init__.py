@@ -1,0 +1,1 @@
+"""The posting ledger: what is desired and what each ERP has booked."""

@@ -1,0 +1,1 @@
+"""Pure rules over frames, one file per business concern."""

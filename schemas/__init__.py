@@ -1,0 +1,1 @@
+"""Contracts: Avro schemas, and all that derives from them."""

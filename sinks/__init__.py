@@ -1,0 +1,1 @@
+"""Sinks: Kafka, Parquet history, dead letters, the ledger and ERPs."""

@@ -1,0 +1,1 @@
+"""Posting to ERPs: one driver, one small connector per system."""

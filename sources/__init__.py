@@ -1,0 +1,1 @@
+"""Sources: Kafka topics and files, one poll to one batch."""
