@@ -1,0 +1,44 @@
+# Every target makes its own environment first (tools/bootstrap.sh); needs Git, make and Python 3.11 or 3.12.
+BIN := .venv/bin
+KILLS ?= 100
+# On a developer's machine the crash test has its own target; under CI one run shows everything.
+PICK := $(if $(filter true,$(CI)),,-m "not chaos")
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint types quick chaos bench lock clean
+
+help: ## What can be called
+	@sed -n 's/^\([a-z]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+env: ## The environment .venv, exactly as locked
+	@sh tools/bootstrap.sh
+
+demo: env ## The main job end to end: simulated plant, flows, sandbox ERP, report
+	@$(BIN)/millrace demo
+
+test: lint types ## Linter, types, layers, all tests (with CI=true the crash test too, and missing servers are failures)
+	@echo "== pytest"; $(BIN)/python -m pytest -q $(PICK)
+
+lint: env ## Linter, format and import layers
+	@echo "== ruff"; $(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
+	@echo "== import layers"; $(BIN)/lint-imports
+
+types: env ## Static types
+	@echo "== mypy"; $(BIN)/mypy
+
+quick: env ## Tests that need no server
+	@$(BIN)/python -m pytest -q -m "not server and not chaos"
+
+chaos: env ## Crash test on a real broker: KILLS=100 random SIGKILLs, then every total must be exact
+	@$(BIN)/python -m tests.chaos --kills $(KILLS)
+
+bench: env ## Benchmarks on a real broker, results under bench/results
+	@$(BIN)/python -m bench.flow
+
+lock: ## Renew requirements.lock after a change of pyproject.toml (needs uv; UPGRADE=1 for newer versions)
+	uv pip compile -q pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --all-extras --group dev \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade) -o requirements.lock
+
+clean: ## Remove the environment and everything that was made
+	rm -rf .venv build dist demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,7 @@
+"""Real servers that tests and benchmarks start themselves."""
+
+from tests.servers.jars import ServersUnavailable
+from tests.servers.kafka import Kafka
+from tests.servers.registry import Registry
+
+__all__ = ["Kafka", "Registry", "ServersUnavailable"]
