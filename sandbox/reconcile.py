@@ -1,0 +1,278 @@
+"""Compare what the plant really did with what was read, stored, desired and booked.
+
+Every piece, second, record and row is accounted for by an equation between two independent counts; a single
+difference makes the verdict fail. Takes plain values: where they come from is wired elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+ZERO = Decimal(0)
+MEASURES = ("yield", "scrap", "rework", "setup_time", "machine_time", "labour_time")
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Totals of one operation in one place (the ledger's desired totals, or what the ERP has booked).
+
+    Args:
+        order_id: Production order.
+        operation: Operation of its routing, for instance `0010`.
+        measures: By the names of `MEASURES`; missing means zero. Quantities in the order's unit, times in s.
+        is_final: A final confirmation is among them.
+        scrap_by_reason: Where the place keeps it; the empty string stands for no reason.
+        postings: Documents that make up the totals.
+    """
+
+    order_id: str
+    operation: str
+    measures: Mapping[str, Decimal]
+    is_final: bool = False
+    scrap_by_reason: Mapping[str, Decimal] | None = None
+    postings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCounts:
+    """What a flow says of one topic, and what its history holds.
+
+    Args:
+        read: Records read.
+        accepted: Of these, accepted.
+        duplicates: Of these, recognised as sent before.
+        dead_letters: Of these, given up, by reason.
+        history_rows: Rows of the raw zone; None where the topic keeps no history.
+        history_events: Distinct event ids among them.
+    """
+
+    read: int
+    accepted: int
+    duplicates: int
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    history_rows: int | None = None
+    history_events: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation in the three places."""
+
+    order_id: str
+    operation: str
+    material: str
+    unit: str
+    truth: Mapping[str, Decimal]
+    ledger: Mapping[str, Decimal]
+    erp: Mapping[str, Decimal]
+    differences: tuple[str, ...]
+    postings: int
+
+    @property
+    def ok(self) -> bool:
+        """All three places agree."""
+        return not self.differences
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One equation between two counts."""
+
+    name: str
+    expected: int
+    actual: int
+
+    @property
+    def ok(self) -> bool:
+        """Both sides are equal."""
+        return self.expected == self.actual
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Everything compared.
+
+    Args:
+        operations: Per order and operation, sorted.
+        checks: Counts of records, duplicates, dead letters, history.
+        dead_letters: By reason, all topics, with the events of totals that waited in vain.
+        unknown_orders: Order that the ERP never released -> its events.
+    """
+
+    operations: Sequence[OperationRow]
+    checks: Sequence[Check]
+    dead_letters: Mapping[str, int]
+    unknown_orders: Mapping[str, int]
+
+    @property
+    def ok(self) -> bool:
+        """Not a single piece, second, record or row differs."""
+        return (
+            bool(self.operations)
+            and all(row.ok for row in self.operations)
+            and all(c.ok for c in self.checks)
+        )
+
+    @property
+    def exit_status(self) -> int:
+        """0 where everything agrees, else 1."""
+        return 0 if self.ok else 1
+
+    def by_order(self) -> dict[str, list[OperationRow]]:
+        """Operations grouped by order, in order."""
+        orders: dict[str, list[OperationRow]] = {}
+        for row in self.operations:
+            orders.setdefault(row.order_id, []).append(row)
+        return orders
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; decimals as strings."""
+        return {
+            "ok": self.ok,
+            "operations": [_row_json(row) for row in self.operations],
+            "checks": [
+                {"name": c.name, "expected": c.expected, "actual": c.actual, "ok": c.ok} for c in self.checks
+            ],
+            "dead_letters": dict(self.dead_letters),
+            "unknown_orders": dict(self.unknown_orders),
+        }
+
+
+def reconcile(
+    truth: Mapping[str, Any],
+    *,
+    ledger: Iterable[Sums],
+    erp: Iterable[Sums],
+    topics: Mapping[str, TopicCounts],
+    waited_in_vain: Mapping[str, int],
+) -> Reconciliation:
+    """Compare the places.
+
+    Args:
+        truth: `Truth.as_json()`.
+        ledger: Desired totals per operation, summed over windows.
+        erp: Booked totals per operation.
+        topics: Counts of the flow and of history by topic; only these topics are checked.
+        waited_in_vain: Order -> events of its totals in the dead letters for want of the order.
+    """
+    desired = {(sums.order_id, sums.operation): sums for sums in ledger}
+    booked = {(sums.order_id, sums.operation): sums for sums in erp}
+    real = {(row["order_id"], row["operation"]): row for row in truth["operations"]}
+    keys = sorted(real.keys() | desired.keys() | booked.keys())
+    rows = [_compare(key, real.get(key), desired.get(key), booked.get(key)) for key in keys]
+    checks = [check for name in sorted(topics) for check in _topic_checks(name, truth, topics[name])]
+    unknown: Mapping[str, int] = truth["unknown_orders"]
+    for order in sorted(unknown.keys() | waited_in_vain.keys()):
+        expected, actual = unknown.get(order, 0), waited_in_vain.get(order, 0)
+        checks.append(Check(f"order {order}, unknown to the ERP: events in dead letters", expected, actual))
+    return Reconciliation(rows, checks, _dead_letters(topics, waited_in_vain), unknown)
+
+
+def count_history(root: Path, topic: str) -> tuple[int, int]:
+    """Rows and distinct event ids in the raw zone of a topic; (0, 0) where it has no file yet."""
+    files = sorted((root / topic).glob("plant=*/date=*/*.parquet"))
+    if not files:
+        return 0, 0
+    ids = pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select("event_id")
+    counted = ids.select(rows=pl.len(), events=pl.col("event_id").n_unique()).collect()
+    rows, events = counted.row(0)
+    return int(rows), int(events)
+
+
+def _compare(
+    key: tuple[str, str], real: Mapping[str, Any] | None, desired: Sums | None, booked: Sums | None
+) -> OperationRow:
+    expected = _real_measures(real)
+    in_ledger = _measures(desired)
+    in_erp = _measures(booked)
+    found = [name for name in MEASURES if not expected[name] == in_ledger[name] == in_erp[name]]
+    if real is None:
+        found.append("not made by the plant")
+    elif (desired is not None and desired.is_final, booked is not None and booked.is_final) != (
+        real["is_final"],
+        real["is_final"],
+    ):
+        found.append("final")
+    found += [f"scrap by reason ({place})" for place in _scrap_differences(real, desired, booked)]
+    names = real or {}
+    return OperationRow(
+        *key,
+        material=names.get("material", ""),
+        unit=names.get("unit", ""),
+        truth=expected,
+        ledger=in_ledger,
+        erp=in_erp,
+        differences=tuple(found),
+        postings=booked.postings if booked else 0,
+    )
+
+
+def _scrap_differences(
+    real: Mapping[str, Any] | None, desired: Sums | None, booked: Sums | None
+) -> Iterable[str]:
+    """Places that keep scrap by reason and differ from the truth in it."""
+    expected = {reason: Decimal(value) for reason, value in (real or {}).get("scrap", {}).items()}
+    for place, sums in (("ledger", desired), ("ERP", booked)):
+        if sums is not None and sums.scrap_by_reason is not None:
+            kept = {reason: value for reason, value in sums.scrap_by_reason.items() if value}
+            if kept != expected:
+                yield place
+
+
+def _real_measures(real: Mapping[str, Any] | None) -> dict[str, Decimal]:
+    if real is None:
+        return dict.fromkeys(MEASURES, ZERO)
+    scrap = sum((Decimal(value) for value in real["scrap"].values()), ZERO)
+    return {name: scrap if name == "scrap" else Decimal(real[name]) for name in MEASURES}
+
+
+def _measures(sums: Sums | None) -> dict[str, Decimal]:
+    return {name: sums.measures.get(name, ZERO) if sums else ZERO for name in MEASURES}
+
+
+def _topic_checks(name: str, truth: Mapping[str, Any], counts: TopicCounts) -> Iterable[Check]:
+    sent = truth["topics"].get(name, {"records": 0, "events": 0, "duplicates": 0, "rejects": {}})
+    dead = sum(counts.dead_letters.values())
+    yield Check(f"{name}: records read", sent["records"], counts.read)
+    yield Check(
+        f"{name}: accepted + duplicates + dead letters = read",
+        counts.read,
+        counts.accepted + counts.duplicates + dead,
+    )
+    yield Check(f"{name}: accepted", sent["events"], counts.accepted)
+    yield Check(f"{name}: duplicates", sent["duplicates"], counts.duplicates)
+    yield Check(f"{name}: dead letters", sum(sent["rejects"].values()), dead)
+    if counts.history_rows is not None:
+        yield Check(f"{name}: history rows", sent["events"], counts.history_rows)
+    if counts.history_events is not None:
+        yield Check(f"{name}: distinct events in history", sent["events"], counts.history_events)
+
+
+def _dead_letters(topics: Mapping[str, TopicCounts], waited_in_vain: Mapping[str, int]) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for counts in topics.values():
+        for reason, number in counts.dead_letters.items():
+            reasons[reason] = reasons.get(reason, 0) + number
+    if waited_in_vain:
+        reasons["order_unknown"] = reasons.get("order_unknown", 0) + sum(waited_in_vain.values())
+    return dict(sorted(reasons.items()))
+
+
+def _row_json(row: OperationRow) -> dict[str, Any]:
+    places = {"truth": row.truth, "ledger": row.ledger, "erp": row.erp}
+    return {
+        "order_id": row.order_id,
+        "operation": row.operation,
+        "material": row.material,
+        "unit": row.unit,
+        **{name: {m: str(value) for m, value in place.items()} for name, place in places.items()},
+        "differences": list(row.differences),
+        "postings": row.postings,
+        "ok": row.ok,
+    }

@@ -1,0 +1,102 @@
+"""The reconciliation as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
+
+PLACES = ("truth", "ledger", "erp")
+
+
+def figure(value: Decimal | int) -> str:
+    """A number with thousands separated and no zeros behind the point."""
+    text = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def total(rows: Sequence[OperationRow], place: str, measure: str) -> Decimal:
+    """A measure summed over operations in one place."""
+    return sum((getattr(row, place)[measure] for row in rows), Decimal(0))
+
+
+def difference(rows: Sequence[OperationRow], measures: Sequence[str] = MEASURES) -> Decimal:
+    """How far the ERP is from the truth: absolute sums over operations and measures; nothing cancels."""
+    return sum((abs(row.erp[name] - row.truth[name]) for row in rows for name in measures), Decimal(0))
+
+
+def status(rows: Sequence[OperationRow]) -> str:
+    """`exact`, or what differs."""
+    found = sorted({name for row in rows for name in row.differences})
+    return ", ".join(found) if found else "exact"
+
+
+def orders_table(result: Reconciliation) -> Table:
+    """One line per order: yield in the three places, all its differences, postings."""
+    table = Table(title="Orders: yield over their operations", title_justify="left", header_style="bold")
+    for name in ("Order", "Material", "Unit"):
+        table.add_column(name)
+    for name in ("Operations", "Plant truth", "Ledger", "Booked in ERP", "Difference", "Postings"):
+        table.add_column(name, justify="right")
+    table.add_column("Status")
+    for order, rows in result.by_order().items():
+        state = status(rows)
+        yields = [figure(total(rows, place, "yield")) for place in PLACES]
+        off = difference(rows)
+        table.add_row(
+            *(order, rows[0].material, rows[0].unit, str(len(rows)), *yields),
+            Text(figure(off), style="red bold" if off else "dim"),
+            figure(sum(row.postings for row in rows)),
+            Text(state, style="green" if state == "exact" else "red bold"),
+        )
+    for order, events in result.unknown_orders.items():
+        table.add_row(
+            order, "", "", *("-",) * 6, Text(f"unknown to the ERP: {events:,} events kept", "yellow")
+        )
+    return table
+
+
+def checks_table(result: Reconciliation) -> Table:
+    """One line per equation."""
+    table = Table(title="Counts", title_justify="left", header_style="bold")
+    table.add_column("What")
+    for name in ("Expected", "Found"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for check in result.checks:
+        mark = Text("=", "green") if check.ok else Text("differs", "red bold")
+        table.add_row(check.name, figure(check.expected), figure(check.actual), mark)
+    return table
+
+
+def dead_letters_table(result: Reconciliation) -> Table:
+    """One line per reason."""
+    table = Table(title="Dead letters (events)", title_justify="left", header_style="bold")
+    table.add_column("Reason")
+    table.add_column("Events", justify="right")
+    for reason, number in result.dead_letters.items():
+        table.add_row(reason, figure(number))
+    return table
+
+
+def tables(result: Reconciliation) -> RenderableType:
+    """Everything, with the verdict as the last line."""
+    return Group(orders_table(result), checks_table(result), dead_letters_table(result), verdict(result))
+
+
+def verdict(result: Reconciliation) -> Text:
+    """One sentence."""
+    if result.ok:
+        postings = sum(row.postings for row in result.operations)
+        return Text(
+            f"Exact: {len(result.operations)} operations of {len(result.by_order())} orders, "
+            f"{postings:,} postings, {len(result.checks)} counts; no difference.",
+            "green bold",
+        )
+    wrong = sum(not row.ok for row in result.operations) + sum(not check.ok for check in result.checks)
+    return Text(f"Not exact: {wrong} differences between plant, history, ledger and ERP.", "red bold")
