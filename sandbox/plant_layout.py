@@ -75,6 +75,7 @@ class WorkCenter:
         return f"TERM-{self.line}"
 
 
+#: The numbers in the names spread the sources evenly over four partitions (librdkafka's CRC-32 of the key).
 WORK_CENTERS = (
     WorkCenter("PRESS-11", "L1"),
     WorkCenter("PRESS-12", "L1", interval_s=13.0),
@@ -82,9 +83,9 @@ WORK_CENTERS = (
     WorkCenter("MILL-21", "L2", Counter.RESET, knows_orders=False),
     WorkCenter("MILL-22", "L2", Counter.ROLLOVER, knows_orders=False, interval_s=9.0),
     WorkCenter("WASH-23", "L2", knows_orders=False, interval_s=14.0),
-    WorkCenter("MOULD-31", "L3", modulus=256),
-    WorkCenter("MOULD-32", "L3", modulus=256, interval_s=12.0),
-    WorkCenter("ASSY-33", "L3", operator_counted=True, interval_s=16.0),
+    WorkCenter("MOULD-35", "L3", modulus=256),
+    WorkCenter("MOULD-36", "L3", modulus=256, interval_s=12.0),
+    WorkCenter("ASSY-37", "L3", operator_counted=True, interval_s=16.0),
     WorkCenter("CNC-41", "L4", numbered=False),
     WorkCenter("CNC-42", "L4", Counter.RESET, interval_s=10.0),
     WorkCenter("GRIND-43", "L4", Counter.ROLLOVER, interval_s=12.0),
