@@ -1,0 +1,118 @@
+"""From what a scan found to Polars columns, without touching single values."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from schemas.vectors import Flags, Ints, Page, flagged, views
+
+
+class Found(NamedTuple):
+    """Values of one field, one per record.
+
+    Args:
+        values: Numbers, enum indices, unscaled decimals, or first bytes where there are lengths; None: all
+        null. length: Bytes of each value, where it is a slice of the page. valid: Records that have a value;
+        None: all. symbols: What the numbers of an enum mean. is_text: The slices have to be UTF-8.
+    """
+
+    values: Ints | None = None
+    length: Ints | None = None
+    valid: Flags | None = None
+    symbols: tuple[str | None, ...] = ()
+    is_text: bool = False
+
+    def spread(self, rows: Ints, valid: Flags) -> Found:
+        """The values of some records among all of them."""
+        return self._replace(
+            values=_spread(self.values, rows, valid), length=_spread(self.length, rows, valid), valid=valid
+        )
+
+
+def _spread(values: Ints | None, rows: Ints, valid: Flags) -> Ints | None:
+    if values is None:
+        return None
+    full = np.zeros(len(valid), np.int64)
+    full[rows] = values
+    return full
+
+
+def column(
+    page: Page, name: str, found: Found, dtype: pl.DataType, rows: int
+) -> tuple[pl.Series, Flags | None]:
+    """Column of a field, and the records whose text is no UTF-8."""
+    if found.values is None:
+        return nothing(name, dtype, rows), None
+    if found.length is not None:
+        return _slices(page, name, found, found.values, found.length)
+    return _numbers(name, found, found.values, dtype), None
+
+
+def nothing(name: str, dtype: pl.DataType, rows: int) -> pl.Series:
+    """A column of nulls; slices of a shared one, since most optional fields of a batch are empty."""
+    return _nulls(dtype, max(1 << (rows - 1).bit_length(), 1 << 14)).head(rows).alias(name)
+
+
+@cache
+def _nulls(dtype: pl.DataType, rows: int) -> pl.Series:
+    return pl.Series([None], dtype=dtype).new_from_index(0, rows)
+
+
+def _slices(page: Page, name: str, found: Found, begin: Ints, length: Ints) -> tuple[pl.Series, Flags | None]:
+    pairs, is_ascii = views(page, begin, length)
+    trusted = found.is_text and is_ascii
+    dtype = pa.string_view() if trusted else pa.binary_view()
+    buffers = [_bits(found.valid), pa.py_buffer(pairs), pa.py_buffer(page.data)]
+    series = pl.Series(name, pa.Array.from_buffers(dtype, len(begin), buffers))
+    return (series, None) if trusted or not found.is_text else _text(series)
+
+
+def _text(series: pl.Series) -> tuple[pl.Series, Flags | None]:
+    """Polars checks UTF-8 where it casts: what it turns into null was none."""
+    text = series.cast(pl.String, strict=False)
+    if text.null_count() == series.null_count():
+        return text, None
+    return text, flagged((text.is_null() & series.is_not_null()).to_numpy())
+
+
+def _numbers(name: str, found: Found, values: Ints, dtype: pl.DataType) -> pl.Series:
+    if isinstance(dtype, pl.Enum):
+        return _enum(name, found, values, dtype)
+    if isinstance(dtype, pl.Decimal):
+        wide = np.empty((len(values), 2), np.int64)
+        wide[:, 0] = values
+        np.right_shift(values, 63, out=wide[:, 1])
+        return _fixed_width(name, pa.decimal128(dtype.precision or 38, dtype.scale), wide, found.valid)
+    if isinstance(dtype, pl.Datetime):
+        return _fixed_width(name, pa.timestamp(dtype.time_unit, dtype.time_zone), values, found.valid)
+    if isinstance(dtype, pl.Boolean):
+        bits = np.packbits(values != 0, bitorder="little")
+        return _fixed_width(name, pa.bool_(), bits, found.valid, len(values))
+    if isinstance(dtype, pl.Int64):
+        return _fixed_width(name, pa.int64(), values, found.valid)
+    narrow = pa.date32() if isinstance(dtype, pl.Date) else pa.int32()
+    return _fixed_width(name, narrow, values.astype(np.int32), found.valid)
+
+
+def _enum(name: str, found: Found, values: Ints, dtype: pl.Enum) -> pl.Series:
+    """The writer's numbering of symbols becomes the reader's."""
+    position = {symbol: index for index, symbol in enumerate(dtype.categories)}
+    ours = np.array([position.get(symbol or "", 0) for symbol in found.symbols], np.uint32)
+    return _fixed_width(name, pa.uint32(), ours.take(values), found.valid).cat.to(dtype)
+
+
+def _fixed_width(
+    name: str, dtype: pa.DataType, values: npt.NDArray[Any], valid: Flags | None, rows: int | None = None
+) -> pl.Series:
+    buffers = [_bits(valid), pa.py_buffer(values)]
+    return pl.Series(name, pa.Array.from_buffers(dtype, len(values) if rows is None else rows, buffers))
+
+
+def _bits(valid: Flags | None) -> pa.Buffer | None:
+    return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))

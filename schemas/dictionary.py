@@ -1,0 +1,104 @@
+"""The data dictionary: what every field of every contract means, as Markdown generated from the schemas.
+
+`python -m schemas.dictionary` writes it, `--check` fails when the file is stale.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from schemas.contracts import Contract, contracts
+
+TARGET = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
+_HEAD = """# Data dictionary
+
+Generated from `schemas/avro/*.avsc` by `python -m schemas.dictionary`; change the schemas, not this page.
+Tier 1 is completion, quality hold and inventory movement, tier 2 replenishment and procurement, tier 3 the
+rest. A unit in backquotes is the field that holds the unit. Dots and brackets name fields inside fields and
+arrays.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *(_section(each) for each in contracts().values())])
+
+
+def _section(contract: Contract) -> str:
+    facts = [
+        f"Topic `{contract.topic}`{', compacted' if contract.compacted else ''}",
+        f"key `{contract.key}`",
+        f"owner {contract.owner}",
+        f"tier {contract.tier}",
+    ]
+    rows = [
+        "| field | type | unit | standard | meaning |",
+        "|---|---|---|---|---|",
+        *(_row(path, field) for path, field in _fields(contract.schema, "")),
+    ]
+    return "\n".join(
+        [f"## {contract.name}", "", contract.schema["doc"], "", f"{'; '.join(facts)}.", "", *rows, ""]
+    )
+
+
+def _fields(record: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Fields depth first with their paths."""
+    for field in record["fields"]:
+        path = f"{above}{field['name']}"
+        yield path, field
+        inner, suffix = field["type"], ""
+        while isinstance(inner, dict) and inner["type"] == "array":
+            inner, suffix = inner["items"], f"{suffix}[]"
+        if isinstance(inner, dict) and inner["type"] == "record":
+            yield from _fields(inner, f"{path}{suffix}.")
+
+
+def _row(path: str, field: dict[str, Any]) -> str:
+    cells = (f"`{path}`", _type(field["type"]), _unit(field), field.get("standard", ""), field["doc"])
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _type(avro: Any) -> str:
+    """Type in words an analyst knows."""
+    if isinstance(avro, list):
+        return f"{' or '.join(_type(branch) for branch in avro if branch != 'null')}, optional"
+    if isinstance(avro, str):
+        return avro
+    match avro.get("logicalType", avro["type"]):
+        case "decimal":
+            return f"decimal({avro['precision']},{avro['scale']})"
+        case "enum":
+            return f"one of {', '.join(avro['symbols'])}"
+        case "array":
+            return f"array of {_type(avro['items'])}"
+        case "record":
+            return str(avro["name"])
+        case "timestamp-micros":
+            return "instant (UTC)"
+        case other:
+            return str(other)
+
+
+def _unit(field: dict[str, Any]) -> str:
+    """Rec 20 codes are upper case; anything lower case but us is the field that holds the unit."""
+    unit = str(field.get("unit", ""))
+    return f"`{unit}`" if unit.islower() and unit not in {"us", "events"} else unit
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Write the page, or with --check compare it. Exit code 1 when it is stale."""
+    page = render()
+    if "--check" not in arguments:
+        TARGET.write_text(page, encoding="utf-8")
+        return 0
+    if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == page:
+        return 0
+    sys.stderr.write(f"{TARGET.name} is stale: run python -m schemas.dictionary\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

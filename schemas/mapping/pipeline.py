@@ -1,0 +1,240 @@
+"""A batch of foreign rows through the steps of a mapping."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+
+from millrace.errors import Misconfigured
+from schemas.mapping import context, convert, longform, outputs, reasons, sql
+from schemas.mapping.batch import MappedBatch, RowReject, State
+from schemas.mapping.columns import source_columns
+from schemas.mapping.contract_shape import frame_schema
+from schemas.mapping.model import Mapping
+from schemas.mapping.splitting import apply_splits
+from schemas.mapping.words import clean
+
+_OWN = {"_line", "_raw"}
+
+
+def apply(mapping: Mapping, rows: pl.DataFrame, state: State | None = None, *, final: bool = False) -> MappedBatch:
+    """Map one batch of rows; batches of one file or partition follow one another with their state.
+
+    Args:
+        mapping: A loaded mapping.
+        rows: Text columns and `_line` (Int64, ascending); `_raw` (Binary or String) is the row as read and `_file` the
+            name of its file, where known.
+        state: What the batch before gave back; None at the start.
+        final: Nothing follows in this file: rows that wait to be joined are let go.
+
+    Raises:
+        Misconfigured: The rows lack a column that the mapping names, or an expression fits no row at all.
+    """
+    return _Run(mapping, state or {}).run(rows, final=final)
+
+
+class _Run:
+    """One batch on its way; holds the rejects that the steps leave behind."""
+
+    def __init__(self, mapping: Mapping, state: State) -> None:
+        self.mapping = mapping
+        self.state: State = dict(state)
+        self.rejects: list[pl.DataFrame] = []
+        self.settled: list[pl.Series] = []  # lines left out on purpose
+
+    def run(self, rows: pl.DataFrame, *, final: bool) -> MappedBatch:
+        prepared = self._prepared(rows)
+        kept = self._filtered(prepared)
+        wide, read = self._widened(kept, prepared, final=final)
+        wide = self._with_context(self._derived(self._converted(wide)))
+        made = self._made(wide)
+        return self._settle(made, wide, read)
+
+    def _prepared(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Names, words for missing, constants and split cells."""
+        mapping = self.mapping
+        rows = _with_source_columns(rows, mapping)
+        texts = [name for name in rows.columns if name not in {*_OWN, "_file"}]
+        rows = rows.with_columns(clean(pl.col(name), mapping.missing, trim=mapping.trim) for name in texts)
+        rows = rows.rename({old: new for old, new in mapping.rename.items() if old in rows.columns})
+        rows = rows.with_columns(pl.lit(text).alias(name) for name, text in mapping.constants.items())
+        later = set(mapping.long.keys.values()) if mapping.long else set()
+        return self._split(rows, {split.column for split in mapping.split} - later)
+
+    def _split(self, rows: pl.DataFrame, columns: set[str]) -> pl.DataFrame:
+        chosen = [split for split in self.mapping.split if split.column in columns]
+        rows, rejects = apply_splits(rows, chosen, self.mapping)
+        self.rejects += rejects
+        return rows
+
+    def _filtered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self.mapping.filter is None:
+            return rows
+        found = sql.condition(rows, self.mapping.filter, "filter")
+        self.rejects += outputs.failures(rows, "filter", found.failed)
+        self.settled.append(rows.filter(~found.values)["_line"])
+        return rows.filter(found.values)
+
+    def _widened(
+        self, kept: pl.DataFrame, prepared: pl.DataFrame, *, final: bool
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows that records are made of, and the rows as read that end in this batch."""
+        long = self.mapping.long
+        if long is None:
+            return kept, prepared
+        widened = longform.widen(kept, long, self.state.pop("long", {}), final=final)
+        if widened.held:
+            self.state["long"] = widened.held
+        self._refuse_unknown_keys(widened.unknown, ignore=long.other_keys == "ignore")
+        left_out = prepared.join(kept, on="_line", how="anti") if kept.height < prepared.height else kept.clear()
+        valueless = pl.all_horizontal(pl.col(name).is_null() for name in set(long.keys.values()))
+        self.settled.append(widened.frame.filter(valueless)["_line"])
+        wide = self._split(widened.frame, set(long.keys.values()))
+        return wide, pl.concat([left_out, widened.rows], how="diagonal")
+
+    def _refuse_unknown_keys(self, unknown: pl.DataFrame, *, ignore: bool) -> None:
+        if ignore:
+            self.settled.append(unknown["_line"])
+            return
+        key = self.mapping.long.key if self.mapping.long else ""
+        self._reject(unknown, key, "unknown_key", pl.col(key) if key else pl.lit(None))
+
+    def _converted(self, wide: pl.DataFrame) -> pl.DataFrame:
+        for name, rule in self.mapping.convert.items():
+            target = convert.Target(rule.type, convert.DTYPES[rule.type], place=f"convert.{name}")
+            value = convert.read_value(wide, rule, target, self.mapping)
+            self.rejects += outputs.refused(wide, name, value)
+            wide = wide.with_columns(value.values.alias(name))
+        return wide
+
+    def _derived(self, wide: pl.DataFrame) -> pl.DataFrame:
+        for name, expression in self.mapping.derive.items():
+            found = sql.evaluate(wide, expression, f"derive.{name}")
+            self.rejects += outputs.failures(wide, name, found.failed)
+            wide = wide.with_columns(found.values.alias(name))
+        return wide
+
+    def _with_context(self, wide: pl.DataFrame) -> pl.DataFrame:
+        if self.mapping.context is None:
+            return wide
+        filled = context.fill(wide, self.mapping.context, self.state.get("context", {}), "context.fields")
+        self.state["context"] = filled.held
+        for row, name, message in filled.failed:
+            self.rejects += outputs.failures(wide, name, {row: message})
+        self.settled.append(wide.filter(filled.carries)["_line"])
+        return filled.frame
+
+    def _made(self, wide: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+        numbered: dict[str, Any] = dict(self.state.get("numbered", {}))
+        made = []
+        for index, output in enumerate(self.mapping.outputs):
+            one = outputs.make(wide, index, self.mapping, numbered.get(output.identity, {}))
+            self.rejects += one.rejects
+            made.append((output.contract, one.frame))
+            if one.numbered:
+                numbered[output.identity] = one.numbered
+        if numbered:
+            self.state["numbered"] = numbered
+        return made
+
+    def _settle(
+        self, made: list[tuple[str, pl.DataFrame]], wide: pl.DataFrame, read: pl.DataFrame
+    ) -> MappedBatch:
+        """Reject unmatched rows, take every rejected row's records back, and count."""
+        mapped = pl.concat([frame["_line"] for _, frame in made]).unique()
+        settled = pl.concat(self.settled).unique() if self.settled else mapped.clear()
+        if self.mapping.unmatched == "reject":
+            missed = wide.filter(~pl.col("_line").is_in(pl.concat([mapped, settled]).implode()))
+            self._reject(missed, "", "unmatched", pl.lit(None, dtype=pl.String))
+        first = self._first_rejects()
+        frames = _whole_rows(made, first["_line"])
+        rejects = _row_rejects(_with_joined(first, wide), read)
+        taken = pl.concat([frame["_line"] for frame in frames.values()]).unique() if frames else mapped.clear()
+        count = read["_line"].n_unique()
+        done = _lines_of(wide, taken)
+        return MappedBatch(frames, rejects, count, done, count - done - len(rejects), self.state)
+
+    def _reject(self, rows: pl.DataFrame, name: str, reason: str, text: pl.Expr) -> None:
+        if rows.height:
+            self.rejects.append(
+                rows.select(pl.col("_line"), pl.lit(name).alias("field"), pl.lit(reason).alias("reason"), text.alias("text"))
+            )
+
+    def _first_rejects(self) -> pl.DataFrame:
+        """One reject per row: the first that was found."""
+        if not self.rejects:
+            return pl.DataFrame(schema=outputs.REJECTS)
+        every = pl.concat([frame.cast(outputs.REJECTS) for frame in self.rejects])
+        return every.unique("_line", keep="first", maintain_order=True).sort("_line")
+
+
+def _with_source_columns(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+    """Columns that records may simply not have are added as missing; a CSV that lacks one does not fit."""
+    absent = [name for name in source_columns(mapping) if name not in rows.columns]
+    if not absent:
+        return rows
+    if mapping.needs_header:
+        there = ", ".join(f"'{name}'" for name in rows.columns if not name.startswith("_"))
+        raise Misconfigured(f"the file has no column '{absent[0]}'; it has {there}")
+    return rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+
+
+def _whole_rows(made: list[tuple[str, pl.DataFrame]], rejected: pl.Series) -> dict[str, pl.DataFrame]:
+    """Frames by contract without the rows that have a reject anywhere."""
+    frames: dict[str, list[pl.DataFrame]] = {}
+    for name, frame in made:
+        kept = frame.filter(~pl.col("_line").is_in(rejected.implode())) if rejected.len() else frame
+        if kept.height:
+            frames.setdefault(name, []).append(kept)
+    return {
+        name: (pl.concat(parts).sort("_line", maintain_order=True) if len(parts) > 1 else parts[0]).select(
+            list(frame_schema(name))
+        )
+        for name, parts in frames.items()
+    }
+
+
+def _with_joined(first: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
+    """Every line of a rejected joined record is rejected, not only its first."""
+    if "_lines" not in wide.columns or first.height == 0:
+        return first
+    groups = wide.filter(pl.col("_line").is_in(first["_line"].implode()) & (pl.col("_lines").list.len() > 1))
+    lines = groups.select(leader="_line", _line="_lines").explode("_line", empty_as_null=False, keep_nulls=False)
+    others = lines.filter(pl.col("_line") != pl.col("leader")).join(first, on="_line", how="anti")
+    named = others.join(first.rename({"_line": "leader"}), on="leader")
+    text = pl.concat_str([pl.lit("line "), pl.col("leader"), pl.lit(", "), pl.col("field"), pl.lit(": "), pl.col("reason")])
+    extra = named.select("_line", "field", text=text).with_columns(reason=pl.lit("joined")).select(list(outputs.REJECTS))
+    return pl.concat([first, extra]).unique("_line", keep="first", maintain_order=True).sort("_line")
+
+
+def _lines_of(wide: pl.DataFrame, taken: pl.Series) -> int:
+    """Lines behind the records that were taken."""
+    if "_lines" not in wide.columns:
+        return taken.len()
+    return int(wide.filter(pl.col("_line").is_in(taken.implode()))["_lines"].list.len().sum())
+
+
+def _row_rejects(first: pl.DataFrame, read: pl.DataFrame) -> list[RowReject]:
+    """Rejects with their sentences and the rows as read."""
+    if first.height == 0:
+        return []
+    rows = read.filter(pl.col("_line").is_in(first["_line"].implode())).unique("_line", keep="first")
+    raw = {row["_line"]: _raw(row) for row in rows.iter_rows(named=True)}
+    return [
+        RowReject(line, name, reason, _detail(name, reason, text), raw.get(line, b""))
+        for line, name, reason, text in first.iter_rows()
+    ]
+
+
+def _detail(name: str, reason: str, text: str | None) -> str:
+    said = reasons.sentence(reason, text)
+    return f"{name}: {said}" if name else said
+
+
+def _raw(row: dict[str, Any]) -> bytes:
+    raw = row.get("_raw")
+    if raw is None:
+        raw = json.dumps({k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False)
+    return raw if isinstance(raw, bytes) else str(raw).encode()
