@@ -15,6 +15,8 @@ from typing import Any
 import polars as pl
 
 ZERO = Decimal(0)
+#: What is counted of an order that the ERP never released.
+WAITED = "waited in vain"
 MEASURES = ("yield", "scrap", "rework", "setup_time", "machine_time", "labour_time")
 
 
@@ -68,6 +70,7 @@ class OperationRow:
     operation: str
     material: str
     unit: str
+    target: Decimal
     truth: Mapping[str, Decimal]
     ledger: Mapping[str, Decimal]
     erp: Mapping[str, Decimal]
@@ -82,9 +85,17 @@ class OperationRow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One equation between two counts."""
+    """One equation between two counts.
 
-    name: str
+    Args:
+        subject: Topic or order.
+        what: Which of its counts.
+        expected: By the plant's truth, or by another count of the same things.
+        actual: As found.
+    """
+
+    subject: str
+    what: str
     expected: int
     actual: int
 
@@ -124,6 +135,13 @@ class Reconciliation:
         """0 where everything agrees, else 1."""
         return 0 if self.ok else 1
 
+    def by_subject(self) -> dict[str, dict[str, Check]]:
+        """Checks grouped by topic or order, and there by what they count."""
+        subjects: dict[str, dict[str, Check]] = {}
+        for check in self.checks:
+            subjects.setdefault(check.subject, {})[check.what] = check
+        return subjects
+
     def by_order(self) -> dict[str, list[OperationRow]]:
         """Operations grouped by order, in order."""
         orders: dict[str, list[OperationRow]] = {}
@@ -137,7 +155,8 @@ class Reconciliation:
             "ok": self.ok,
             "operations": [_row_json(row) for row in self.operations],
             "checks": [
-                {"name": c.name, "expected": c.expected, "actual": c.actual, "ok": c.ok} for c in self.checks
+                {"subject": c.subject, "what": c.what, "expected": c.expected, "actual": c.actual, "ok": c.ok}
+                for c in self.checks
             ],
             "dead_letters": dict(self.dead_letters),
             "unknown_orders": dict(self.unknown_orders),
@@ -170,7 +189,7 @@ def reconcile(
     unknown: Mapping[str, int] = truth["unknown_orders"]
     for order in sorted(unknown.keys() | waited_in_vain.keys()):
         expected, actual = unknown.get(order, 0), waited_in_vain.get(order, 0)
-        checks.append(Check(f"order {order}, unknown to the ERP: events in dead letters", expected, actual))
+        checks.append(Check(f"order {order}", WAITED, expected, actual))
     return Reconciliation(rows, checks, _dead_letters(topics, waited_in_vain), unknown)
 
 
@@ -205,6 +224,7 @@ def _compare(
         *key,
         material=names.get("material", ""),
         unit=names.get("unit", ""),
+        target=Decimal(names.get("target", 0)),
         truth=expected,
         ledger=in_ledger,
         erp=in_erp,
@@ -239,19 +259,15 @@ def _measures(sums: Sums | None) -> dict[str, Decimal]:
 def _topic_checks(name: str, truth: Mapping[str, Any], counts: TopicCounts) -> Iterable[Check]:
     sent = truth["topics"].get(name, {"records": 0, "events": 0, "duplicates": 0, "rejects": {}})
     dead = sum(counts.dead_letters.values())
-    yield Check(f"{name}: records read", sent["records"], counts.read)
-    yield Check(
-        f"{name}: accepted + duplicates + dead letters = read",
-        counts.read,
-        counts.accepted + counts.duplicates + dead,
-    )
-    yield Check(f"{name}: accepted", sent["events"], counts.accepted)
-    yield Check(f"{name}: duplicates", sent["duplicates"], counts.duplicates)
-    yield Check(f"{name}: dead letters", sum(sent["rejects"].values()), dead)
+    yield Check(name, "read", sent["records"], counts.read)
+    yield Check(name, "accepted", sent["events"], counts.accepted)
+    yield Check(name, "duplicates", sent["duplicates"], counts.duplicates)
+    yield Check(name, "dead letters", sum(sent["rejects"].values()), dead)
+    yield Check(name, "sum", counts.read, counts.accepted + counts.duplicates + dead)
     if counts.history_rows is not None:
-        yield Check(f"{name}: history rows", sent["events"], counts.history_rows)
+        yield Check(name, "history rows", sent["events"], counts.history_rows)
     if counts.history_events is not None:
-        yield Check(f"{name}: distinct events in history", sent["events"], counts.history_events)
+        yield Check(name, "distinct rows", sent["events"], counts.history_events)
 
 
 def _dead_letters(topics: Mapping[str, TopicCounts], waited_in_vain: Mapping[str, int]) -> dict[str, int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
+from sandbox.reconcile import MEASURES, Check, OperationRow, Reconciliation
 
 PLACES = ("truth", "ledger", "erp")
 
@@ -38,12 +39,17 @@ def status(rows: Sequence[OperationRow]) -> str:
 
 def orders_table(result: Reconciliation) -> Table:
     """One line per order: yield in the three places, all its differences, postings."""
-    table = Table(title="Orders: yield over their operations", title_justify="left", header_style="bold")
+    table = Table(
+        title="Orders: yield over their operations",
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+    )
     for name in ("Order", "Material", "Unit"):
         table.add_column(name)
     for name in ("Operations", "Plant truth", "Ledger", "Booked in ERP", "Difference", "Postings"):
         table.add_column(name, justify="right")
-    table.add_column("Status")
+    table.add_column("Status", no_wrap=True)
     for order, rows in result.by_order().items():
         state = status(rows)
         yields = [figure(total(rows, place, "yield")) for place in PLACES]
@@ -55,28 +61,38 @@ def orders_table(result: Reconciliation) -> Table:
             Text(state, style="green" if state == "exact" else "red bold"),
         )
     for order, events in result.unknown_orders.items():
-        table.add_row(
-            order, "", "", *("-",) * 6, Text(f"unknown to the ERP: {events:,} events kept", "yellow")
-        )
+        table.add_row(order, "", "", *("-",) * 6, Text(f"not in the ERP: {events:,} events", "yellow"))
     return table
 
 
+def counts_of(result: Reconciliation) -> list[str]:
+    """Names of all counts, in their order: the columns of the table of counts."""
+    return list(dict.fromkeys(check.what for check in result.checks))
+
+
+def count(check: Check | None) -> str:
+    """A count as found; where it differs, with what was expected."""
+    if check is None:
+        return ""
+    return figure(check.actual) + ("" if check.ok else f" (not {figure(check.expected)})")
+
+
 def checks_table(result: Reconciliation) -> Table:
-    """One line per equation."""
-    table = Table(title="Counts", title_justify="left", header_style="bold")
-    table.add_column("What")
-    for name in ("Expected", "Found"):
+    """One line per topic or order, one column per count."""
+    table = Table(title="Counts", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
+    for name in counts_of(result):
         table.add_column(name, justify="right")
-    table.add_column("")
-    for check in result.checks:
-        mark = Text("=", "green") if check.ok else Text("differs", "red bold")
-        table.add_row(check.name, figure(check.expected), figure(check.actual), mark)
+    for subject, found in result.by_subject().items():
+        cells = [found.get(name) for name in counts_of(result)]
+        styles = ["red bold" if check and not check.ok else "" for check in cells]
+        table.add_row(subject, *(Text(count(c), style) for c, style in zip(cells, styles, strict=True)))
     return table
 
 
 def dead_letters_table(result: Reconciliation) -> Table:
     """One line per reason."""
-    table = Table(title="Dead letters (events)", title_justify="left", header_style="bold")
+    table = Table(title="Dead letters (events)", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     table.add_column("Reason")
     table.add_column("Events", justify="right")
     for reason, number in result.dead_letters.items():
@@ -99,4 +115,5 @@ def verdict(result: Reconciliation) -> Text:
             "green bold",
         )
     wrong = sum(not row.ok for row in result.operations) + sum(not check.ok for check in result.checks)
-    return Text(f"Not exact: {wrong} differences between plant, history, ledger and ERP.", "red bold")
+    noun = "difference" if wrong == 1 else "differences"
+    return Text(f"Not exact: {wrong} {noun} between plant, history, ledger and ERP.", "red bold")
