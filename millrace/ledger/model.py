@@ -23,6 +23,32 @@ class Status(StrEnum):
     PARKED = "parked"
 
 
+#: A posting in one of these states keeps its order busy: nothing else of the order is sent before it is settled.
+OPEN_STATUSES = (Status.PENDING, Status.IN_FLIGHT, Status.ACCEPTED, Status.UNKNOWN)
+
+
+class DocumentState(StrEnum):
+    """Where a document stands on its way to the ERP.
+
+    NEW has not been routed to a system yet, WAITING has a final flag that waits for other documents of its operation,
+    SETTLED has nothing left to book, REJECTED and PARKED wait for a newer version or for a person.
+    """
+
+    NEW = "new"
+    OPEN = "open"
+    WAITING = "waiting"
+    SETTLED = "settled"
+    REJECTED = "rejected"
+    PARKED = "parked"
+
+
+class Action(StrEnum):
+    """What a posting does in the ERP."""
+
+    BOOK = "book"
+    REVERSE = "reverse"
+
+
 @dataclass(frozen=True, slots=True)
 class DesiredDocument:
     """The total that an ERP should show for one key; a higher version replaces a lower one.
@@ -56,6 +82,126 @@ class DesiredDocument:
     correlation_id: str | None = None
 
     @property
+    def operation(self) -> str:
+        """Operation of the order, from the attribute of that name; "" where the document concerns the whole order."""
+        return str(self.attributes.get("operation") or "")
+
+    @property
     def version(self) -> tuple[int, int]:
         """What orders two totals of one key."""
         return (self.revision, self.reference_version)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One posting: what is sent to an ERP under one external reference. Its content never changes.
+
+    Args:
+        external_reference: uuid5 of document key and step number; under it the ERP is asked what became of it.
+        document_key: Document that it books a part of.
+        step: Running number within the document, from 1.
+        action: BOOK adds `quantities`, REVERSE cancels the posting `reverses`.
+        system: Name of the ERP system in the settings.
+        kind: Contract name of the document.
+        plant: ISA-95 Site.
+        order_id: Order.
+        operation: Operation of the order, or "".
+        quantities: Measures that are added to what is booked; negative for a reversal.
+        attributes: The document's attributes when the step was planned.
+        final: It carries the operation's final flag (a reversal: takes it back).
+        revision: Revision of the document that was planned.
+        reference_version: Reference version of the document that was planned.
+        correlation_id: Ties together what one cause brought about.
+        reverses: External reference of the posting that a reversal cancels.
+        reverses_document: Number that the ERP gave to that posting.
+        status: State before the attempt at hand.
+        attempts: Times it was sent.
+        failures: Attempts and look-ups without a definite answer; what the backoff grows with.
+        sent_at: When it was last sent, microseconds UTC.
+    """
+
+    external_reference: str
+    document_key: str
+    step: int
+    action: Action
+    system: str
+    kind: str
+    plant: str
+    order_id: str
+    operation: str
+    quantities: Mapping[str, Decimal]
+    attributes: Mapping[str, Json]
+    final: bool
+    revision: int
+    reference_version: int
+    correlation_id: str | None = None
+    reverses: str | None = None
+    reverses_document: str | None = None
+    status: Status = Status.PENDING
+    attempts: int = 0
+    failures: int = 0
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt (a posting or a look-up) made of a step.
+
+    Args:
+        step: The step that was worked on.
+        status: New status; PENDING means that the ERP certainly holds nothing under the reference.
+        erp_document: Number that the ERP gave.
+        reason: Machine-readable reason, a bounded vocabulary.
+        detail: One sentence for a person.
+        next_attempt_at: Not before this, microseconds UTC; None means at once.
+        failed: The attempt counts for the backoff.
+    """
+
+    step: Step
+    status: Status
+    erp_document: str | None = None
+    reason: str | None = None
+    detail: str = ""
+    next_attempt_at: int | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record, total or posting that was given up; fields as in the DeadLetter contract.
+
+    Args:
+        event_id: Identity; the same letter put twice is one letter, the higher revision stays.
+        event_time: When it was given up, microseconds UTC.
+        plant: ISA-95 Site, "" where the record could not be read.
+        source: Flow or poster that gave it up.
+        kind: RECORD, TOTAL or POSTING.
+        reason: Machine-readable reason.
+        detail: One sentence for a person that names the field or key.
+        topic: Topic or file it came from.
+        partition: Partition; 0 for a file.
+        offset: Offset, or line of the file.
+        payload: The record as read, or the document as JSON.
+        document_key: Document it concerns, for TOTAL and POSTING.
+        revision: Revision of that document; 0 for a record.
+        events: Events it stands for.
+        sequence: The record's own number, if any.
+        correlation_id: Ties together what one cause brought about.
+    """
+
+    event_id: str
+    event_time: int
+    plant: str
+    source: str
+    kind: str
+    reason: str
+    detail: str
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    payload: bytes = b""
+    document_key: str | None = None
+    revision: int = 0
+    events: int = 1
+    sequence: int | None = None
+    correlation_id: str | None = None

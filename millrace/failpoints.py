@@ -1,0 +1,26 @@
+"""Named fail points: places where a test kills the process as power loss would.
+
+`MILLRACE_FAILPOINT=name` kills at the first hit of that name, `name@3` at the third. Names are
+`<component>.<before|after>_<what>`; unset, a hit costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_name, _, _at = os.environ.get("MILLRACE_FAILPOINT", "").partition("@")
+_left = int(_at or 1)
+
+
+def hit(name: str) -> None:
+    """Die by SIGKILL if the environment names this point and its count is reached."""
+    if name == _name:
+        _count_down()
+
+
+def _count_down() -> None:
+    global _left  # noqa: PLW0603 - one countdown per process is the point
+    _left -= 1
+    if _left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

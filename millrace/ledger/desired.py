@@ -1,0 +1,106 @@
+"""Writing what is desired: idempotent, monotone, one transaction per batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, case, or_
+
+from millrace.ledger.dialect import insert
+from millrace.ledger.model import DeadLetter, DesiredDocument, DocumentState
+from millrace.ledger.tables import dead_letters, documents
+from millrace.ledger.text import dump_json, dump_quantities, payload_hash
+
+_REPLACED = (
+    "sort_key",
+    "tier",
+    "revision",
+    "reference_version",
+    "quantities",
+    "attributes",
+    "final",
+    "payload_hash",
+    "correlation_id",
+    "updated_at",
+)
+
+
+def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int) -> int:
+    """Upsert; a higher version replaces a lower one, never the other way. Returns the documents that changed."""
+    rows = [_row(document, now) for document in _newest(batch)]
+    if not rows:
+        return 0
+    changed: int = connection.execute(_upsert(engine), rows).rowcount
+    return changed
+
+
+def _newest(batch: Iterable[DesiredDocument]) -> Iterable[DesiredDocument]:
+    """One document per key: the highest version."""
+    newest: dict[str, DesiredDocument] = {}
+    for document in batch:
+        known = newest.get(document.key)
+        if known is None or known.version < document.version:
+            newest[document.key] = document
+    return newest.values()
+
+
+def _row(document: DesiredDocument, now: int) -> dict[str, Any]:
+    quantities = dump_quantities(document.quantities)
+    attributes = dump_json(dict(document.attributes))
+    return {
+        "key": document.key,
+        "kind": document.kind,
+        "plant": document.plant,
+        "order_id": document.order_id,
+        "operation": document.operation,
+        "sort_key": document.sort_key,
+        "tier": document.tier,
+        "revision": document.revision,
+        "reference_version": document.reference_version,
+        "quantities": quantities,
+        "attributes": attributes,
+        "final": document.final,
+        "payload_hash": payload_hash(quantities, attributes, str(document.final)),
+        "state": DocumentState.NEW.value,
+        "steps": 0,
+        "booked": "{}",
+        "booked_final": False,
+        "correlation_id": document.correlation_id,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _upsert(engine: Engine) -> Any:
+    statement = insert(engine, documents)
+    new, old = statement.excluded, documents.c
+    higher = or_(
+        new.revision > old.revision,
+        and_(new.revision == old.revision, new.reference_version > old.reference_version),
+    )
+    # A parked posting may have been booked: only a person can say so, a newer total cannot.
+    state = case((old.state == DocumentState.PARKED.value, old.state), else_=new.state)
+    return statement.on_conflict_do_update(
+        index_elements=[old.key],
+        set_={**{name: new[name] for name in _REPLACED}, "state": state},
+        where=higher,
+    )
+
+
+def put_dead_letters(engine: Engine, connection: Connection, letters: Sequence[DeadLetter]) -> int:
+    """Upsert by event_id; the higher revision stays. Returns the letters that changed."""
+    rows = [{**dataclasses.asdict(letter), "resolved_at": None} for letter in letters]
+    if not rows:
+        return 0
+    statement = insert(engine, dead_letters)
+    changed: int = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[dead_letters.c.event_id],
+            set_={c.name: statement.excluded[c.name] for c in dead_letters.c if not c.primary_key},
+            where=statement.excluded.revision > dead_letters.c.revision,
+        ),
+        rows,
+    ).rowcount
+    return changed

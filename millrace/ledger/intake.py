@@ -1,0 +1,75 @@
+"""Routing of new totals to the ERP systems, and of their orders to the posters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection, Engine, case, func, or_, select, update
+
+from millrace.ledger.dialect import insert
+from millrace.ledger.model import DocumentState
+from millrace.ledger.tables import NEW_DOCUMENT, documents, lanes
+
+#: Name of the system for a plant and kind of document; None where none is configured.
+Router = Callable[[str, str], str | None]
+
+
+def intake(engine: Engine, connection: Connection, route: Router, now: int) -> list[tuple[str, str]]:
+    """Make new totals postable. Returns the (plant, kind) pairs that no route leads anywhere; they stay new."""
+    pairs = connection.execute(
+        select(documents.c.plant, documents.c.kind).where(NEW_DOCUMENT).distinct()
+    ).all()
+    unrouted = []
+    for plant, kind in pairs:
+        system = route(plant, kind)
+        if system is None:
+            unrouted.append((plant, kind))
+            continue
+        _wake_lanes(engine, connection, _open(connection, plant, kind, system), now)
+    return unrouted
+
+
+def _open(connection: Connection, plant: str, kind: str, system: str) -> list[tuple[str, str, str, int]]:
+    rows = connection.execute(
+        update(documents)
+        .where(NEW_DOCUMENT, documents.c.plant == plant, documents.c.kind == kind)
+        .values(
+            state=DocumentState.OPEN.value, system=func.coalesce(documents.c.system, system), waits_for=None
+        )
+        .returning(documents.c.system, documents.c.plant, documents.c.order_id, documents.c.tier)
+    )
+    return [(row.system, row.plant, row.order_id, row.tier) for row in rows]
+
+
+def _wake_lanes(
+    engine: Engine, connection: Connection, opened: Iterable[tuple[str, str, str, int]], now: int
+) -> None:
+    urgency: dict[tuple[str, str, str], int] = {}
+    for system, plant, order_id, tier in opened:
+        lane = (system, plant, order_id)
+        urgency[lane] = min(tier, urgency.get(lane, tier))
+    rows = [
+        {
+            "system": system,
+            "plant": plant,
+            "order_id": order_id,
+            "tier": tier,
+            "due_at": now,
+            "claimed": False,
+        }
+        for (system, plant, order_id), tier in urgency.items()
+    ]
+    if not rows:
+        return
+    statement = insert(engine, lanes)
+    idle_or_less_urgent = or_(lanes.c.due_at.is_(None), lanes.c.tier > statement.excluded.tier)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[lanes.c.system, lanes.c.plant, lanes.c.order_id],
+            set_={
+                "tier": case((idle_or_less_urgent, statement.excluded.tier), else_=lanes.c.tier),
+                "due_at": statement.excluded.due_at,
+            },
+        ),
+        rows,
+    )

@@ -1,0 +1,173 @@
+"""Writing what became of postings: status, booked totals, dead letters, audit and lanes in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import uuid5
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+
+from millrace.ledger.desired import put_dead_letters
+from millrace.ledger.model import Action, DeadLetter, DocumentState, Outcome, Status, Step
+from millrace.ledger.rows import NAMESPACE, audit_row
+from millrace.ledger.tables import audit, documents, lanes, postings
+from millrace.ledger.text import add, dump_json, dump_quantities, load_quantities
+
+_SETTLED = (Status.BOOKED, Status.REJECTED)
+
+
+def record_outcomes(
+    engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str
+) -> None:
+    """Write a round. Writing it again after a commit whose answer was lost changes nothing."""
+    fresh = _not_yet_written(connection, outcomes)
+    if not fresh:
+        return
+    _write_postings(connection, fresh, now)
+    _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
+    _hold_documents(connection, fresh)
+    put_dead_letters(engine, connection, [_dead_letter(o, now, who) for o in fresh if _is_given_up(o)])
+    connection.execute(
+        insert(audit), [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
+    )
+    _release_lanes(connection, fresh, now)
+
+
+def _not_yet_written(connection: Connection, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Without the outcomes of postings that are settled already: booking twice in the ledger would be a lie."""
+    by_reference = {outcome.step.external_reference: outcome for outcome in outcomes}
+    settled = connection.scalars(
+        select(postings.c.external_reference).where(
+            postings.c.external_reference.in_(by_reference),
+            postings.c.status.in_([status.value for status in _SETTLED]),
+        )
+    )
+    for reference in settled.all():
+        del by_reference[reference]
+    return list(by_reference.values())
+
+
+def _write_postings(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
+    rows = [
+        {
+            "reference": outcome.step.external_reference,
+            "new_status": outcome.status.value,
+            "number": outcome.erp_document,
+            "new_reason": outcome.reason,
+            "new_detail": outcome.detail or None,
+            "due": outcome.next_attempt_at,
+            "count": outcome.step.failures + 1 if outcome.failed else outcome.step.failures,
+        }
+        for outcome in outcomes
+    ]
+    connection.execute(
+        update(postings)
+        .where(postings.c.external_reference == bindparam("reference"))
+        .values(
+            status=bindparam("new_status"),
+            erp_document=bindparam("number"),
+            reason=bindparam("new_reason"),
+            detail=bindparam("new_detail"),
+            next_attempt_at=bindparam("due"),
+            failures=bindparam("count"),
+            updated_at=now,
+        ),
+        rows,
+    )
+
+
+def _write_booked(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Add what was booked to its documents; a reversal's quantities are negative."""
+    if not outcomes:
+        return
+    steps = {outcome.step.document_key: outcome.step for outcome in outcomes}
+    rows = connection.execute(
+        select(documents.c.key, documents.c.booked, documents.c.booked_final).where(
+            documents.c.key.in_(steps)
+        )
+    )
+    connection.execute(
+        update(documents)
+        .where(documents.c.key == bindparam("of"))
+        .values(booked=bindparam("total"), booked_final=bindparam("with_final")),
+        [_booked_row(row, steps[row.key]) for row in rows],
+    )
+
+
+def _booked_row(row: Any, step: Step) -> dict[str, Any]:
+    final = step.action is Action.BOOK if step.final else row.booked_final
+    total = add(load_quantities(row.booked), step.quantities)
+    return {"of": row.key, "total": dump_quantities(total), "with_final": final}
+
+
+def _is_given_up(outcome: Outcome) -> bool:
+    return outcome.status in (Status.REJECTED, Status.PARKED)
+
+
+def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None:
+    """A rejected version waits for a newer one (or a person), a parked document for a person."""
+    for outcome in filter(_is_given_up, outcomes):
+        step = outcome.step
+        held = update(documents).where(documents.c.key == step.document_key)
+        if outcome.status is Status.REJECTED:
+            held = held.where(
+                documents.c.revision == step.revision,
+                documents.c.reference_version == step.reference_version,
+            )
+            connection.execute(held.values(state=DocumentState.REJECTED.value))
+        else:
+            connection.execute(held.values(state=DocumentState.PARKED.value))
+        connection.execute(
+            update(documents)
+            .where(documents.c.key == step.document_key)
+            .values(reason=outcome.detail or outcome.reason)
+        )
+
+
+def _dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
+    step = outcome.step
+    payload = {
+        "external_reference": step.external_reference,
+        "action": step.action.value,
+        "order_id": step.order_id,
+        "operation": step.operation,
+        "quantities": {name: str(value) for name, value in step.quantities.items()},
+        "attributes": dict(step.attributes),
+        "final": step.final,
+    }
+    return DeadLetter(
+        event_id=str(uuid5(NAMESPACE, f"dead\n{step.document_key}")),
+        event_time=now,
+        plant=step.plant,
+        source=who,
+        kind="POSTING",
+        reason=outcome.reason or outcome.status.value,
+        detail=outcome.detail,
+        topic=step.system,
+        payload=dump_json(payload).encode(),
+        document_key=step.document_key,
+        revision=step.revision,
+        correlation_id=step.correlation_id,
+    )
+
+
+def _release_lanes(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
+    connection.execute(
+        update(lanes)
+        .where(
+            lanes.c.system == bindparam("of_system"),
+            lanes.c.plant == bindparam("of_plant"),
+            lanes.c.order_id == bindparam("of_order"),
+        )
+        .values(claimed=False, due_at=bindparam("due")),
+        [
+            {
+                "of_system": outcome.step.system,
+                "of_plant": outcome.step.plant,
+                "of_order": outcome.step.order_id,
+                "due": outcome.next_attempt_at or now,
+            }
+            for outcome in outcomes
+        ],
+    )

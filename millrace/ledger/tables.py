@@ -1,0 +1,166 @@
+"""Tables of the posting ledger. Times are microseconds UTC, quantities JSON objects of decimal strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
+
+from millrace.ledger.model import OPEN_STATUSES, DocumentState
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("system", String),  # set when first routed, and kept: what is booked is booked there
+    Column("plant", String, nullable=False),
+    Column("order_id", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("sort_key", String, nullable=False),
+    Column("tier", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("reference_version", BigInteger, nullable=False),
+    Column("quantities", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("payload_hash", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text),  # why it was last rejected or parked
+    Column("waits_for", String),  # document that its final flag waits for
+    Column("steps", Integer, nullable=False),  # number of the last step given out
+    Column("booked", Text, nullable=False),
+    Column("booked_final", Boolean, nullable=False),
+    Column("correlation_id", String),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# Partial indexes: their size follows what is open, however much is settled. SQLite uses one only for a query that
+# repeats its condition word by word, so the conditions are literal text that both share.
+NEW_DOCUMENT = text(f"documents.state = '{DocumentState.NEW}'")
+UNSETTLED_DOCUMENT = text(f"documents.state <> '{DocumentState.SETTLED}'")
+LANE_IN_USE = text("lanes.due_at IS NOT NULL")
+OPEN_POSTING = text("postings.status IN ({})".format(", ".join(f"'{status}'" for status in OPEN_STATUSES)))
+
+
+def _where(condition: TextClause) -> dict[str, Any]:
+    bare = text(condition.text.partition(".")[2])  # an index's condition names columns without their table
+    return {"sqlite_where": bare, "postgresql_where": bare}
+
+
+Index("documents_new", documents.c.plant, documents.c.kind, **_where(NEW_DOCUMENT))
+Index(
+    "documents_unsettled",
+    documents.c.order_id,
+    documents.c.plant,
+    documents.c.state,
+    documents.c.sort_key,
+    documents.c.key,
+    **_where(UNSETTLED_DOCUMENT),
+)
+Index("documents_order", documents.c.order_id)
+
+#: The orders of each system: who is worked on, and when the next look is worth while. The row is the order's mutex.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("plant", String, primary_key=True),
+    Column("order_id", String, primary_key=True),
+    Column("tier", Integer, nullable=False),
+    Column("due_at", BigInteger),  # NULL: nothing to do
+    Column("claimed", Boolean, nullable=False),
+)
+Index("lanes_due", lanes.c.system, lanes.c.tier, lanes.c.due_at, **_where(LANE_IN_USE))
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("external_reference", String, primary_key=True),
+    Column("document_key", String, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("action", String, nullable=False),
+    Column("reverses", String),
+    Column("reverses_document", String),
+    Column("system", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("plant", String, nullable=False),
+    Column("order_id", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("quantities", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("reference_version", BigInteger, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_attempt_at", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("erp_document", String),
+    Column("reason", String),
+    Column("detail", Text),
+    Column("correlation_id", String),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+Index("postings_document", postings.c.document_key, postings.c.step, unique=True)
+Index("postings_order", postings.c.order_id)
+Index("postings_open", postings.c.system, postings.c.order_id, **_where(OPEN_POSTING))
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("event_time", BigInteger, nullable=False),
+    Column("plant", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("sequence", BigInteger),
+    Column("correlation_id", String),
+    Column("kind", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("document_key", String),
+    Column("revision", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("resolved_at", BigInteger),  # a later revision of the document was booked
+)
+Index("dead_letters_document", dead_letters.c.document_key)
+
+#: Every change of a posting: who did it, from what to what, and why.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("external_reference", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String, nullable=False),
+    Column("from_status", String),
+    Column("to_status", String, nullable=False),
+    Column("why", Text),
+)
+Index("audit_posting", audit.c.external_reference)

@@ -1,0 +1,241 @@
+"""A sandbox ERP: SAP's production order confirmation service over HTTP, with faults on demand.
+
+`python -m sandbox.erp --port 8443 --state erp.db` serves `/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV/`.
+Under `/_control/`: `GET bookings` (sums by order and operation), `GET documents`, `GET stats`, `POST orders`,
+`POST faults` (see `erp_faults`), `GET faults`, `DELETE faults[?kind=...]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from sandbox.erp_check import check
+from sandbox.erp_control import control_routes
+from sandbox.erp_faults import Fault, Faults
+from sandbox.erp_store import Refused, Store
+
+SERVICE = "/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV"
+_TRANSPORT = "sandbox.transport"
+_REFERENCE = re.compile(r"ExternalSystemConfirmation eq guid'([0-9A-Fa-f-]{36})'")
+Book = Callable[[], dict[str, Any]]
+_LITERAL = re.compile(r"(?:guid|datetime)?'((?:[^']|'')*)'")
+
+
+class SandboxErp:
+    """The service and its controls as one ASGI application.
+
+    Args:
+        store: Where bookings go.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.faults = Faults()
+        self.requests = 0
+        self._tokens: set[str] = set()
+        self._late: set[asyncio.Task[None]] = set()
+        self._app = Starlette(
+            routes=[
+                Mount(SERVICE, routes=self._service_routes()),
+                Mount("/_control", routes=control_routes(store, self.faults, lambda: self.requests)),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI; the server's transport is kept, because a fault may have to cut it."""
+        scope[_TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+        await self._app(scope, receive, send)
+
+    def _service_routes(self) -> list[Route]:
+        return [
+            Route("/", self._root, methods=["GET"]),
+            Route("/ProdnOrdConf2", self._find, methods=["GET"]),
+            Route("/ProdnOrdConf2", self._book, methods=["POST"]),
+            Route("/CancelProdnOrdConf", self._cancel, methods=["POST"]),
+        ]
+
+    # -- service ----------------------------------------------------------------------------------------------
+
+    async def _root(self, request: Request) -> Response:
+        fault = await self._meet(is_change=False)
+        if isinstance(fault, Response):
+            return fault
+        token = secrets.token_urlsafe(16)
+        self._tokens.add(token)
+        answer = JSONResponse({"d": {"EntitySets": ["ProdnOrdConf2"]}})
+        answer.set_cookie("SAP_SESSIONID", token)
+        if request.headers.get("x-csrf-token", "").lower() == "fetch":
+            answer.headers["x-csrf-token"] = token
+        return answer
+
+    async def _find(self, request: Request) -> Response:
+        fault = await self._meet(is_change=False)
+        if isinstance(fault, Response):
+            return fault
+        wanted = _REFERENCE.fullmatch(request.query_params.get("$filter", ""))
+        if wanted is None:
+            return _error(400, "SANDBOX/FILTER", "Only ExternalSystemConfirmation eq guid'...' is served")
+        return JSONResponse({"d": {"results": self.store.find(wanted[1].lower())}})
+
+    async def _book(self, request: Request) -> Response:
+        body = await request.body()
+        return await self._change(request, lambda: self.store.book(_checked(body)))
+
+    async def _cancel(self, request: Request) -> Response:
+        def cancel() -> dict[str, Any]:
+            key = {name: _unquoted(request, name) for name in ("ConfirmationGroup", "ConfirmationCount")}
+            reference = request.query_params.get("ExternalSystemConfirmation")
+            plain = _unquoted(request, "ExternalSystemConfirmation").lower() if reference else None
+            return self.store.cancel(key["ConfirmationGroup"], key["ConfirmationCount"], plain)
+
+        return await self._change(request, cancel)
+
+    async def _change(self, request: Request, book: Book) -> Response:
+        """A change with the faults that may befall it before and after the booking."""
+        fault = await self._meet(is_change=True, book=book)
+        if isinstance(fault, Response):
+            return fault
+        token = request.headers.get("x-csrf-token", "")
+        if token not in self._tokens or request.cookies.get("SAP_SESSIONID") not in self._tokens:
+            return _csrf_required()
+        try:
+            entity = book()
+        except Refused as error:
+            return _error(400, error.code, error.text)
+        answer = JSONResponse({"d": entity}, status_code=201)
+        return await self._after(request, fault, answer)
+
+    async def _meet(self, *, is_change: bool, book: Book | None = None) -> Response | Fault | None:
+        """Faults before the booking: a response that ends the request, or the fault that waits after the booking."""
+        self.requests += 1
+        if latency := self.faults.latency():
+            await asyncio.sleep(latency)
+        fault = self.faults.take(is_change=is_change)
+        if fault is None:
+            return None
+        if fault.kind == "late" and book is not None:
+            self._book_later(book, fault.seconds)
+        if fault.kind in ("refuse", "drop", "late"):
+            return _Cut(b"")
+        if fault.kind == "expire":
+            self._tokens.clear()
+            return _csrf_required()
+        return _refusal(fault) or fault
+
+    def _book_later(self, book: Book, seconds: float) -> None:
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            book()
+
+        task = asyncio.create_task(later())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _after(self, request: Request, fault: Fault | None, answer: JSONResponse) -> Response:
+        if fault is None:
+            return answer
+        if fault.kind == "lose_answer":
+            return _Cut(b"")
+        if fault.kind == "half_answer":
+            head = f"HTTP/1.1 201 Created\r\ncontent-length: {len(answer.body)}\r\n\r\n".encode()
+            half = bytes(answer.body[: len(answer.body) // 2])
+            on_wire = request.scope[_TRANSPORT] is not None
+            return _Cut(head + half) if on_wire else Response(half, status_code=201)
+        await asyncio.sleep(fault.seconds)  # stall
+        return answer
+
+
+class _Cut(Response):
+    """Cuts the connection after the given raw bytes; without a server the exchange ends in ConnectionResetError."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        transport = scope[_TRANSPORT]
+        if transport is None:
+            raise ConnectionResetError("cut by a fault")
+        transport.write(bytes(self.body))
+        transport.close() if self.body else transport.abort()
+        await asyncio.sleep(0.01)  # the server notices before it would complain about a missing answer
+
+
+def _checked(body: bytes) -> Mapping[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except ValueError as error:
+        raise Refused("SANDBOX/JSON", f"Malformed body: {error}") from error
+    if not isinstance(parsed, dict):
+        raise Refused("SANDBOX/JSON", "The body is no object")
+    check(parsed)
+    return parsed
+
+
+def _unquoted(request: Request, name: str) -> str:
+    literal = _LITERAL.fullmatch(request.query_params.get(name, ""))
+    if literal is None:
+        raise Refused("SANDBOX/BAD_VALUE", f"Parameter '{name}' is no literal")
+    return literal[1].replace("''", "'")
+
+
+def _refusal(fault: Fault) -> Response | None:
+    if fault.kind == "down":
+        return HTMLResponse("<html>Service Unavailable</html>", status_code=503)
+    if fault.kind == "html":
+        return HTMLResponse("<html>Please log on</html>")
+    if fault.kind == "throttle":
+        wait = str(max(1, round(fault.seconds)))
+        return _error(429, "SANDBOX/THROTTLED", "Too many requests", {"Retry-After": wait})
+    if fault.kind == "lock":
+        return _error(400, "CO/469", "Order is already being processed by another user")
+    if fault.kind == "reject":
+        return _error(400, fault.code, "Refused on demand")
+    return None
+
+
+def _csrf_required() -> Response:
+    return Response("CSRF token validation failed", status_code=403, headers={"x-csrf-token": "Required"})
+
+
+def _error(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    body = {
+        "error": {
+            "code": code,
+            "message": {"lang": "en", "value": text},
+            "innererror": {"errordetails": [{"code": code, "message": text, "severity": "error"}]},
+        }
+    }
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--state", required=True, help="SQLite file of the bookings")
+    parser.add_argument("--orders", help="JSON file: order to list of operations")
+    arguments = parser.parse_args()
+    store = Store(arguments.state)
+    if arguments.orders:
+        with open(arguments.orders, encoding="utf-8") as file:
+            store.add_orders(json.load(file))
+    uvicorn.run(
+        SandboxErp(store), host=arguments.host, port=arguments.port, log_level="critical", access_log=False
+    )
+
+
+if __name__ == "__main__":
+    main()

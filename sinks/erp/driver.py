@@ -1,0 +1,228 @@
+"""One attempt at one step: send it, or ask what became of it. The same for every connector.
+
+Guarantee: a step that may have been booked is never sent again before the ERP has answered that it holds nothing under
+the step's reference, at a time when it can no longer be busy with the earlier request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import InvalidOperation
+
+import httpx
+
+from millrace.errors import Rejected
+from millrace.ledger.ledger import now_micros
+from millrace.ledger.model import Action, Outcome, Status, Step
+from sinks.erp import policy
+from sinks.erp.channel import AnswerTooLong, Channel
+from sinks.erp.connector import Answer, Connector, Kind, Request, Verdict
+from sinks.erp.settings import SystemSettings
+
+_STATUS = {
+    Kind.BOOKED: Status.BOOKED,
+    Kind.ACCEPTED: Status.ACCEPTED,
+    Kind.RETRY: Status.PENDING,
+    Kind.RENEW: Status.PENDING,
+    Kind.ABSENT: Status.PENDING,
+    Kind.UNKNOWN: Status.UNKNOWN,
+    Kind.REJECTED: Status.REJECTED,
+    Kind.MISCONFIGURED: Status.PENDING,
+}
+_BROKEN_EXCHANGE = (httpx.HTTPError, httpx.StreamError, TimeoutError, AnswerTooLong, OSError)
+#: What reading an answer of the wrong shape runs into.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of an attempt: what the ledger writes, and what the poster goes by."""
+
+    outcome: Outcome
+    verdict: Verdict
+
+
+class Driver:
+    """Books steps through a connector.
+
+    Args:
+        connector: Builds requests and reads answers.
+        channel: Carries them.
+        settings: The system.
+        clock: Microseconds UTC, the ledger's clock.
+        chance: Random numbers in [0, 1) for the backoff.
+        lookup_before_resend: Off only in the negative control that shows what the look-up is good for.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        channel: Channel,
+        settings: SystemSettings,
+        *,
+        clock: Callable[[], int] = now_micros,
+        chance: Callable[[], float] = random.random,
+        lookup_before_resend: bool = True,
+    ) -> None:
+        self._connector = connector
+        self._channel = channel
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._lookup_before_resend = lookup_before_resend
+        self._session: Mapping[str, str] | None = None
+        self._session_lock = asyncio.Lock()
+
+    async def attempt(self, step: Step) -> Attempt:
+        """Work on a claimed step once. Never raises for what an ERP or a network can do."""
+        asked = step.status is not Status.PENDING and self._lookup_before_resend
+        verdict = await (self._look_up(step) if asked else self._send(step))
+        return Attempt(self._outcome(step, verdict), verdict)
+
+    # -- sending ----------------------------------------------------------------------------------------------
+
+    async def _send(self, step: Step) -> Verdict:
+        try:
+            request = self._request(step)
+        except Rejected as error:
+            return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
+        if request is None:
+            return Verdict(Kind.REJECTED, reason="no_reversal", detail="the ERP offers no reversal")
+        verdict = await self._post(step, request)
+        return await self._post(step, request) if verdict.kind is Kind.RENEW else verdict
+
+    def _request(self, step: Step) -> Request | None:
+        try:
+            build = self._connector.build if step.action is Action.BOOK else self._connector.reverse
+            return build(step)
+        except (ValueError, KeyError, TypeError, InvalidOperation) as error:
+            raise Rejected("cannot_be_built", f"{type(error).__name__}: {error}") from error
+
+    async def _post(self, step: Step, request: Request) -> Verdict:
+        """One exchange in an open session; a session that ran out is forgotten, so that the next call renews it."""
+        session = self._session
+        if session is None:
+            opened = await self._open_session()
+            if isinstance(opened, Verdict):
+                return opened
+            session = opened
+        verdict = await self._exchange(
+            request, session, lambda answer: self._connector.classify(step, answer)
+        )
+        if verdict.kind is Kind.RENEW and self._session is session:
+            self._session = None
+        return verdict
+
+    async def _open_session(self) -> Mapping[str, str] | Verdict:
+        async with self._session_lock:
+            if self._session is not None:  # another task was faster
+                return self._session
+            request = self._connector.session()
+            if request is None:
+                self._session = {}
+                return self._session
+            headers: list[Mapping[str, str]] = []
+            verdict = await self._exchange(request, {}, lambda answer: self._read_session(answer, headers))
+            if not headers:
+                return _nothing_was_sent(verdict)
+            self._session = headers[0]
+            return self._session
+
+    def _read_session(self, answer: Answer, into: list[Mapping[str, str]]) -> Verdict:
+        if answer.status in (403, 404):
+            detail = f"HTTP {answer.status} when opening a session: service, permission or address is wrong"
+            return Verdict(Kind.MISCONFIGURED, reason=f"http_{answer.status}", detail=detail)
+        headers = self._connector.session_headers(answer)
+        if headers is None:
+            return Verdict(Kind.RETRY, reason="no_session", detail="answer opens no session", outage=True)
+        into.append(headers)
+        return Verdict(Kind.ABSENT)
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    async def _look_up(self, step: Step) -> Verdict:
+        request = self._connector.lookup(step)
+        if request is None:
+            detail = "the ERP cannot be asked whether it has booked this: a person has to look"
+            return Verdict(Kind.UNKNOWN, reason="cannot_be_asked", detail=detail)
+        verdict = await self._exchange(request, {}, lambda answer: self._read_lookup(step, answer))
+        if (
+            verdict.kind is Kind.RETRY
+        ):  # the question was not put: what became of the step is as unknown as before
+            return Verdict(
+                Kind.UNKNOWN, None, verdict.reason, verdict.detail, verdict.retry_after, verdict.outage
+            )
+        if verdict.kind is Kind.ABSENT and (wait := self._unsettled_seconds(step)) > 0:
+            detail = "not found, but the request may still be under way"
+            return Verdict(Kind.UNKNOWN, reason="settling", detail=detail, retry_after=wait)
+        return verdict
+
+    def _read_lookup(self, step: Step, answer: Answer) -> Verdict:
+        if answer.status in (403, 404):
+            detail = f"HTTP {answer.status} on look-up: service, permission or address is wrong"
+            return Verdict(Kind.MISCONFIGURED, reason=f"http_{answer.status}", detail=detail)
+        if answer.status >= 400:
+            detail = f"HTTP {answer.status} on look-up"
+            return Verdict(Kind.UNKNOWN, reason="lookup_refused", detail=detail)
+        return self._connector.read_lookup(step, answer)
+
+    def _unsettled_seconds(self, step: Step) -> float:
+        """Seconds until a look-up that finds nothing may be believed."""
+        since = (self._clock() - (step.sent_at or 0)) / 1e6
+        return self._settings.settle_seconds - since
+
+    # -- both -------------------------------------------------------------------------------------------------
+
+    async def _exchange(
+        self, request: Request, session: Mapping[str, str], read: Callable[[Answer], Verdict]
+    ) -> Verdict:
+        try:
+            answer = await self._channel.exchange(request, session)
+        except Rejected as error:
+            return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
+        except _BROKEN_EXCHANGE as error:
+            return policy.of_exception(error)
+        try:
+            return policy.of_status(answer) or read(answer)
+        except _UNREADABLE as error:
+            return Verdict(Kind.UNKNOWN, reason="unreadable", detail=f"{type(error).__name__}: {error}")
+
+    def _outcome(self, step: Step, verdict: Verdict) -> Outcome:
+        status = _STATUS[verdict.kind]
+        if verdict.reason == "cannot_be_asked":
+            status = Status.PARKED
+        if verdict.kind is Kind.MISCONFIGURED and step.status is not Status.PENDING:
+            status = step.status  # a refused look-up has proved nothing
+        wait, failed = self._wait(step, verdict)
+        return Outcome(
+            step,
+            status,
+            erp_document=verdict.erp_document,
+            reason=verdict.reason,
+            detail=verdict.detail,
+            next_attempt_at=None if wait is None else self._clock() + int(wait * 1e6),
+            failed=failed,
+        )
+
+    def _wait(self, step: Step, verdict: Verdict) -> tuple[float | None, bool]:
+        """Seconds to wait, and whether the attempt counts as a failure for the next backoff."""
+        if verdict.kind is Kind.ACCEPTED:
+            return self._settings.accepted_poll, False
+        if verdict.kind in (Kind.BOOKED, Kind.ABSENT, Kind.REJECTED, Kind.MISCONFIGURED):
+            return None, False
+        if verdict.retry_after is not None:
+            return min(verdict.retry_after, self._settings.retry_after_cap), True
+        settings = self._settings
+        return policy.backoff(
+            step.failures + 1, settings.backoff_base, settings.backoff_cap, self._chance()
+        ), True
+
+
+def _nothing_was_sent(verdict: Verdict) -> Verdict:
+    """A session that did not open has booked nothing, whatever became of its request."""
+    if verdict.kind is Kind.UNKNOWN:
+        return Verdict(Kind.RETRY, None, verdict.reason, verdict.detail, verdict.retry_after, verdict.outage)
+    return verdict

@@ -1,0 +1,77 @@
+"""How to go on, sorted once for all connectors: by exception, by HTTP status, and how long to wait."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from sinks.erp.connector import Answer, Kind, Verdict
+
+#: Raised before a byte of the request was written, so the ERP has certainly booked nothing.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def backoff(failures: int, base: float, cap: float, chance: float) -> float:
+    """Seconds before the next attempt after `failures` in a row: exponential, capped, the upper half random.
+
+    Args:
+        failures: Failures so far, from 1.
+        base: Seconds after the first.
+        cap: Upper bound in seconds.
+        chance: Random number in [0, 1).
+    """
+    ceiling = min(cap, base * 2.0 ** min(failures - 1, 60))
+    return ceiling * (0.5 + 0.5 * chance)
+
+
+def of_exception(error: Exception) -> Verdict:
+    """What a failed exchange means."""
+    detail = f"{type(error).__name__}: {error}"
+    if _is_certificate_error(error):
+        return Verdict(Kind.MISCONFIGURED, reason="certificate", detail=detail)
+    if isinstance(error, _NEVER_SENT):
+        return Verdict(Kind.RETRY, reason="not_reachable", detail=detail, outage=True)
+    return Verdict(Kind.UNKNOWN, reason="no_answer", detail=detail, outage=True)
+
+
+def _is_certificate_error(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def of_status(answer: Answer, now: datetime | None = None) -> Verdict | None:
+    """What the HTTP status alone says; None where the connector has to read the answer.
+
+    A 5xx or 408 may come from a gateway that gave up while the ERP went on to book, so it is not simply sent again.
+    """
+    status = answer.status
+    if status == 429:
+        wait = retry_after(answer, now or datetime.now(UTC))
+        return Verdict(Kind.RETRY, reason="throttled", detail="HTTP 429", retry_after=wait)
+    if status == 408 or status >= 500:
+        wait = retry_after(answer, now or datetime.now(UTC))
+        detail = f"HTTP {status}"
+        return Verdict(Kind.UNKNOWN, reason="outage", detail=detail, retry_after=wait, outage=True)
+    if status == 401:
+        return Verdict(Kind.MISCONFIGURED, reason="credentials", detail="HTTP 401: credentials refused")
+    if status < 200 or 300 <= status < 400:
+        where = answer.headers.get("location", "")
+        return Verdict(Kind.MISCONFIGURED, reason="redirect", detail=f"HTTP {status} to {where!r}")
+    return None
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """Seconds from a Retry-After header in either of its forms; None where there is none or it is no number."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None

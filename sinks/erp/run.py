@@ -1,0 +1,105 @@
+"""`millrace post`: one poster per ERP system over one ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+
+from millrace.ledger import Ledger
+from millrace.ledger.ledger import LEDGER_DOWN
+from sinks.erp.channel import Channel
+from sinks.erp.driver import Driver
+from sinks.erp.poster import Counts, Poster
+from sinks.erp.registry import create
+from sinks.erp.settings import PosterSettings, SystemSettings
+
+log = structlog.get_logger("millrace.post")
+
+
+async def run_poster(
+    settings: PosterSettings,
+    stop_event: asyncio.Event,
+    *,
+    lookup_before_resend: bool = True,
+    on_start: Callable[[dict[str, Counts]], None] | None = None,
+) -> dict[str, Counts]:
+    """Post until `stop_event` is set, then finish what is in flight and return.
+
+    Args:
+        settings: Ledger, systems, routes.
+        stop_event: Set by the SIGTERM handler.
+        lookup_before_resend: Off only in the negative control.
+        on_start: Receives the live counts by system, for metrics.
+
+    Returns:
+        Counts by system.
+
+    Raises:
+        Misconfigured: One sentence that says what to mend; what was in flight is finished and recorded.
+    """
+    with await _open_ledger(settings) as ledger:
+        async with AsyncExitStack() as stack:
+            posters = {
+                system.name: await _poster(ledger, settings, system, stack, lookup_before_resend)
+                for system in settings.systems
+            }
+            counts = {name: poster.counts for name, poster in posters.items()}
+            if on_start:
+                on_start(counts)
+            await _run_all(ledger, settings, list(posters.values()), stop_event)
+            return counts
+
+
+async def _open_ledger(settings: PosterSettings) -> Ledger:
+    while True:
+        try:
+            return await asyncio.to_thread(Ledger, settings.ledger, who=settings.name)
+        except LEDGER_DOWN as error:
+            log.warning("ledger_unavailable", error=str(error))
+            await asyncio.sleep(1.0)
+
+
+async def _poster(
+    ledger: Ledger, settings: PosterSettings, system: SystemSettings, stack: AsyncExitStack, ask: bool
+) -> Poster:
+    stack.enter_context(ledger.only_poster(system.name))
+    connector = create(system.connector, system.options)
+    channel = await stack.enter_async_context(Channel(system))
+    driver = Driver(connector, channel, system, lookup_before_resend=ask)
+    return Poster(ledger, driver, connector, system, poll_seconds=settings.poll_seconds)
+
+
+async def _run_all(
+    ledger: Ledger, settings: PosterSettings, posters: list[Poster], stop_event: asyncio.Event
+) -> None:
+    """Run until told to stop or until one poster cannot go on; the others then finish too."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(poster.run(stop)) for poster in posters]
+    tasks.append(asyncio.create_task(_intake(ledger, settings, stop)))
+    told = asyncio.create_task(stop_event.wait())
+    await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    told.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in results:
+        if isinstance(error, BaseException):
+            raise error
+
+
+async def _intake(ledger: Ledger, settings: PosterSettings, stop: asyncio.Event) -> None:
+    """Route new totals to their systems as they come."""
+    reported: set[tuple[str, str]] = set()
+    while not stop.is_set():
+        try:
+            unrouted = set(await asyncio.to_thread(ledger.intake, settings.route))
+        except LEDGER_DOWN as error:
+            log.warning("ledger_unavailable", error=str(error))
+            await asyncio.sleep(1.0)
+            continue
+        for plant, kind in unrouted - reported:
+            log.error("no_route", plant=plant, kind=kind)
+        reported |= unrouted
+        await asyncio.sleep(settings.poll_seconds)

@@ -1,0 +1,152 @@
+"""Settings of the poster: ledger, ERP systems, and which documents go where."""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from millrace.errors import Misconfigured
+
+
+class Secret(BaseModel, extra="forbid", frozen=True):
+    """A secret by place, so that no settings file holds one: an environment variable or a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("name either env or file")
+        return self
+
+    def read(self) -> SecretStr:
+        """The secret itself.
+
+        Raises:
+            Misconfigured: The variable or file is not there.
+        """
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if value is None:
+                raise Misconfigured(f"environment variable {self.env} is not set")
+            return SecretStr(value)
+        try:
+            return SecretStr(Path(str(self.file)).read_text(encoding="utf-8").strip())
+        except OSError as error:
+            raise Misconfigured(f"secret file {self.file} cannot be read: {error.strerror}") from error
+
+
+class SystemSettings(BaseModel, extra="forbid", frozen=True):
+    """One ERP system.
+
+    Args:
+        name: Name in ledger, logs and metrics.
+        connector: Name of a registered connector.
+        base_url: Root of the service, for instance `https://erp/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV`.
+        options: The connector's own options.
+        user: User of basic authentication.
+        password: Where its password is.
+        ca_file: Certificates to trust instead of the system's.
+        concurrency: Orders worked on at a time.
+        rate: Requests per second at most.
+        burst: Requests that may come at once under `rate`.
+        connect_timeout: Seconds to connect.
+        answer_timeout: Seconds for one exchange as a whole.
+        max_answer_bytes: Longer answers are cut and count as incomplete.
+        settle_seconds: How long after sending the ERP may still be busy with a request whose answer was lost. A look-up
+            that finds nothing is believed only then; it has to be longer than the ERP's own limit for one request.
+        backoff_base: Seconds before the first retry.
+        backoff_cap: Upper bound between retries.
+        retry_after_cap: Longest wait that a Retry-After header is granted.
+        accepted_poll: Seconds between look-ups of what the ERP has queued.
+        breaker_threshold: Unanswered requests in a row that open the circuit breaker.
+        breaker_cool_off: Seconds before its first probe, doubling up to `backoff_cap`.
+        reject_window: Latest documents that decide whether to stop.
+        reject_share: Share of rejected ones among them above which to stop.
+        overdue_after: Seconds after which an open posting is reported; nothing is ever given up for its age.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    connector: str
+    base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    options: dict[str, Any] = Field(default_factory=dict)
+    user: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+    concurrency: int = Field(16, ge=1, le=256)
+    rate: float | None = Field(None, gt=0)
+    burst: int = Field(16, ge=1)
+    connect_timeout: float = Field(5.0, gt=0)
+    answer_timeout: float = Field(60.0, gt=0)
+    max_answer_bytes: int = Field(1 << 20, ge=1024)
+    settle_seconds: float = Field(60.0, ge=0)
+    backoff_base: float = Field(0.5, gt=0)
+    backoff_cap: float = Field(60.0, gt=0)
+    retry_after_cap: float = Field(300.0, gt=0)
+    accepted_poll: float = Field(5.0, gt=0)
+    breaker_threshold: int = Field(5, ge=1)
+    breaker_cool_off: float = Field(1.0, gt=0)
+    reject_window: int = Field(20, ge=2)
+    reject_share: float = Field(0.5, gt=0, le=1)
+    overdue_after: float = Field(900.0, gt=0)
+
+    @model_validator(mode="after")
+    def _user_with_password(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        return self
+
+
+class RouteSettings(BaseModel, extra="forbid", frozen=True):
+    """Documents whose plant and kind match (`*` and `?` are wild) go to a system; the first match counts."""
+
+    plant: str = "*"
+    kind: str = "*"
+    system: str
+
+
+class PosterSettings(BaseSettings):
+    """Settings of `millrace post`, from a file or from variables `MILLRACE_POST_...`.
+
+    Args:
+        ledger: SQLAlchemy URL of the posting ledger.
+        systems: ERP systems.
+        routes: Where documents go; without any, all go to the only system.
+        poll_seconds: How often an idle poster looks for new work.
+        name: Name of this poster in audit and dead letters.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_POST_", extra="forbid", frozen=True)
+
+    ledger: str
+    systems: tuple[SystemSettings, ...] = Field(min_length=1)
+    routes: tuple[RouteSettings, ...] = ()
+    poll_seconds: float = Field(0.05, gt=0)
+    name: str = "poster"
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        names = [system.name for system in self.systems]
+        if len(set(names)) < len(names):
+            raise ValueError("two systems have the same name")
+        unknown = sorted({route.system for route in self.routes} - set(names))
+        if unknown:
+            raise ValueError(f"routes lead to unknown systems: {', '.join(unknown)}")
+        if not self.routes and len(names) > 1:
+            raise ValueError("with several systems, routes must say what goes where")
+        return self
+
+    def route(self, plant: str, kind: str) -> str | None:
+        """System for a document; None where no route matches."""
+        if not self.routes:
+            return self.systems[0].name
+        for route in self.routes:
+            if fnmatchcase(plant, route.plant) and fnmatchcase(kind, route.kind):
+                return route.system
+        return None
