@@ -40,7 +40,7 @@ def test_the_broker_returns_what_was_written(kafka: Kafka) -> None:
     assert consume(kafka, topic, 2) == [b"one", b"two"]
 
 
-def test_topics_have_the_partitions_and_settings_asked_for_and_do_not_appear_by_themselves(
+def test_topics_are_shaped_as_asked_and_do_not_appear_by_themselves(
     kafka: Kafka,
 ) -> None:
     topic = kafka.create_topic("shaped", partitions=8, config={"cleanup.policy": "compact"})

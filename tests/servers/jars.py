@@ -1,4 +1,7 @@
-"""Gets a server's jars with Maven, once per version, into a cache folder."""
+"""Gets a server's jars with Maven, once per version, into a cache folder.
+
+`python -m tests.servers.jars` gets all of them ahead of the tests.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,8 @@ def java() -> str:
 def jars(server: str) -> Path:
     """Folder with the jars that `poms/<server>.xml` names; downloaded at the first call.
 
-    Several processes may ask at the same time: one downloads, the others wait. A download that is cut short leaves nothing.
+    Several processes may ask at the same time: one downloads, the others wait. A download that is cut short
+    leaves nothing.
 
     Raises:
         ServersUnavailable: When Maven is missing or cannot get them.
@@ -78,3 +82,8 @@ def _java_version(program: str) -> int:
     text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', text)
     return int(found.group(1)) if found else 0
+
+
+if __name__ == "__main__":
+    for each in _GOALS:
+        jars(each)

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.servers.jars import jars, java
 from tests.servers.process import ServerFailed, ServerProcess, free_port

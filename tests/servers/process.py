@@ -20,8 +20,8 @@ class ServerFailed(RuntimeError):
 def free_port() -> int:
     """Port on 127.0.0.1 that nobody listens on.
 
-    Taken from below the range that the kernel gives to outgoing connections, so that a server which is killed finds it
-    free again when it is started later.
+    Taken from below the range that the kernel gives to outgoing connections, so that a server which is killed
+    finds it free again when it is started later.
     """
     for port in random.sample(range(15_000, 32_000), 200):
         with socket.socket() as probe:
@@ -36,8 +36,8 @@ def free_port() -> int:
 class ServerProcess:
     """One server: start, stop, kill, start again.
 
-    Where `setpriv` exists (Linux) the kernel kills the server when the *thread* that started it ends, however that happens;
-    so start servers on a thread that lives as long as they shall.
+    Where `setpriv` exists (Linux) the kernel kills the server when the *thread* that started it ends, however
+    that happens; so start servers on a thread that lives as long as they shall.
 
     Args:
         command: Program and arguments.

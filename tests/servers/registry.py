@@ -32,7 +32,7 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """Base address of the interface, without a slash at the end: `/subjects`, `/schemas/ids/N` come after it."""
+        """Base address of the interface; `/subjects`, `/schemas/ids/N` and the others come after it."""
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
 
     def __enter__(self) -> Self:
