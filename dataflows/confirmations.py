@@ -1,0 +1,108 @@
+"""The confirmations flow: machine cycles, states and operator reports become production confirmations.
+
+Run it with `millrace run confirmations --config FILE`. Step ids are part of the recovery store: a golden test holds
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow, Stream
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
+
+from dataflows import parts
+from dataflows.settings import REFERENCES, ConfirmationsSettings
+from millrace.errors import Misconfigured
+from operators.lane import LaneOutput
+from operators.reference_lane import ReferenceOutput
+from operators.shifts import CalendarBook
+from operators.streaming import confirmations_flow
+from sinks.batches import Batch, of_documents, of_lane, of_reference, of_timeline
+from sinks.kafka import KafkaSink
+from sinks.ledger import LedgerSink
+from sources.kafka import KafkaLanes, lane_names
+from sources.kafka_reference import KafkaReference
+
+
+def build(settings: ConfirmationsSettings, deduplicate: bool = True) -> Dataflow:
+    """The flow on Kafka.
+
+    Args:
+        settings: All of its settings.
+        deduplicate: False only in negative controls.
+
+    Raises:
+        Misconfigured: No Kafka, no sink, or a broker or topic that is not there.
+    """
+    if settings.kafka is None:
+        raise Misconfigured("kafka: needed to run on topics; use --input to run on files")
+    client = settings.kafka.client()
+    schemas = parts.schema_source(settings)
+    topics = parts.event_topics(settings)
+    calendar = parts.calendar_book(settings, schemas, client)
+    decoders = parts.codecs(settings, schemas, tuple(topics), {})
+    reader = parts.reader_config(settings, client)
+    lanes = KafkaLanes(
+        reader,
+        list(topics.values()),
+        settings.lanes,
+        parts.lane_builder(settings, decoders, calendar, topics, deduplicate),
+    )
+    references = KafkaReference(
+        reader, [settings.topic(name) for name in REFERENCES], lambda: parts.reference_lane(settings, schemas)
+    )
+    sinks: dict[str, Sink[Batch]] = {}
+    if settings.ledger:
+        sinks["ledger"] = LedgerSink(settings.ledger, settings.flow)
+    if settings.publish:
+        sinks["topics"] = KafkaSink(client, settings.flow, schemas, parts.output_topics(settings))
+    if not sinks:
+        raise Misconfigured("ledger, publish: the flow would announce its documents nowhere")
+    return wire(settings, lanes, references, calendar, sinks, lane_names(settings.lanes), hold=True)
+
+
+def wire(
+    settings: ConfirmationsSettings,
+    lanes: Source[LaneOutput],
+    references: Source[ReferenceOutput],
+    calendar: CalendarBook,
+    sinks: dict[str, Sink[Batch]],
+    names: Sequence[str],
+    hold: bool,
+) -> Dataflow:
+    """The flow over any source and sinks.
+
+    Args:
+        settings: Settings.
+        lanes: Source of events.
+        references: Source of orders and materials.
+        calendar: Shifts per plant.
+        sinks: Sinks by step id; each takes everything.
+        names: Lanes that the clock waits for.
+        hold: Announce what a crash could make untrue only from durable state; False without recovery.
+    """
+    flow = Dataflow(settings.flow)
+    events = op.input("events", flow, lanes)
+    orders = op.input("references", flow, references)
+    streams = confirmations_flow(
+        events,
+        orders,
+        parts.layout(settings, calendar),
+        parts.clock(settings, names),
+        parts.timeline_config(settings, calendar, hold),
+        parts.document_config(settings, hold),
+    )
+    name = settings.flow
+    batches: Stream[Batch] = op.merge(
+        "announced",
+        op.map("of_documents", streams.documents, lambda item: of_documents(item, name)),
+        op.map("of_timeline", streams.timelines, lambda item: of_timeline(item, name)),
+        op.map("of_lane", streams.lanes, lambda item: of_lane(item, name)),
+        op.map("of_reference", orders, lambda item: of_reference(item, name)),
+    )
+    for step, sink in sinks.items():
+        op.output(step, batches, sink)
+    return flow

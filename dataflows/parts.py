@@ -1,0 +1,151 @@
+"""Parts that flows are wired from: schema sources, codecs, lanes, calendars, sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dataflows.settings import EVENTS, OUTPUTS, REFERENCES, SECOND, ConfirmationsSettings
+from millrace.errors import Misconfigured
+from operators.clock import Clock
+from operators.documents import DocumentConfig
+from operators.lane import Lane, LaneConfig
+from operators.layout import Layout
+from operators.reference_lane import ReferenceLane
+from operators.shifts import Calendar, CalendarBook, utc_calendar
+from operators.timeline import TimelineConfig
+from operators.windows import Window
+from schemas.codec import Codec
+from schemas.contracts import contract
+from schemas.registry import FolderSchemas, RegistrySchemas, SchemaSource
+from sinks.parquet import HistoryWriter
+from sources.kafka_reader import ReaderConfig
+from sources.kafka_reference import read_all
+
+
+def schema_source(settings: ConfirmationsSettings) -> SchemaSource:
+    """Registry if one is configured, else the folder of contracts."""
+    registry = settings.registry
+    if registry is None:
+        return FolderSchemas()
+    password = registry.password.get_secret_value() if registry.password else ""
+    auth = (registry.user, password) if registry.user else None
+    return RegistrySchemas(registry.url, auth=auth, ca=registry.ca)
+
+
+def codecs(
+    settings: ConfirmationsSettings, schemas: SchemaSource, names: Sequence[str], columns: Mapping[str, list[str]]
+) -> dict[str, Codec]:
+    """Decoder by topic."""
+    return {settings.topic(name): Codec(contract(name), schemas, columns.get(name)) for name in names}
+
+
+def reader_config(settings: ConfirmationsSettings, client: Mapping[str, str]) -> ReaderConfig:
+    """How lanes read."""
+    return ReaderConfig(
+        client=client,
+        group=settings.flow,
+        out_of_range=settings.kafka_out_of_range,
+        batch=settings.batch,
+        ahead=int(settings.ahead_s * SECOND),
+        idle_after=settings.idle_s,
+    )
+
+
+def calendar_book(settings: ConfirmationsSettings, schemas: SchemaSource, client: Mapping[str, str] | None) -> CalendarBook:
+    """Calendars of all plants, from a file or from the end of their compacted topic."""
+    default = utc_calendar(settings.default_zone) if settings.default_zone else None
+    if settings.calendar is not None:
+        records = _records(settings.calendar)
+    elif client is not None:
+        records = read_all(client, settings.topic("ShiftCalendar"), Codec(contract("ShiftCalendar"), schemas))
+    else:
+        records = []
+    return CalendarBook([Calendar.of(record) for record in records], default)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise Misconfigured(f"{path}: {error}") from error
+    if not isinstance(found, list):
+        raise Misconfigured(f"{path}:1: expected a list of ShiftCalendar records")
+    return found
+
+
+def lane_builder(
+    settings: ConfirmationsSettings,
+    decoders: Mapping[str, Codec],
+    calendar: CalendarBook,
+    topics: Mapping[str, str],
+    deduplicate: bool = True,
+) -> Callable[[str], Lane]:
+    """Makes the rules of a lane by its name; each has a writer of its own."""
+    config = LaneConfig(
+        contracts={topic: name for name, topic in topics.items()},
+        window=Window.parse(settings.window),
+        limits=settings.limits(),
+        numbering=settings.numbering_of_all(),
+        deduplicate=deduplicate,
+    )
+
+    def build(name: str) -> Lane:
+        history = HistoryWriter(settings.history, settings.flow, name, topics) if settings.history else None
+        return Lane(name, config, decoders, calendar, history)
+
+    return build
+
+
+def event_topics(settings: ConfirmationsSettings) -> dict[str, str]:
+    """Topic by contract of the events."""
+    return {name: settings.topic(name) for name in EVENTS}
+
+
+def reference_lane(settings: ConfirmationsSettings, schemas: SchemaSource) -> ReferenceLane:
+    """Rules of the reference lane."""
+    return ReferenceLane(
+        {settings.topic(name): name for name in REFERENCES}, codecs(settings, schemas, REFERENCES, {})
+    )
+
+
+def output_topics(settings: ConfirmationsSettings) -> dict[str, str]:
+    """Topic by contract of what the flow sends."""
+    return {name: settings.topic(name) for name in OUTPUTS}
+
+
+def layout(settings: ConfirmationsSettings, calendar: CalendarBook) -> Layout:
+    """Keys of the state."""
+    return Layout(
+        Window.parse(settings.window), calendar, settings.shards, settings.ring, settings.work_center_shards
+    )
+
+
+def clock(settings: ConfirmationsSettings, lanes: Sequence[str]) -> Clock:
+    """A fresh clock."""
+    return Clock(lanes, int(settings.lateness_s * SECOND), int(settings.horizon_h * 3600 * SECOND))
+
+
+def document_config(settings: ConfirmationsSettings, hold: bool) -> DocumentConfig:
+    """How documents are made."""
+    return DocumentConfig(
+        window=Window.parse(settings.window),
+        wait=int(settings.wait_s * SECOND),
+        most_waiting=settings.most_waiting,
+        hold=hold,
+        mismatch_percent=settings.mismatch_percent,
+    )
+
+
+def timeline_config(settings: ConfirmationsSettings, calendar: CalendarBook, hold: bool) -> TimelineConfig:
+    """Policies of jobs, counters and states."""
+    return TimelineConfig(
+        window=Window.parse(settings.window),
+        calendar=calendar,
+        policy=settings.counter_policy,
+        micro_stop=int(settings.micro_stop_s * SECOND),
+        hold=hold,
+    )

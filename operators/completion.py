@@ -1,0 +1,89 @@
+"""Completion of operations: the final flag and over-delivery, from the totals of the whole operation.
+
+Both depend on all windows of an operation, so they are no property of a window: a document of its own, with no
+quantity, says that the operation is complete. It is announced once when it becomes true, and again when a
+correction makes it untrue or changes the over-delivery.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+
+from operators.confirmations import CONFIRMATION, NO_QUANTITY, document_key
+from operators.partials import INSTANT, QUANTITY
+from operators.references import ORDER
+from operators.totals import DELTA, OPERATION_KEY
+
+#: What an operation has come to, and what was announced of it.
+PROGRESS: dict[str, pl.DataType] = {**DELTA, "final": pl.Boolean(), "over": QUANTITY}
+_FULL = pl.lit(Decimal(100), dtype=pl.Decimal(18, 6))
+
+
+def add_deltas(progress: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
+    """Operations with the changes added; rows of PROGRESS."""
+    fresh = deltas.with_columns(final=pl.lit(False), over=NO_QUANTITY)
+    both = pl.concat([progress, fresh.select(pl.col(n).cast(k) for n, k in PROGRESS.items())])
+    return both.group_by(list(OPERATION_KEY)).agg(
+        pl.col("machine").sum().cast(QUANTITY),
+        pl.col("report").sum().cast(QUANTITY),
+        pl.col("revises").sum(),
+        pl.col("completions").sum(),
+        pl.col("last_time").max(),
+        pl.col("posting_date").max(),
+        pl.col("final").max(),
+        pl.col("over").max(),
+    )
+
+
+def judge(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    """Operations with the columns of their order, `counted`, `now_final` and `now_over`; unknown orders are left out.
+
+    Final: a completion event came, or the yield reached the target and the profile says that this is enough.
+    Over-delivery: what exceeds the target plus its tolerance; never where the tolerance is unlimited (null).
+    """
+    rows = progress.join(orders, on=list(OPERATION_KEY), how="inner")
+    counted = pl.when(pl.col("count_source") == "MACHINE").then("machine").otherwise("report")
+    allowed = (pl.col("target") * ((_FULL + pl.col("over_tolerance")) / _FULL)).cast(QUANTITY)
+    excess = (counted - allowed).cast(QUANTITY)
+    return rows.with_columns(
+        counted.alias("counted"),
+        ((pl.col("completions") > 0) | (pl.col("auto_final") & (counted >= pl.col("target")))).alias("now_final"),
+        pl.when(pl.col("over_tolerance").is_not_null() & (excess > 0))
+        .then(excess)
+        .otherwise(NO_QUANTITY)
+        .alias("now_over"),
+    )
+
+
+def completion_documents(changed: pl.DataFrame) -> pl.DataFrame:
+    """A document of CONFIRMATION per judged operation: no quantity, its final flag and over-delivery."""
+    rows = changed.with_columns(
+        document_key("plant", "order_id", "operation").alias("_key"),
+        pl.lit(0, pl.Int64).cast(INSTANT).alias("_epoch"),
+    )
+    known = {
+        "document_key": pl.concat_str("_key", pl.lit("final"), separator="|"),
+        "revision": pl.col("revises"),
+        "reference_version": pl.col("version"),
+        "adjustment": pl.lit(False),
+        "work_center": pl.col("planned_work_center"),
+        "shift": pl.lit(""),
+        "window_start": pl.col("_epoch"),
+        "window_end": pl.col("_epoch"),
+        "unit": pl.col("order_unit"),
+        "first_event_time": pl.col("last_time"),
+        "last_event_time": pl.col("last_time"),
+        "event_count": pl.lit(0),
+        "is_final": pl.col("now_final"),
+        "over_delivery": pl.col("now_over"),
+        "scrap": pl.lit([], dtype=CONFIRMATION["scrap"]),
+        "origins": pl.lit([], dtype=CONFIRMATION["origins"]),
+    }
+    zero = {n: NO_QUANTITY for n, k in CONFIRMATION.items() if k == QUANTITY and n not in known}
+    columns = {**known, **zero}
+    return rows.select(columns.get(n, pl.col(n)).cast(k).alias(n) for n, k in CONFIRMATION.items())
+
+
+__all__ = ["ORDER", "PROGRESS", "add_deltas", "completion_documents", "judge"]

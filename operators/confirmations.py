@@ -1,0 +1,154 @@
+"""Production confirmations: totals of a window, completed by what the order says.
+
+Which of two alternative counts is confirmed, in which unit, for which material: all of that is linear, so it is
+applied to totals, not to events.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+
+from operators.partials import DOCUMENT_KEY, INSTANT, MACHINE, QUANTITY, REPORT, TIME
+from operators.references import Conversions
+from operators.routes import CONTRACT_CODE, PARTITION_BITS
+
+#: Identity of a document: its key and, for a late addition, topic, partition and offset.
+IDENTITY = [*DOCUMENT_KEY, "adjustment"]
+QUANTITIES = ("quantity_yield", "quantity_scrap", "quantity_rework")
+TIMES = ("setup_time", "machine_time", "labour_time")
+CONFIRMATION: dict[str, pl.DataType] = {
+    "document_key": pl.String(),
+    "revision": pl.Int64(),
+    "reference_version": pl.Int64(),
+    "adjustment": pl.Boolean(),
+    "plant": pl.String(),
+    "order_id": pl.String(),
+    "operation": pl.String(),
+    "work_center": pl.String(),
+    "material": pl.String(),
+    "shift": pl.String(),
+    "posting_date": pl.Date(),
+    "window_start": INSTANT,
+    "window_end": INSTANT,
+    **dict.fromkeys(QUANTITIES, QUANTITY),
+    "scrap": pl.List(pl.Struct({"reason": pl.String(), "quantity": QUANTITY})),
+    "unit": pl.String(),
+    **dict.fromkeys(TIMES, QUANTITY),
+    "first_event_time": INSTANT,
+    "last_event_time": INSTANT,
+    "event_count": pl.Int64(),
+    "is_final": pl.Boolean(),
+    "over_delivery": QUANTITY,
+    "origins": pl.List(
+        pl.Struct(
+            {
+                "topic": pl.String(),
+                "partition": pl.Int32(),
+                "first_offset": pl.Int64(),
+                "last_offset": pl.Int64(),
+                "events": pl.Int64(),
+            }
+        )
+    ),
+}
+NO_QUANTITY = pl.lit(Decimal(0), dtype=QUANTITY)
+
+
+def document_key(*columns: str) -> pl.Expr:
+    """Columns joined by `|`, which is escaped inside them, so that no two keys are the same text."""
+    parts = [
+        pl.col(c).str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
+        for c in columns
+    ]
+    return pl.concat_str(parts, separator="|")
+
+
+def convert_units(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Quantities in the order's unit; and the rows for which no conversion is known.
+
+    Exact per total: the cumulative total is converted and rounded once, so rounding never adds up.
+    """
+    same = rows["unit"] == rows["order_unit"]
+    if same.all():
+        return rows, rows.clear()
+    foreign, done, stuck = rows.filter(~same), [], []
+    for record in foreign.to_dicts():
+        where = (record["plant"], record["material"])
+        found = [
+            conversions.convert(*where, record[name], record["unit"], record["order_unit"]) for name in QUANTITIES
+        ]
+        (stuck if None in found else done).append({**record, **dict(zip(QUANTITIES, found, strict=True))})
+    stuck_rows = foreign.join(pl.DataFrame(stuck, schema=rows.schema).select(IDENTITY), on=IDENTITY, how="semi")
+    converted = pl.DataFrame(done, schema=rows.schema).with_columns(pl.col("order_unit").alias("unit"))
+    good = pl.concat([rows.filter(same), converted]).join(stuck_rows, on=IDENTITY, how="anti")
+    return good, rows.join(stuck_rows, on=IDENTITY, how="semi")
+
+
+def choose(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep the count and the times that the confirmation profile names; the alternatives count nothing."""
+    counted = pl.col("kind") == pl.when(pl.col("count_source") == "MACHINE").then(pl.lit(MACHINE)).otherwise(
+        pl.lit(REPORT)
+    )
+    timed = pl.col("kind") == pl.when(pl.col("time_source") == "MACHINE").then(pl.lit(TIME)).otherwise(
+        pl.lit(REPORT)
+    )
+    return rows.with_columns(
+        *(pl.when(counted).then(name).otherwise(NO_QUANTITY).alias(name) for name in QUANTITIES),
+        *(pl.when(timed).then(name).otherwise(NO_QUANTITY).alias(name) for name in TIMES),
+    )
+
+
+def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
+    """Documents from chosen rows: columns of CONFIRMATION, one row per IDENTITY.
+
+    Args:
+        rows: Rows of TOTAL with `adjustment` and the columns of the order, in the order's unit.
+    """
+    contract = pl.col("origin").floordiv(1 << PARTITION_BITS)
+    topics = {code: name for name, code in CONTRACT_CODE.items()}
+    origin = pl.struct(
+        contract.replace_strict(topics, default="", return_dtype=pl.String).alias("topic"),
+        (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.Int32).alias("partition"),
+        "first_offset",
+        "last_offset",
+        "events",
+    )
+    documents = rows.group_by(IDENTITY).agg(
+        pl.col("revises").sum().alias("revision"),
+        pl.col("version").max().alias("reference_version"),
+        pl.col("material").first(),
+        pl.col("order_unit").first().alias("unit"),
+        pl.col("posting_date").max(),
+        pl.col("window_end").max(),
+        *(pl.col(name).sum().cast(QUANTITY) for name in (*QUANTITIES, *TIMES)),
+        pl.col("first_time").min().alias("first_event_time"),
+        pl.col("last_time").max().alias("last_event_time"),
+        pl.col("events").sum().alias("event_count"),
+        origin.filter(pl.col("events") > 0).alias("origins"),
+    )
+    documents = documents.join(_scrap(rows), on=IDENTITY, how="left")
+    start = pl.col("window_start").to_physical().cast(pl.String).alias("_start")
+    plain = document_key("plant", "order_id", "operation", "work_center", "shift", "_start")
+    late = pl.concat_str(pl.lit("late"), pl.col("adjustment"), separator="|")
+    return (
+        documents.with_columns(
+            start, pl.col("scrap").fill_null(pl.lit([], dtype=CONFIRMATION["scrap"])),
+            is_final=pl.lit(False), over_delivery=NO_QUANTITY,
+        )
+        .with_columns(pl.when(pl.col("adjustment") == "").then(plain).otherwise(late).alias("document_key"))
+        .with_columns(pl.col("adjustment") != "")
+        .select(pl.col(name).cast(kind) for name, kind in CONFIRMATION.items())
+    )
+
+
+def _scrap(rows: pl.DataFrame) -> pl.DataFrame:
+    by_reason = (
+        rows.filter(pl.col("quantity_scrap") != 0)
+        .group_by([*IDENTITY, "scrap_reason"])
+        .agg(pl.col("quantity_scrap").sum().cast(QUANTITY).alias("quantity"))
+        .sort("scrap_reason")
+    )
+    struct = pl.struct(pl.col("scrap_reason").alias("reason"), "quantity").alias("scrap")
+    return by_reason.group_by(IDENTITY, maintain_order=True).agg(struct)

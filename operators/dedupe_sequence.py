@@ -1,0 +1,168 @@
+"""Duplicates and gaps by the numbers that a source gives its events: exact, and a few bytes per source.
+
+A source's numbers seen so far are an interval with holes. The common case, every source going on with its next
+number, is one vector comparison for a whole batch; only sources that skipped or repeated a number are looked at
+one by one. State is kept per lane together with its offsets, since a re-send meets its original in the same
+partition (producers key records by source).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.numbering import Holes, SourceTable, sort_by_source
+
+Longs = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
+
+NEW, DUPLICATE, REUSED, EXPIRED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers of a source that were skipped: messages lost before they reached us, until they turn up."""
+
+    source: str
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """What became of each numbered row.
+
+    Args:
+        codes: NEW, DUPLICATE, REUSED (the number was seen but the event is newer than all before: the source
+            started its numbering again without a new scope) or EXPIRED (its hole had been given up).
+        gaps: Holes that this batch opened.
+    """
+
+    codes: Codes
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SequenceTracker:
+    """Numbers seen per source.
+
+    Args:
+        modulus: Register width of a source's number, by name of the source; 0 where it does not wrap.
+        most_holes: Holes kept per source; the oldest beyond that are given up.
+    """
+
+    modulus: Callable[[str], int] = lambda _source: 0
+    most_holes: int = 1000
+    table: SourceTable = field(default_factory=SourceTable)
+    holes: dict[int, Holes] = field(default_factory=dict)
+
+    def judge(
+        self, hashes: npt.NDArray[np.uint64], names: Callable[[Longs], list[str]], numbers: Longs, times: Longs
+    ) -> Verdicts:
+        """Judge rows in log order.
+
+        Args:
+            hashes: uint64 identity of each row's numbering scope.
+            names: Gives the scope names of some rows; asked only for scopes never seen before.
+            numbers: int64 sequence numbers.
+            times: int64 event times in microseconds.
+        """
+        if not len(numbers):
+            return Verdicts(np.zeros(0, np.uint8))
+        index = self.table.find(hashes, names, self.modulus)
+        order = sort_by_source(index)
+        sources, raw, when = index[order], numbers[order], times[order]
+        starts = np.flatnonzero(np.r_[True, sources[1:] != sources[:-1]])
+        steps = self._unwrapped(sources, raw, starts)
+        expected = np.empty_like(steps)
+        expected[1:] = steps[:-1] + 1
+        next_numbers = self.table.next[sources[starts]]
+        expected[starts] = np.where(next_numbers < 0, steps[starts], next_numbers)
+        odd = steps != expected
+        verdicts = Verdicts(np.zeros(len(numbers), np.uint8))
+        ends = np.r_[starts[1:], len(steps)] - 1
+        newest = np.maximum.reduceat(when, starts)
+        if odd.any():
+            strange = np.unique(sources[odd])
+            self._judge_odd(strange, sources, steps, when, order, verdicts)
+            plain = ~np.isin(sources[starts], strange)
+            starts, ends, newest = starts[plain], ends[plain], newest[plain]
+        self._advance(sources[starts], steps[starts], steps[ends], newest)
+        return verdicts
+
+    def _unwrapped(self, sources: Longs, raw: Longs, starts: Longs) -> Longs:
+        """Numbers of wrapping sources, continued beyond their register by the shortest way round."""
+        moduli = self.table.modulus[sources]
+        if not moduli.any():
+            return raw
+        wraps = moduli > 0
+        known = self.table.next[sources[starts]] - 1
+        before = np.empty_like(raw)
+        before[1:] = raw[:-1]
+        before[starts] = np.where(known < 0, raw[starts], known)
+        modulus = np.where(wraps, moduli, 1)
+        half = modulus // 2
+        step = (raw - before + half) % modulus - half
+        running = np.cumsum(step)
+        base = np.where(known < 0, raw[starts], known)
+        lengths = np.diff(np.r_[starts, len(raw)])
+        offset = np.repeat(base - running[starts] + step[starts], lengths)
+        return np.where(wraps, running + offset, raw)
+
+    def _advance(self, sources: Longs, first: Longs, last: Longs, newest: Longs) -> None:
+        """Move the sources whose rows all followed on."""
+        table = self.table
+        fresh = table.next[sources] < 0
+        table.first[sources[fresh]] = first[fresh]
+        table.next[sources] = last + 1
+        table.newest[sources] = np.maximum(table.newest[sources], newest)
+
+    def _judge_odd(
+        self, odd: Longs, sources: Longs, steps: Longs, when: Longs, order: Longs, verdicts: Verdicts
+    ) -> None:
+        """Row by row, for the few sources that skipped or repeated a number."""
+        for source in odd.tolist():
+            low, high = np.searchsorted(sources, [source, source + 1])
+            holes = self.holes.setdefault(source, Holes())
+            for position in range(int(low), int(high)):
+                number, time = int(steps[position]), int(when[position])
+                verdicts.codes[order[position]] = self._judge_one(source, holes, number, time, verdicts.gaps)
+            holes.give_up(self.most_holes)
+            if holes.empty:
+                del self.holes[source]
+
+    def _judge_one(self, source: int, holes: Holes, number: int, time: int, gaps: list[Gap]) -> int:
+        table = self.table
+        newest = int(table.newest[source])
+        if table.next[source] < 0:
+            table.first[source], table.next[source], table.newest[source] = number, number + 1, time
+            return NEW
+        if number >= table.next[source]:
+            if number > table.next[source]:
+                holes.open(int(table.next[source]), number)
+                gaps.append(Gap(table.names[source], int(table.next[source]), number - 1))
+            table.next[source] = number + 1
+        elif number < table.first[source] and time <= newest:
+            holes.open(number + 1, int(table.first[source]))
+            table.first[source] = number
+        elif holes.fill(number):
+            pass
+        elif holes.was_given_up(number):
+            return EXPIRED
+        else:
+            return REUSED if time > newest else DUPLICATE
+        table.newest[source] = max(newest, time)
+        return NEW
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain values that `restore` takes."""
+        return {"table": self.table.snapshot(), "holes": {k: h.snapshot() for k, h in self.holes.items()}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.table.restore(state["table"])
+        self.holes = {int(k): Holes.of(h) for k, h in state["holes"].items()}

@@ -1,0 +1,259 @@
+"""Documents of one shard of orders: totals meet reference data and become confirmations.
+
+Keeps the shard's orders, what each operation has come to, and totals that wait for an order. Completions are held
+until the state that produced them is durable: they depend on all windows of an operation, and a document announced
+from state that a crash rolls back might never be taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from operators.completion import PROGRESS, add_deltas, completion_documents, judge
+from operators.confirmations import CONFIRMATION, IDENTITY, choose, confirmations, convert_units
+from operators.frames import from_bytes, to_bytes
+from operators.reference_lane import ReferenceOutput
+from operators.references import ORDER_ID, References
+from operators.totals import OPERATION_KEY, Closed, by_operation
+from operators.waiting import NO_ACTIVE_JOB, ORDER_UNKNOWN, UNIT_UNKNOWN, Waiting, totals_given_up
+from operators.windows import Window
+
+STATE_VERSION = 1
+HOUR = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentConfig:
+    """How documents are made.
+
+    Args:
+        window: How time is cut.
+        wait: Microseconds of event time that a total waits for its order.
+        most_waiting: Rows that may wait per shard.
+        hold: Keep completions back until their state is durable; False for finite runs without recovery.
+        mismatch_percent: Machine count and reported pieces may differ by this much before an alert.
+    """
+
+    window: Window
+    wait: int = HOUR
+    most_waiting: int = 100_000
+    hold: bool = True
+    mismatch_percent: float = 5.0
+
+
+@dataclass(slots=True)
+class DocumentsOutput:
+    """Confirmations to book, totals given up, and what a person should know."""
+
+    confirmations: list[pl.DataFrame] = field(default_factory=list)
+    given_up: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Documents:
+    """State of one shard."""
+
+    def __init__(self, config: DocumentConfig) -> None:
+        self._config = config
+        self.references = References()
+        self.progress = pl.DataFrame(schema=PROGRESS)
+        self.waiting = Waiting(config.wait, config.most_waiting)
+        self._watermark = self._frontier = -(2**62)
+        self._held = pl.DataFrame(schema=CONFIRMATION)
+        self._durable = 0
+
+    def closed(self, closed: Closed, output: DocumentsOutput) -> None:
+        """Take totals that are due."""
+        if closed.deltas.height:
+            self.progress = add_deltas(self.progress, closed.deltas)
+        self._announce(closed.rows.with_columns(pl.lit("").alias("adjustment")), output)
+        self._complete(closed.deltas.select(OPERATION_KEY).unique(), output)
+
+    def late(self, rows: pl.DataFrame, output: DocumentsOutput) -> None:
+        """Take late additions, one document each: rows of PARTIAL with `adjustment`."""
+        rows = rows.with_columns(pl.col("events").alias("revises"))
+        closed = Closed(rows, by_operation(rows))
+        self.progress = add_deltas(self.progress, closed.deltas)
+        self._announce(rows, output)
+        self._complete(closed.deltas.select(OPERATION_KEY).unique(), output)
+
+    def reference(self, reference: ReferenceOutput, output: DocumentsOutput) -> None:
+        """Take orders and materials."""
+        for record in reference.materials:
+            self.material(record, output)
+        if reference.orders.height:
+            self.orders(reference.orders, output)
+
+    def orders(self, operations: pl.DataFrame, output: DocumentsOutput) -> None:
+        """Take rows of ORDER; what waited for them goes on."""
+        changed = self.references.put_orders(operations)
+        if changed.height:
+            self._announce(self.waiting.take(changed), output)
+            touched = self.progress.join(changed, on=list(ORDER_ID), how="semi")
+            self._complete(touched.select(OPERATION_KEY), output)
+
+    def material(self, record: dict[str, Any], output: DocumentsOutput) -> None:
+        """Take a record of Material; totals that waited for its conversions go on."""
+        self.references.conversions.put(record)
+        stuck = self.waiting.rows.filter(pl.col("reason") == UNIT_UNKNOWN)
+        if stuck.height:
+            self._announce(stuck, output)
+
+    def _announce(self, rows: pl.DataFrame, output: DocumentsOutput) -> None:
+        if not rows.height:
+            return
+        joined = rows.join(self.references.orders, on=list(OPERATION_KEY), how="left")
+        unknown = joined["version"].is_null()
+        if unknown.any():
+            self._wait(rows.filter(unknown))
+            joined = joined.filter(~unknown)
+        if not joined.height:
+            return
+        good, stuck = convert_units(joined, self.references.conversions)
+        if stuck.height:
+            self._keep(stuck, UNIT_UNKNOWN)
+        if good.height:
+            self.waiting.settle(good.select(IDENTITY).unique())
+            documents = confirmations(choose(good))
+            if self._config.window.kind == "operation":
+                documents = self._complete_only(documents, good)
+            output.confirmations.append(documents)
+
+    def _wait(self, rows: pl.DataFrame) -> None:
+        nobody = rows["order_id"] == ""
+        for mask, reason in ((nobody, NO_ACTIVE_JOB), (~nobody, ORDER_UNKNOWN)):
+            if mask.any():
+                self._keep(rows.filter(mask), reason)
+
+    def _keep(self, rows: pl.DataFrame, reason: str) -> None:
+        columns = [name for name in self.waiting.rows.columns if name not in ("reason", "since", "given_up")]
+        self.waiting.put(rows.select(columns), reason, self._watermark)
+
+    def _complete_only(self, documents: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        """With one window per operation the document itself is final, and is announced from then on."""
+        judged = judge(self.progress, self.references.orders).filter(
+            pl.col("now_final") | (pl.col("status") != "RELEASED")
+        )
+        done = judged.select(*OPERATION_KEY, "now_final", "now_over")
+        waiting = documents.join(done, on=list(OPERATION_KEY), how="anti")
+        if waiting.height:
+            self._keep(rows.join(waiting, on=list(OPERATION_KEY), how="semi"), "operation_open")
+        return (
+            documents.drop("is_final", "over_delivery")
+            .join(done, on=list(OPERATION_KEY), how="inner")
+            .rename({"now_final": "is_final", "now_over": "over_delivery"})
+            .select(list(CONFIRMATION))
+        )
+
+    def _complete(self, operations: pl.DataFrame, output: DocumentsOutput) -> None:
+        """Hold a completion for each operation whose final flag or over-delivery changed."""
+        if not operations.height:
+            return
+        touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
+        judged = judge(touched, self.references.orders)
+        changed = judged.filter((pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over")))
+        if not changed.height:
+            return
+        self._mark(changed)
+        output.alerts.extend(_over_deliveries(changed))
+        output.alerts.extend(_mismatches(changed, self._config.mismatch_percent))
+        if self._config.window.kind == "operation":
+            self._announce(self.waiting.take(changed.select(ORDER_ID).unique()), output)
+            return
+        documents = completion_documents(changed)
+        if self._config.hold:
+            self._held = pl.concat([self._held, documents])
+        else:
+            output.confirmations.append(documents)
+
+    def _mark(self, changed: pl.DataFrame) -> None:
+        marks = changed.select(*OPERATION_KEY, pl.col("now_final").alias("final"), pl.col("now_over").alias("over"))
+        same = self.progress.join(marks, on=list(OPERATION_KEY), how="anti")
+        moved = self.progress.drop("final", "over").join(marks, on=list(OPERATION_KEY), how="inner")
+        self.progress = pl.concat([same, moved.select(list(PROGRESS))])
+
+    def tick(self, watermark: int, frontier: int, output: DocumentsOutput) -> None:
+        """Time has moved on: release what is durable, give up what waited too long, forget closed orders."""
+        self.release(output)
+        self._watermark = max(self._watermark, watermark)
+        output.given_up.extend(totals_given_up(self.waiting.expired(self._watermark, frontier)))
+        if frontier - self._frontier >= HOUR:
+            self._frontier = frontier
+            self._forget(frontier)
+
+    def flush(self, output: DocumentsOutput) -> None:
+        """The end of a finite input: what still waits is given up."""
+        self._durable = self._held.height
+        self.release(output)
+        output.given_up.extend(totals_given_up(self.waiting.expired(2**62, -(2**62))))
+
+    def release(self, output: DocumentsOutput) -> None:
+        """Announce held completions that were part of a snapshot; call when input of a later epoch has come."""
+        if self._durable:
+            output.confirmations.append(self._held[: self._durable])
+            self._held, self._durable = self._held[self._durable :], 0
+
+    def _forget(self, frontier: int) -> None:
+        """Orders that take no more confirmations leave the state once the correction horizon has passed."""
+        ended = self.references.orders.filter(pl.col("status") != "RELEASED").select(ORDER_ID).unique()
+        recent = self.progress.filter(pl.col("last_time").to_physical() > frontier).select(ORDER_ID).unique()
+        gone = ended.join(recent, on=list(ORDER_ID), how="anti")
+        if gone.height:
+            self.references.drop(gone)
+            self.progress = self.progress.join(gone, on=list(ORDER_ID), how="anti")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Versioned plain values. What is held becomes durable with the epoch that this snapshot closes."""
+        self._durable = self._held.height
+        return {
+            "version": STATE_VERSION,
+            "references": self.references.snapshot(),
+            "progress": to_bytes(self.progress),
+            "waiting": self.waiting.snapshot(),
+            "clock": (self._watermark, self._frontier),
+            "held": to_bytes(self._held),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.references.restore(state["references"])
+        self.progress = from_bytes(state["progress"], PROGRESS)
+        self.waiting.restore(state["waiting"])
+        self._watermark, self._frontier = state["clock"]
+        self._held = from_bytes(state["held"], CONFIRMATION)
+        self._durable = self._held.height
+
+
+def _over_deliveries(changed: pl.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "over_delivery",
+            "severity": "WARNING",
+            "plant": row["plant"],
+            "subject": row["order_id"],
+            "message": f"operation {row['operation']}: {row['counted'].normalize():f} {row['order_unit']} counted, "
+            f"target {row['target'].normalize():f} and tolerance exceeded by {row['now_over'].normalize():f}",
+        }
+        for row in changed.filter(pl.col("now_over") > pl.col("over")).to_dicts()
+    ]
+
+
+def _mismatches(changed: pl.DataFrame, percent: float) -> list[dict[str, Any]]:
+    """Operations that both the machine and the operator counted, with different results."""
+    both = changed.filter((pl.col("machine") > 0) & (pl.col("report") > 0))
+    apart = (pl.col("machine") - pl.col("report")).abs().cast(pl.Float64) * 100
+    far = both.filter(apart > pl.col("machine").cast(pl.Float64) * percent)
+    return [
+        {
+            "kind": "count_mismatch",
+            "severity": "WARNING",
+            "plant": row["plant"],
+            "subject": row["order_id"],
+            "message": f"operation {row['operation']}: machine counted {row['machine'].normalize():f}, "
+            f"operators reported {row['report'].normalize():f} {row['order_unit']}",
+        }
+        for row in far.to_dicts()
+    ]

@@ -1,0 +1,160 @@
+"""How state is laid out: shards of orders, slots of windows, shards of work centres.
+
+A layout is part of a flow's state: keys and step ids name rows of the recovery store. Changing it needs a new state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from operators.hashing import shards
+from operators.reference_lane import ReferenceOutput
+from operators.routes import origin_parts
+from operators.shifts import INSTANT, CalendarBook
+from operators.windows import Window, slot_column
+
+Keyed = tuple[str, Any]
+FAR = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Keys of the state.
+
+    Args:
+        window: How time is cut.
+        calendar: Shifts per plant; says when a window may have ended.
+        shards: Buckets of (plant, order).
+        ring: Slots per shard; a slot is reused, and may hold several windows.
+        work_center_shards: Buckets of (plant, work centre).
+    """
+
+    window: Window
+    calendar: CalendarBook
+    shards: int = 16
+    ring: int = 32
+    work_center_shards: int = 64
+    _ends: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def by_slot(self, frames: Iterable[pl.DataFrame]) -> list[Keyed]:
+        """Rows with the columns of a document key, per shard and slot."""
+        keyed: list[Keyed] = []
+        for frame in frames:
+            if not frame.height:
+                continue
+            shard = shards(frame, ["plant", "order_id"], self.shards)
+            slot = frame.select(slot_column(self.window, self.ring)).to_series().to_numpy()
+            place = pl.Series("_place", shard * self.ring + np.resize(slot, len(shard)), pl.Int32)
+            for number, rows in _split(frame, place):
+                keyed.append((f"{number // self.ring:03d}:{number % self.ring:03d}", rows))
+        return keyed
+
+    def by_work_center(self, frames: Iterable[pl.DataFrame]) -> list[Keyed]:
+        """Timeline rows per shard of work centres."""
+        keyed: list[Keyed] = []
+        for frame in frames:
+            place = pl.Series("_place", shards(frame, ["plant", "work_center"], self.work_center_shards), pl.Int32)
+            keyed += [(f"w{number:03d}", rows) for number, rows in _split(frame, place)]
+        return keyed
+
+    def adjustments(self, frames: Sequence[pl.DataFrame]) -> list[Keyed]:
+        """Late additions per order shard, each with its identity: contract, partition and offset."""
+        keyed: list[Keyed] = []
+        for frame in frames:
+            contract, partition = origin_parts(int(frame["origin"][0]))
+            name = f"{contract}|{partition}|{frame['first_offset'][0]}"
+            rows = frame.with_columns(pl.lit(name).alias("adjustment"))
+            keyed.append((self._shard_key(int(shards(frame, ["plant", "order_id"], self.shards)[0])), rows))
+        return keyed
+
+    def references(self, output: ReferenceOutput) -> list[Keyed]:
+        """Orders to their shard, materials to every shard."""
+        keyed: list[Keyed] = []
+        if output.orders.height:
+            place = pl.Series("_place", shards(output.orders, ["plant", "order_id"], self.shards), pl.Int32)
+            for number, rows in _split(output.orders, place):
+                keyed.append((self._shard_key(number), ReferenceOutput(rows)))
+        if output.materials:
+            everyone = ReferenceOutput(materials=output.materials)
+            keyed += [(self._shard_key(number), everyone) for number in range(self.shards)]
+        return keyed
+
+    def touches(self, output: ReferenceOutput) -> list[Keyed]:
+        """Orders whose profile changed, to every slot of their shard: what was announced must be again."""
+        if not output.touched.height:
+            return []
+        changed = output.orders.join(output.touched, on=["plant", "order_id"], how="semi")
+        place = pl.Series("_place", shards(changed, ["plant", "order_id"], self.shards), pl.Int32)
+        return [
+            (f"{number:03d}:{slot:03d}", ReferenceOutput(rows, touched=rows.select("plant", "order_id").unique()))
+            for number, rows in _split(changed, place)
+            for slot in range(self.ring)
+        ]
+
+    def slots_due(self, before: int, now: int) -> list[str]:
+        """Slots in which a window may have ended between two watermarks (microseconds)."""
+        if now <= before:
+            return []
+        slots = self._slots_between(before, now)
+        return [f"{shard:03d}:{slot:03d}" for shard in range(self.shards) for slot in slots]
+
+    def _slots_between(self, before: int, now: int) -> Sequence[int]:
+        if self.window.kind == "operation":
+            return [0]
+        if self.window.kind == "duration":
+            first, last = before // self.window.micros, now // self.window.micros
+            return [index % self.ring for index in range(max(first, last - self.ring), last)]
+        return range(self.ring) if self._next_end(before) <= now else []
+
+    def _next_end(self, after: int) -> int:
+        """First end of a shift or day of any plant after an instant, microseconds; remembered until it passes."""
+        since, until = self._ends.get("", (0, -1))
+        if not since <= after < until:
+            plants = sorted({record["plant"] for record in self.calendar.records()}) or [""]
+            probe = pl.DataFrame({"plant": plants, "at": [after] * len(plants)}, schema_overrides={"at": INSTANT})
+            known = probe.filter(~self.calendar.unknown(probe))
+            ends = known.select(self.calendar.locate(known, "at", ("shift_end", "day_end")))
+            until = min((int(ends[name].to_physical().min()) for name in ends.columns), default=FAR)  # type: ignore[arg-type]
+            self._ends[""] = (after, until)
+        return until
+
+    def holders(self) -> list[str]:
+        """Keys that hold documents back until they are durable."""
+        timelines = [f"w{number:03d}" for number in range(self.work_center_shards)]
+        return timelines + [self._shard_key(number) for number in range(self.shards)]
+
+    def shard_of(self, slot_key: str) -> str:
+        """Key of the order shard that a slot belongs to."""
+        return "s" + slot_key.partition(":")[0]
+
+    @staticmethod
+    def _shard_key(number: int) -> str:
+        return f"s{number:03d}"
+
+    @staticmethod
+    def is_timeline(keyed: Keyed) -> bool:
+        """Whether a key is a shard of work centres."""
+        return keyed[0][0] == "w"
+
+    @staticmethod
+    def is_shard(keyed: Keyed) -> bool:
+        """Whether a key is a shard of orders."""
+        return keyed[0][0] == "s"
+
+    @staticmethod
+    def is_slot(keyed: Keyed) -> bool:
+        """Whether a key is a slot."""
+        return keyed[0][0].isdigit()
+
+
+def _split(frame: pl.DataFrame, place: pl.Series) -> list[tuple[int, pl.DataFrame]]:
+    """Rows by place; a frame that has one place is passed on as it is."""
+    if place.len() and bool((place == place[0]).all()):
+        return [(int(place[0]), frame)]
+    parts = frame.with_columns(place).partition_by("_place", as_dict=True, include_key=False, maintain_order=False)
+    return [(int(str(key[0])), rows) for key, rows in parts.items()]

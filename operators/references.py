@@ -1,0 +1,118 @@
+"""Reference data of a shard: the operations of its orders and the unit conversions of materials.
+
+The newest version of an order or material counts, whatever arrives first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import polars as pl
+
+from operators.frames import from_bytes, to_bytes
+from operators.partials import QUANTITY
+
+ORDER: dict[str, pl.DataType] = {
+    "plant": pl.String(),
+    "order_id": pl.String(),
+    "operation": pl.String(),
+    "version": pl.Int64(),
+    "status": pl.String(),
+    "material": pl.String(),
+    "order_unit": pl.String(),
+    "over_tolerance": QUANTITY,
+    "under_tolerance": QUANTITY,
+    "planned_work_center": pl.String(),
+    "target": QUANTITY,
+    "count_source": pl.String(),
+    "time_source": pl.String(),
+    "auto_final": pl.Boolean(),
+}
+ORDER_ID = ("plant", "order_id")
+_SIX = Decimal("0.000001")
+
+
+def order_operations(orders: pl.DataFrame) -> pl.DataFrame:
+    """One row per operation (columns of ORDER) from rows of the contract WorkOrder."""
+    kept = ["plant", "order_id", "version", "status", "material", "unit", "over_tolerance", "under_tolerance"]
+    rows = orders.select([*kept, "operations"]).rename({"unit": "order_unit"}).explode("operations")
+    rows = rows.filter(pl.col("operations").is_not_null()).unnest("operations")
+    names = {"work_center": "planned_work_center", "target_quantity": "target"}
+    return rows.rename(names).select(pl.col(name).cast(kind) for name, kind in ORDER.items())
+
+
+@dataclass(slots=True)
+class Conversions:
+    """Factors between units per material, exact."""
+
+    materials: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def put(self, record: dict[str, Any]) -> None:
+        """Take a record of the contract Material; an older version is ignored."""
+        key = (record["plant"], record["material"])
+        known = self.materials.get(key)
+        if known is None or known["version"] < record["version"]:
+            factors = {
+                c["unit"]: (str(c["numerator"]), str(c["denominator"]))
+                for c in record["conversions"]
+                if c["denominator"] and c["numerator"]
+            }
+            self.materials[key] = {
+                "version": record["version"], "base_unit": record["base_unit"], "factors": factors
+            }
+
+    def convert(self, plant: str, material: str, quantity: Decimal, unit: str, to: str) -> Decimal | None:
+        """Quantity in another unit, rounded half-even to six decimals; None where no conversion is known."""
+        known = self.materials.get((plant, material))
+        if known is None:
+            return None
+        factors = {known["base_unit"]: ("1", "1"), **known["factors"]}
+        if unit not in factors or to not in factors:
+            return None
+        up, down = (Decimal(text) for text in factors[unit])
+        to_up, to_down = (Decimal(text) for text in factors[to])
+        return (quantity * up * to_down / (down * to_up)).quantize(_SIX, ROUND_HALF_EVEN)
+
+
+class References:
+    """Orders and conversions of one shard."""
+
+    def __init__(self) -> None:
+        self.orders = pl.DataFrame(schema=ORDER)
+        self.conversions = Conversions()
+        self._saved: bytes | None = None
+
+    def put_orders(self, operations: pl.DataFrame) -> pl.DataFrame:
+        """Take rows of ORDER; returns plant and order_id of the orders that are new or changed."""
+        key = list(ORDER_ID)
+        versions = self.orders.group_by(key).agg(pl.col("version").max().alias("known"))
+        newest = operations.filter(pl.col("version") == pl.col("version").max().over(key))
+        fresh = (
+            newest.unique([*key, "operation"], keep="last")
+            .join(versions, on=key, how="left")
+            .filter(pl.col("known").is_null() | (pl.col("known") < pl.col("version")))
+            .drop("known")
+        )
+        if fresh.height:
+            self.orders = pl.concat([self.orders.join(fresh, on=key, how="anti"), fresh])
+            self._saved = None
+        return fresh.select(key).unique()
+
+    def drop(self, orders: pl.DataFrame) -> None:
+        """Forget orders (plant, order_id)."""
+        self.orders = self.orders.join(orders, on=list(ORDER_ID), how="anti")
+        self._saved = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain values; unchanged orders are not serialised again."""
+        if self._saved is None:
+            self._saved = to_bytes(self.orders)
+        return {"orders": self._saved, "materials": dict(self.conversions.materials)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._saved = state["orders"]
+        self.orders = from_bytes(state["orders"], ORDER)
+        self.conversions = Conversions(dict(state["materials"]))

@@ -1,0 +1,79 @@
+"""What a flow hands to its sinks: documents, dead letters, alerts and counts, one batch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from millrace.ledger.model import DeadLetter
+from operators.documents import DocumentsOutput
+from operators.lane import LaneOutput
+from operators.reference_lane import ReferenceOutput
+from operators.timeline import Output as TimelineOutput
+from sinks.dead_letter import record_letter, total_letter
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch of everything a flow announces; empty parts are empty.
+
+    Args:
+        documents: Rows of CONFIRMATION.
+        letters: What was given up.
+        alerts: Fields of Alert without its envelope.
+        state_times: Rows of StateTime's measures.
+        counts: Running totals by lane.
+    """
+
+    documents: list[pl.DataFrame] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    state_times: list[pl.DataFrame] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def of_lane(output: LaneOutput, flow: str) -> Batch:
+    """Dead letters, gaps and counts of a lane."""
+    alerts = [
+        {
+            "kind": "sequence_gap",
+            "severity": "WARNING",
+            "plant": gap.source.partition("\x1f")[0],
+            "subject": gap.source.rpartition("\x1f")[2],
+            "message": f"numbers {gap.first} to {gap.last} have not arrived",
+        }
+        for gap in output.gaps
+    ]
+    letters = [record_letter(dead, flow) for dead in output.dead]
+    return Batch(letters=letters, alerts=alerts, counts={output.lane: output.counts})
+
+
+def of_reference(output: ReferenceOutput, flow: str) -> Batch:
+    """Dead letters and counts of the reference lane."""
+    letters = [record_letter(dead, flow) for dead in output.dead]
+    return Batch(letters=letters, counts={"reference": output.counts} if output.counts else {})
+
+
+def of_documents(output: DocumentsOutput, flow: str) -> Batch:
+    """Confirmations, totals given up and alerts."""
+    letters = [total_letter(total, flow) for total in output.given_up]
+    return Batch(documents=output.confirmations, letters=letters, alerts=output.alerts)
+
+
+def of_timeline(output: TimelineOutput, flow: str) -> Batch:
+    """State times and quarantined counter readings."""
+    del flow
+    alerts = [
+        {
+            "kind": "counter_quarantined",
+            "severity": "WARNING",
+            "plant": row["plant"],
+            "subject": row["work_center"],
+            "message": f"{row['reason']}: {row['detail']}",
+        }
+        for row in output.quarantined.to_dicts()
+    ]
+    frames = [output.state_times] if output.state_times.height else []
+    return Batch(alerts=alerts, state_times=frames)

@@ -1,0 +1,98 @@
+"""Dead letters and alerts as records of their contracts, with the origin and reason of what was given up."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from millrace.ledger.model import DeadLetter
+from operators.lane import Dead
+from operators.routes import origin_parts
+
+
+def record_letter(dead: Dead, flow: str) -> DeadLetter:
+    """A record that a lane gave up; its identity is its place, so that a repeat is the same letter."""
+    return DeadLetter(
+        event_id=f"{dead.topic}/{dead.partition}/{dead.offset}",
+        event_time=_now(),
+        plant="",
+        source=flow,
+        kind="RECORD",
+        reason=dead.reason,
+        detail=dead.detail,
+        topic=dead.topic,
+        partition=dead.partition,
+        offset=dead.offset,
+        payload=dead.payload,
+    )
+
+
+def total_letter(total: dict[str, Any], flow: str) -> DeadLetter:
+    """A total that waited in vain; its identity is its document, a higher revision replaces a lower one."""
+    key = _total_key(total)
+    first = total["rows"][0]
+    contract, partition = origin_parts(first["origin"]) if first["origin"] else ("", 0)
+    return DeadLetter(
+        event_id=f"total/{key}",
+        event_time=_now(),
+        plant=total["plant"],
+        source=flow,
+        kind="TOTAL",
+        reason=total["reason"],
+        detail=_detail(total),
+        topic=contract,
+        partition=partition,
+        offset=first["first_offset"] or 0,
+        payload=json.dumps(total, default=str).encode(),
+        document_key=key,
+        revision=total["revises"],
+        events=total["events"],
+    )
+
+
+def _detail(total: dict[str, Any]) -> str:
+    order = f"order {total['order_id']} operation {total['operation']} of plant {total['plant']}"
+    return {
+        "order_unknown": f"{order} is not known",
+        "no_active_job": f"no job was active on work centre {total['work_center']} of plant {total['plant']}",
+        "unit_conversion_unknown": f"unit {total['unit']} can't be converted to the unit of {order}",
+        "window_left_state": f"window of {order} had left the state",
+    }.get(total["reason"], f"{order} waits: {total['reason']}")
+
+
+def _total_key(total: dict[str, Any]) -> str:
+    if total.get("adjustment"):
+        return f"late|{total['adjustment']}"
+    start = int(total["window_start"].timestamp() * 1_000_000)
+    names = ("plant", "order_id", "operation", "work_center", "shift")
+    parts = [str(total[name]).replace("%", "%25").replace("|", "%7C") for name in names]
+    return "|".join([*parts, str(start)])
+
+
+def letter_record(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as a record of the contract DeadLetter."""
+    record = {name: getattr(letter, name) for name in DeadLetter.__dataclass_fields__}
+    return {**record, "event_time": _instant(letter.event_time)}
+
+
+def alert_record(alert: dict[str, Any], flow: str) -> dict[str, Any]:
+    """An alert as a record of the contract Alert."""
+    now = _now()
+    return {
+        "event_id": f"{flow}/{alert['kind']}/{alert['subject']}/{now}",
+        "event_time": _instant(now),
+        "source": flow,
+        "sequence": None,
+        "correlation_id": None,
+        **alert,
+    }
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _instant(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)

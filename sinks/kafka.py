@@ -1,0 +1,83 @@
+"""Documents, dead letters, alerts and state times to Kafka topics.
+
+Delivery: at least once. A batch is flushed before the step returns, so an epoch never closes over a message that the
+broker did not take; a broker that is down stalls the flow, and a message it refuses stops it. Consumers tell repeats
+by `event_id` and revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from confluent_kafka import KafkaError, Message, Producer
+
+from millrace.errors import MillraceError
+from schemas.codec import Codec
+from schemas.contracts import contract
+from sinks.batches import Batch
+from sinks.dead_letter import alert_record, letter_record
+from sinks.ledger import document_records
+from sinks.state_time import state_time_records
+
+CONTRACTS = ("ProductionConfirmation", "DeadLetter", "Alert", "StateTime")
+
+
+class KafkaPartition(StatelessSinkPartition[Batch]):
+    """Producer of one worker."""
+
+    def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
+        self._producer = Producer({**client, "enable.idempotence": True, "linger.ms": 5})
+        self._codecs = {name: Codec(contract(name), schemas) for name in CONTRACTS}
+        self._flow, self._topics = flow, topics
+        self._failed: KafkaError | None = None
+
+    def write_batch(self, items: list[Batch]) -> None:
+        """Send and wait for the broker's acknowledgement of everything.
+
+        Raises:
+            MillraceError: The broker refused a message; the epoch is not closed.
+        """
+        for batch in items:
+            documents = [r for frame in batch.documents for r in document_records(frame, self._flow)]
+            self._send("ProductionConfirmation", documents)
+            self._send("DeadLetter", [letter_record(letter) for letter in batch.letters])
+            self._send("Alert", [alert_record(alert, self._flow) for alert in batch.alerts])
+            self._send("StateTime", [r for f in batch.state_times for r in state_time_records(f, self._flow)])
+        while self._producer.flush(5) and self._failed is None:
+            continue
+        if self._failed is not None:
+            raise MillraceError(f"the broker refused a message: {self._failed.str()}")
+
+    def _send(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        records = list(records)
+        key = contract(name).key
+        for record, value in zip(records, self._codecs[name].encode(records), strict=True):
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topics[name], value, key=str(record[key]).encode(), on_delivery=self._delivered
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        self._failed = self._failed or error
+
+    def close(self) -> None:
+        """Nothing is buffered between batches."""
+        self._producer.flush(5)
+
+
+class KafkaSink(DynamicSink[Batch]):
+    """Sink of a flow into its topics; any number of workers."""
+
+    def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
+        self._client, self._flow, self._schemas, self._topics = client, flow, schemas, topics
+
+    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> KafkaPartition:
+        """One producer per worker."""
+        return KafkaPartition(self._client, self._flow, self._schemas, self._topics)

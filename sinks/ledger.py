@@ -1,0 +1,92 @@
+"""Desired totals and dead letters into the posting ledger.
+
+Delivery: at least once from the engine, exactly once in effect, since the ledger keeps the highest revision of a key
+and an identity of a dead letter. A ledger that is down stalls this flow and nothing is lost: records stay in Kafka.
+No HTTP happens here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+
+from millrace.failpoints import hit
+from millrace.ledger import Ledger
+from millrace.ledger.confirmation import desired_document
+from millrace.ledger.ledger import LEDGER_DOWN
+from sinks.batches import Batch
+
+log = structlog.get_logger("millrace.sink.ledger")
+RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class LedgerPartition(StatelessSinkPartition[Batch]):
+    """Writes batches of one worker."""
+
+    def __init__(self, url: str, flow: str) -> None:
+        self._flow = flow
+        self._ledger: Ledger = _patiently(lambda: Ledger(url, who=flow))
+
+    def write_batch(self, items: list[Batch]) -> None:
+        """One transaction for documents and one for dead letters."""
+        records = [record for batch in items for frame in batch.documents for record in document_records(frame, self._flow)]
+        documents = [desired_document(record) for record in records]
+        letters = [letter for batch in items for letter in batch.letters]
+        counts = {lane: values for batch in items for lane, values in batch.counts.items()}
+        hit("ledger.before_write")
+        if documents:
+            _patiently(lambda: self._ledger.put_desired(documents))
+        if letters:
+            _patiently(lambda: self._ledger.put_dead_letters(letters))
+        if counts:
+            _patiently(lambda: self._ledger.put_flow_counts(self._flow, counts))
+        hit("ledger.after_write")
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._ledger.close()
+
+
+class LedgerSink(DynamicSink[Batch]):
+    """Sink of a flow into the ledger at `url`; any number of workers."""
+
+    def __init__(self, url: str, flow: str) -> None:
+        self._url, self._flow = url, flow
+
+    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> LedgerPartition:
+        """One connection pool per worker."""
+        return LedgerPartition(self._url, self._flow)
+
+
+def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
+    """Rows of CONFIRMATION as records of the contract ProductionConfirmation."""
+    envelope = {"source": flow, "sequence": None, "correlation_id": None, "tier": 1}
+    return [
+        {
+            **envelope,
+            **row,
+            "event_id": f"{row['document_key']}#{row['revision']}.{row['reference_version']}",
+            "event_time": row["last_event_time"],
+        }
+        for row in frame.to_dicts()
+    ]
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """Call until the ledger answers; each attempt is one transaction, so repeating is safe."""
+    attempt = 0
+    while True:
+        try:
+            return call()
+        except LEDGER_DOWN as error:
+            wait = RETRY_S[min(attempt, len(RETRY_S) - 1)]
+            log.warning("ledger_unavailable", error=type(error).__name__, retry_s=wait)
+            time.sleep(wait)
+            attempt += 1
+
+
+__all__ = ["LedgerSink", "document_records"]

@@ -1,0 +1,171 @@
+"""Kafka as lanes: few consumers for many partitions, resumed from the flow's own snapshots.
+
+Delivery: exactly-once into the flow's state (offsets, de-duplication and history of a lane are one snapshot). After
+a kill at most one epoch is read again. Offsets are also committed to the group, one epoch late, for lag tools.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from millrace.errors import Misconfigured, Retriable
+from millrace.failpoints import hit
+from millrace.shutdown import draining
+from operators.lane import Lane, LaneOutput
+from schemas.batch import RawBatch
+from sources.kafka_reader import KafkaReader, Place, ReaderConfig
+
+FULL_BATCH = 2_000
+PAUSE = timedelta(milliseconds=20)
+HEARTBEAT_S = 0.25
+IDLE_FLOOR_S = 86_400
+
+
+class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
+    """One lane: a consumer, the lane's rules and their common snapshot."""
+
+    def __init__(self, lane: Lane, reader: KafkaReader, idle_after: float) -> None:
+        self._lane, self._reader, self._idle_after = lane, reader, idle_after
+        self._waiting: list[RawBatch] = []
+        self._awake: datetime | None = None
+        self._beat = 0.0
+        self._durable: Mapping[Place, int] = {}
+
+    def next_batch(self) -> list[LaneOutput]:
+        """One poll through the lane; a registry outage keeps the batch for later."""
+        if draining.is_set() and not self._waiting:
+            raise StopIteration
+        batches = self._waiting or self._reader.poll()
+        self._waiting = []
+        outputs = self._process(batches)
+        now = time.monotonic()
+        if outputs or now - self._beat > HEARTBEAT_S:
+            self._beat = now
+            self._reader.align(self._lane.progress)
+            outputs.append(self._lane.heartbeat(self._idle()))
+        full = sum(len(batch.values) for batch in batches) >= FULL_BATCH
+        self._awake = None if full and not self._waiting else datetime.now(UTC) + PAUSE
+        return outputs
+
+    def _process(self, batches: list[RawBatch]) -> list[LaneOutput]:
+        outputs = []
+        for number, batch in enumerate(batches):
+            try:
+                outputs.append(self._lane.process(batch))
+            except Retriable:
+                if draining.is_set():
+                    raise
+                self._waiting = batches[number:]
+                break
+        return outputs
+
+    def _idle(self) -> dict[str, int]:
+        """Idle partitions with the time that their silence stands for: wall clock less the idle time."""
+        now = time.time()
+        floor = int((now - self._idle_after) * 1_000_000)
+        places = [f"{topic}/{partition}" for topic, partition in self._reader.idle()]
+        for place in places:
+            self._lane.idle_floor(place, int((now - IDLE_FLOOR_S) * 1_000_000))
+        return dict.fromkeys(places, floor)
+
+    def next_awake(self) -> datetime | None:
+        """At once while there is a backlog, else after a moment in which a batch can gather."""
+        return self._awake
+
+    def snapshot(self) -> dict[str, Any]:
+        """Offsets and lane state; history is durable when this returns."""
+        hit("lane.before_snapshot")
+        waiting = {(b.topic, int(p)): int(o) for b in reversed(self._waiting) for p, o in firsts(b)}
+        positions = {**self._reader.positions, **waiting}
+        state = {"positions": positions, "lane": self._lane.snapshot()}
+        self._reader.commit(self._durable)
+        self._durable = positions
+        self._beat = 0.0
+        hit("lane.after_snapshot")
+        return state
+
+    def close(self) -> None:
+        """The flow has ended."""
+        self._reader.commit(self._durable)
+        self._reader.close()
+
+
+def firsts(batch: RawBatch) -> list[tuple[int, int]]:
+    """First offset per partition of a batch that waits."""
+    firsts: dict[int, int] = {}
+    for partition, offset in zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True):
+        firsts.setdefault(partition, offset)
+    return list(firsts.items())
+
+
+class KafkaLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
+    """Source of a flow: partitions of its topics, dealt out to a fixed number of lanes by partition number.
+
+    Equal partition numbers of all topics share a lane, since records of one machine are keyed alike in all.
+
+    Args:
+        config: How to read.
+        topics: Topics of the flow.
+        lanes: Number of lanes; part of the state's layout.
+        build: Makes the rules of a lane by its name.
+    """
+
+    def __init__(
+        self, config: ReaderConfig, topics: Sequence[str], lanes: int, build: Callable[[str], Lane]
+    ) -> None:
+        self._config, self._topics, self._lanes, self._build = config, topics, lanes, build
+
+    def list_parts(self) -> list[str]:
+        """Names of the lanes."""
+        return lane_names(self._lanes)
+
+    def build_part(self, _step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> KafkaLane:
+        """Open a lane, fresh or from its snapshot."""
+        index = self.list_parts().index(for_part)
+        known = resume_state["positions"] if resume_state else {}
+        counts = partition_counts(self._config.client, self._topics)
+        places = {
+            (topic, p): known.get((topic, p))
+            for topic, count in counts.items()
+            for p in range(count)
+            if p % self._lanes == index
+        }
+        lane = self._build(for_part)
+        lane.restore(resume_state["lane"] if resume_state else None)
+        lane.expect(f"{topic}/{partition}" for topic, partition in places)
+        return KafkaLane(lane, KafkaReader(self._config, places), self._config.idle_after)
+
+
+def lane_names(lanes: int) -> list[str]:
+    """Names of a source's lanes."""
+    return [f"lane-{index:02d}" for index in range(lanes)]
+
+
+def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0) -> dict[str, int]:
+    """Partitions per topic; waits for a broker that is down.
+
+    Raises:
+        Misconfigured: A topic does not exist, or no broker answered in `patience` seconds.
+    """
+    admin = AdminClient(dict(client))
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            found = {name: admin.list_topics(name, timeout=5).topics[name] for name in topics}
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise Misconfigured(f"no Kafka broker at {client['bootstrap.servers']}: {error}") from error
+            continue
+        missing = [name for name, topic in found.items() if topic.error is not None or not topic.partitions]
+        if not missing:
+            return {name: len(topic.partitions) for name, topic in found.items()}
+        if time.monotonic() > deadline:
+            raise Misconfigured(f"topic {missing[0]} does not exist at {client['bootstrap.servers']}")
+        time.sleep(0.2)

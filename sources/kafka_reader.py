@@ -1,0 +1,203 @@
+"""Reads a fixed set of partitions with one consumer: one poll, one batch per topic.
+
+Partitions that run ahead of the slowest in event time are paused until the others have caught up, since a consumer
+left alone reads a backlog unevenly and open windows would grow with it. An offset that the log no longer holds is a
+loud error; going on anyway is a setting, and what was skipped is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from millrace.errors import Misconfigured
+from operators.screen import NO_PROGRESS
+from schemas.batch import Header, RawBatch
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """How to read.
+
+    Args:
+        client: Configuration of the connection.
+        group: Consumer group that offsets are committed to, for lag tools; reading does not depend on it.
+        start: Where a partition without a snapshot starts.
+        out_of_range: `stop` with an error, or go on at the `earliest` offset that is left.
+        batch: Most records per poll.
+        queued_kib: Bytes that may be queued in the client per partition.
+        ahead: Microseconds of event time that a partition may be ahead of the slowest.
+        idle_after: Seconds without data after which a partition counts as idle.
+    """
+
+    client: Mapping[str, str]
+    group: str
+    start: str = "earliest"
+    out_of_range: str = "stop"
+    batch: int = 10_000
+    queued_kib: int = 8192
+    ahead: int = 60_000_000
+    idle_after: float = 30.0
+
+
+class KafkaReader:
+    """One consumer with assigned partitions.
+
+    Args:
+        config: How to read.
+        positions: Next offset per (topic, partition); None starts as configured.
+    """
+
+    def __init__(self, config: ReaderConfig, positions: Mapping[Place, int | None]) -> None:
+        self._config = config
+        self.positions: dict[Place, int] = {p: at for p, at in positions.items() if at is not None}
+        self._places = list(positions)
+        self._paused: set[Place] = set()
+        self._last_data = dict.fromkeys(self._places, time.monotonic())
+        self._consumer = Consumer(self._client())
+        fresh = {"earliest": -2, "latest": -1}[config.start]
+        self._consumer.assign(
+            [TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()]
+        )
+
+    def _client(self) -> dict[str, Any]:
+        return {
+            **self._config.client,
+            "group.id": self._config.group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error" if self._config.out_of_range == "stop" else "earliest",
+            "queued.max.messages.kbytes": self._config.queued_kib * max(1, len(self._places)),
+            "queued.min.messages": max(10_000, self._config.batch * 2),
+            "fetch.max.bytes": 16 * 1024 * 1024,
+            "fetch.error.backoff.ms": 100,
+        }
+
+    def poll(self) -> list[RawBatch]:
+        """What is there now, one batch per topic; empty when nothing is.
+
+        Raises:
+            Misconfigured: An offset is out of range, a topic is unknown or access is refused.
+        """
+        messages = self._consumer.consume(self._config.batch, 0)
+        if not messages:
+            return []
+        values = [message.value() for message in messages]
+        if not set(map(type, values)) <= {bytes, type(None)}:
+            messages = [m for m in messages if not self._failed(m)]
+            values = [message.value() for message in messages]
+        if not messages:
+            return []
+        return self._batches(messages, values)
+
+    def _failed(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        code = error.code()
+        place = f"{message.topic()}/{message.partition()}"
+        if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
+            raise Misconfigured(
+                f"{place}: the next offset {self.positions.get((message.topic(), message.partition()))} is no longer "
+                "in the log; what was deleted can't be booked. To go on with what is left, set "
+                "kafka_out_of_range to earliest for one start (docs/operations.md, section Offset out of range)"
+            )
+        if error.fatal() or code in _CONFIGURATION:
+            raise Misconfigured(f"{place}: {error.str()}")
+        return True
+
+    def _batches(self, messages: Sequence[Message], values: Sequence[Any]) -> list[RawBatch]:
+        topics = {message.topic() for message in (messages[0], messages[-1])}
+        if len(self._topics) > 1 or len(topics) > 1:
+            names = [message.topic() for message in messages]
+            return [
+                self._batch(name, [m for m, n in zip(messages, names, strict=True) if n == name])
+                for name in sorted(set(names))
+            ]
+        return [self._batch(topics.pop(), messages, values)]
+
+    @property
+    def _topics(self) -> set[str]:
+        return {topic for topic, _ in self._places}
+
+    def _batch(self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None) -> RawBatch:
+        count = len(messages)
+        offsets = np.fromiter([m.offset() for m in messages], np.int64, count)
+        partitions = np.fromiter([m.partition() for m in messages], np.int32, count)
+        logged = np.fromiter([m.timestamp()[1] for m in messages], np.int64, count)
+        now = time.monotonic()
+        for partition in np.unique(partitions).tolist():
+            last = int(offsets[partitions == partition].max())
+            self.positions[topic, partition] = last + 1
+            self._last_data[topic, partition] = now
+
+        def headers(row: int) -> Sequence[Header] | None:
+            found: Sequence[Header] | None = messages[row].headers()
+            return found
+
+        if values is None:
+            values = [m.value() for m in messages]
+        return RawBatch(topic, values, partitions, offsets, logged, headers)
+
+    def align(self, progress: Mapping[str, int]) -> None:
+        """Pause partitions too far ahead of the slowest that still has data; let the others go on."""
+        idle = self.idle()
+        at = {p: progress.get(f"{p[0]}/{p[1]}", NO_PROGRESS) for p in self._places if p not in idle}
+        known = [time_ for time_ in at.values() if time_ > NO_PROGRESS]
+        if not known:
+            return
+        limit = min(known) + self._config.ahead
+        ahead = {place for place, time_ in at.items() if time_ > limit}
+        self._switch(self._consumer.pause, ahead - self._paused)
+        self._switch(self._consumer.resume, self._paused - ahead)
+        self._paused = ahead
+
+    def _switch(self, action: Any, places: set[Place]) -> None:
+        if places:
+            action([TopicPartition(topic, partition) for topic, partition in places])
+
+    def idle(self) -> set[Place]:
+        """Partitions that are read to their end and had nothing for a while."""
+        now = time.monotonic()
+        quiet = [p for p in self._places if now - self._last_data[p] > self._config.idle_after]
+        return {place for place in quiet if place not in self._paused and self._at_end(place)}
+
+    def _at_end(self, place: Place) -> bool:
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+        except KafkaException:
+            return False
+        return bool(high >= 0 and self.positions.get(place, low) >= high)
+
+    def lag(self) -> int:
+        """Records in the log that were not read yet, as far as the client knows."""
+        total = 0
+        for place in self._places:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            total += max(0, high - self.positions.get(place, 0))
+        return total
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """Tell the group where the last durable snapshot stands; for lag tools only, so failures do not matter."""
+        offsets = [TopicPartition(topic, partition, at) for (topic, partition), at in positions.items()]
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._consumer.close()
+
+
+_CONFIGURATION = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}

@@ -1,0 +1,72 @@
+"""How to reach a Kafka cluster: addresses, TLS, SASL; secrets from the environment or from files only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from millrace.errors import Misconfigured
+
+
+class KafkaSettings(BaseModel):
+    """Connection to a cluster.
+
+    Args:
+        bootstrap: host:port list.
+        security_protocol: As librdkafka names them.
+        sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
+        sasl_username: User.
+        sasl_password: Password; leave it out of files, give it by environment or `sasl_password_file`.
+        sasl_password_file: Mounted secret; read at start.
+        ssl_ca: CA bundle; the system's when left out.
+        ssl_certificate: Client certificate for mutual TLS.
+        ssl_key: Its key.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bootstrap: str = Field(min_length=1)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = None
+    ssl_ca: Path | None = None
+    ssl_certificate: Path | None = None
+    ssl_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> KafkaSettings:
+        if self.security_protocol.startswith("SASL") and self.sasl_mechanism is None:
+            raise ValueError("sasl_mechanism is needed for " + self.security_protocol)
+        if self.sasl_password is not None and self.sasl_password_file is not None:
+            raise ValueError("give sasl_password or sasl_password_file, not both")
+        return self
+
+    def client(self) -> dict[str, str]:
+        """Configuration for librdkafka.
+
+        Raises:
+            Misconfigured: The password file can't be read.
+        """
+        values = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": self._password(),
+            "ssl.ca.location": self.ssl_ca,
+            "ssl.certificate.location": self.ssl_certificate,
+            "ssl.key.location": self.ssl_key,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    def _password(self) -> str | None:
+        if self.sasl_password_file is None:
+            return self.sasl_password.get_secret_value() if self.sasl_password else None
+        try:
+            return self.sasl_password_file.read_text().strip()
+        except OSError as error:
+            raise Misconfigured(f"sasl_password_file {self.sasl_password_file}: {error.strerror}") from error
