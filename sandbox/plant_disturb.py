@@ -20,12 +20,12 @@ OFFLINE_GATEWAY = "PRESS-11"
 
 
 class Fault(StrEnum):
-    """What is wrong with a record that must end in the dead letters."""
+    """What is wrong with a record that must end in the dead letters; the value is the reason given there."""
 
     TRUNCATED = "truncated"  # the last third of the Avro body is missing
-    WRONG_SCHEMA_ID = "wrong_schema_id"  # a prefix that no registry knows
+    UNKNOWN_SCHEMA = "unknown_schema"  # a prefix that no registry knows
     BAD_ENUM = "bad_enum"  # an enum index beyond the contract's symbols
-    GARBAGE = "garbage"  # JSON, torn, where Avro belongs
+    GARBAGE = "no_prefix"  # JSON, torn, where Avro belongs
     FUTURE = "future_event_time"  # a controller's clock set ten years ahead
 
 

@@ -37,7 +37,7 @@ def spoil(emission: Emission, wire: bytes) -> bytes:
     match emission.fault:
         case Fault.TRUNCATED:
             return wire[: PREFIX + (len(wire) - PREFIX) * 2 // 3]
-        case Fault.WRONG_SCHEMA_ID:
+        case Fault.UNKNOWN_SCHEMA:
             return UNKNOWN_SCHEMA + wire[PREFIX:]
         case Fault.BAD_ENUM:
             return wire[:PREFIX] + _beyond_the_symbols(emission)

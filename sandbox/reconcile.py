@@ -6,6 +6,7 @@ difference makes the verdict fail. Takes plain values: where they come from is w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,7 @@ import polars as pl
 ZERO = Decimal(0)
 #: What is counted of an order that the ERP never released.
 WAITED = "waited in vain"
+UNKNOWN_ORDER = "order_unknown"
 MEASURES = ("yield", "scrap", "rework", "setup_time", "machine_time", "labour_time")
 
 
@@ -112,23 +114,25 @@ class Reconciliation:
     Args:
         operations: Per order and operation, sorted.
         checks: Counts of records, duplicates, dead letters, history.
-        dead_letters: By reason, all topics, with the events of totals that waited in vain.
+        reasons: Dead letters by reason, all topics together, with the events of totals that waited in vain.
         unknown_orders: Order that the ERP never released -> its events.
     """
 
     operations: Sequence[OperationRow]
     checks: Sequence[Check]
-    dead_letters: Mapping[str, int]
+    reasons: Sequence[Check]
     unknown_orders: Mapping[str, int]
 
     @property
     def ok(self) -> bool:
         """Not a single piece, second, record or row differs."""
-        return (
-            bool(self.operations)
-            and all(row.ok for row in self.operations)
-            and all(c.ok for c in self.checks)
-        )
+        compared: Sequence[OperationRow | Check] = [*self.operations, *self.checks, *self.reasons]
+        return bool(self.operations) and all(one.ok for one in compared)
+
+    @property
+    def dead_letters(self) -> dict[str, int]:
+        """Events in the dead letters by reason, as found."""
+        return {check.what: check.actual for check in self.reasons if check.actual}
 
     @property
     def exit_status(self) -> int:
@@ -158,7 +162,7 @@ class Reconciliation:
                 {"subject": c.subject, "what": c.what, "expected": c.expected, "actual": c.actual, "ok": c.ok}
                 for c in self.checks
             ],
-            "dead_letters": dict(self.dead_letters),
+            "reasons": [{"reason": c.what, "expected": c.expected, "actual": c.actual} for c in self.reasons],
             "unknown_orders": dict(self.unknown_orders),
         }
 
@@ -190,7 +194,7 @@ def reconcile(
     for order in sorted(unknown.keys() | waited_in_vain.keys()):
         expected, actual = unknown.get(order, 0), waited_in_vain.get(order, 0)
         checks.append(Check(f"order {order}", WAITED, expected, actual))
-    return Reconciliation(rows, checks, _dead_letters(topics, waited_in_vain), unknown)
+    return Reconciliation(rows, checks, _reasons(truth, topics, waited_in_vain), unknown)
 
 
 def count_history(root: Path, topic: str) -> tuple[int, int]:
@@ -270,14 +274,15 @@ def _topic_checks(name: str, truth: Mapping[str, Any], counts: TopicCounts) -> I
         yield Check(name, "distinct rows", sent["events"], counts.history_events)
 
 
-def _dead_letters(topics: Mapping[str, TopicCounts], waited_in_vain: Mapping[str, int]) -> dict[str, int]:
-    reasons: dict[str, int] = {}
-    for counts in topics.values():
-        for reason, number in counts.dead_letters.items():
-            reasons[reason] = reasons.get(reason, 0) + number
-    if waited_in_vain:
-        reasons["order_unknown"] = reasons.get("order_unknown", 0) + sum(waited_in_vain.values())
-    return dict(sorted(reasons.items()))
+def _reasons(
+    truth: Mapping[str, Any], topics: Mapping[str, TopicCounts], waited_in_vain: Mapping[str, int]
+) -> list[Check]:
+    expected = Counter({UNKNOWN_ORDER: sum(truth["unknown_orders"].values())})
+    found = Counter({UNKNOWN_ORDER: sum(waited_in_vain.values())})
+    for name, counts in topics.items():
+        expected.update(truth["topics"].get(name, {}).get("rejects", {}))
+        found.update(counts.dead_letters)
+    return [Check("dead letters", why, expected[why], found[why]) for why in sorted(expected | found)]
 
 
 def _row_json(row: OperationRow) -> dict[str, Any]:

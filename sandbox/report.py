@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.reconcile import Reconciliation
-from sandbox.report_page import checks, headline, orders, section, tiles
+from sandbox.report_page import checks, headline, orders, section, tiles, unexpected
 from sandbox.report_svg import Mark, Panel, Progress, Sample, bars, progress, timeline
 
 __all__ = ["Mark", "Sample", "page", "render"]
@@ -78,7 +78,7 @@ def page(
         section(
             "Dead letters by reason",
             "Broken records, and events of an order that the ERP never released. Each is kept.",
-            bars(result.dead_letters),
+            bars(result.dead_letters) + unexpected(result),
         ),
         section(
             "Counts",

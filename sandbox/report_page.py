@@ -81,6 +81,12 @@ def checks(result: Reconciliation) -> str:
     return f'<div class="scroll">{_table(["", *(f"+{name.capitalize()}" for name in names)], rows)}</div>'
 
 
+def unexpected(result: Reconciliation) -> str:
+    """A sentence per reason whose number is not the one expected; nothing where all are."""
+    wrong = (f"{check.what} {count(check)}" for check in result.reasons if not check.ok)
+    return "".join(f'<p class="no">{escape(text)}</p>' for text in wrong)
+
+
 def section(title: str, text: str, content: str) -> str:
     """A titled card."""
     return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{content}</section>"

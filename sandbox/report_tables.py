@@ -95,8 +95,8 @@ def dead_letters_table(result: Reconciliation) -> Table:
     table = Table(title="Dead letters (events)", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     table.add_column("Reason")
     table.add_column("Events", justify="right")
-    for reason, number in result.dead_letters.items():
-        table.add_row(reason, figure(number))
+    for check in result.reasons:
+        table.add_row(check.what, Text(count(check), "" if check.ok else "red bold"))
     return table
 
 
@@ -107,13 +107,14 @@ def tables(result: Reconciliation) -> RenderableType:
 
 def verdict(result: Reconciliation) -> Text:
     """One sentence."""
+    counted = [*result.checks, *result.reasons]
     if result.ok:
         postings = sum(row.postings for row in result.operations)
         return Text(
             f"Exact: {len(result.operations)} operations of {len(result.by_order())} orders, "
-            f"{postings:,} postings, {len(result.checks)} counts; no difference.",
+            f"{postings:,} postings, {len(counted)} counts; no difference.",
             "green bold",
         )
-    wrong = sum(not row.ok for row in result.operations) + sum(not check.ok for check in result.checks)
+    wrong = sum(not row.ok for row in result.operations) + sum(not check.ok for check in counted)
     noun = "difference" if wrong == 1 else "differences"
     return Text(f"Not exact: {wrong} {noun} between plant, history, ledger and ERP.", "red bold")

@@ -9,13 +9,18 @@ from decimal import Decimal
 from pathlib import Path
 
 import fastavro
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.plant import Emission, Fault, Plant, write_jsonl
 from sandbox.plant_layout import REGISTER, TOPICS, WORK_CENTERS, Counter
-from sandbox.plant_wire import AVRO, UNKNOWN_SCHEMA, to_wire
+from sandbox.plant_wire import AVRO, to_wire
+from schemas.batch import RawBatch
+from schemas.codec import Codec
+from schemas.contracts import contract
+from schemas.registry import FolderSchemas
 
 START = datetime(2026, 3, 2, 5, tzinfo=UTC)
 CENTERS = {center.name: center for center in WORK_CENTERS}
@@ -31,24 +36,17 @@ def sent(plant):
     return list(plant.stream())
 
 
-def schema_of(contract):
-    return fastavro.schema.load_schema(str(AVRO / f"{contract}.avsc"))
+def schema_of(name):
+    return fastavro.schema.load_schema(str(AVRO / f"{name}.avsc"))
 
 
-def encode(contract, records):
-    import io
-
-    schema, values = schema_of(contract), []
-    for record in records:
-        out = io.BytesIO()
-        fastavro.schemaless_writer(out, schema, record)
-        values.append(b"\x00\x00\x00\x00\x07" + out.getvalue())
-    return values
+def encode(name, records):
+    return Codec(contract(name), FolderSchemas()).encode(records)
 
 
-def distinct(sent, contract):
+def distinct(sent, name):
     """Good records of a contract, each event once, by event time."""
-    good = {e.body["event_id"]: e.body for e in sent if e.contract == contract and not e.fault}
+    good = {e.body["event_id"]: e.body for e in sent if e.contract == name and not e.fault}
     return sorted(good.values(), key=lambda body: body["event_time"])
 
 
@@ -99,10 +97,10 @@ def test_records_arrive_in_order_of_arrival_and_never_before_they_happened(sent)
 
 
 def test_topics_and_keys_are_those_of_the_contracts(sent):
-    for contract, topic in TOPICS.items():
-        schema = schema_of(contract)
+    for name, topic in TOPICS.items():
+        schema = schema_of(name)
         assert schema["topic"] == topic
-        assert {e.key == e.body[schema["key"]] for e in sent if e.contract == contract} == {True}
+        assert {e.key == e.body[schema["key"]] for e in sent if e.contract == name} == {True}
 
 
 def test_the_day_has_the_promised_size_and_variety(plant, sent):
@@ -204,8 +202,8 @@ def test_final_operations_reached_their_newest_target_or_were_declared_complete(
         orders[body["order_id"]] = max(orders.get(body["order_id"], body), body, key=lambda b: b["version"])
     declared = {
         (b["order_id"], b["operation"])
-        for contract in ("MachineState", "OperationReport")
-        for b in distinct(sent, contract)
+        for name in ("MachineState", "OperationReport")
+        for b in distinct(sent, name)
         if b["completed"]
     }
     for (order, operation), row in plant.truth.operations.items():
@@ -215,9 +213,9 @@ def test_final_operations_reached_their_newest_target_or_were_declared_complete(
 
 
 def test_sequences_rise_by_one_but_for_the_numbers_named_as_lost(plant, sent):
-    for contract in ("MachineCycle", "MachineState"):
+    for name in ("MachineCycle", "MachineState"):
         numbers = defaultdict(list)
-        for body in distinct(sent, contract):
+        for body in distinct(sent, name):
             numbers[body["source"]].append(body["sequence"])
         for source, seen in numbers.items():
             center = CENTERS.get(source)
@@ -226,7 +224,7 @@ def test_sequences_rise_by_one_but_for_the_numbers_named_as_lost(plant, sent):
                 continue
             wrap = center.modulus if center else None
             steps = [(b - a) % wrap if wrap else b - a for a, b in itertools.pairwise(seen)]
-            lost = plant.truth.missing_sequences.get(source, []) if contract == "MachineCycle" else []
+            lost = plant.truth.missing_sequences.get(source, []) if name == "MachineCycle" else []
             assert sum(steps) == len(steps) + len(lost)
 
 
@@ -256,23 +254,16 @@ def test_the_unknown_order_is_never_released_and_late_ones_come_after_their_firs
     assert len(late) == 3
 
 
-def test_wire_bytes_of_good_records_decode_and_those_of_broken_ones_do_not(sent):
-    chosen = [e for e in sent if e.fault] + sent[:50]
-    for emission, value in to_wire(chosen, encode):
-        import io
-
-        if emission.fault is Fault.GARBAGE:
-            assert not value.startswith(b"\x00")
-        elif emission.fault is Fault.WRONG_SCHEMA_ID:
-            assert value.startswith(UNKNOWN_SCHEMA)
-        elif emission.fault in {Fault.TRUNCATED, Fault.BAD_ENUM}:
-            with pytest.raises((EOFError, IndexError, ValueError)):
-                fastavro.schemaless_reader(io.BytesIO(value[5:]), schema_of(emission.contract), None)
-        else:
-            stream = io.BytesIO(value[5:])
-            body = fastavro.schemaless_reader(stream, schema_of(emission.contract), None)
-            assert body["event_id"] == emission.body["event_id"]
-            assert not stream.read()
+@pytest.mark.parametrize("name", sorted(TOPICS))
+def test_the_codec_refuses_each_broken_record_for_the_reason_expected_and_no_other(sent, name):
+    codec = Codec(contract(name), FolderSchemas())
+    pairs = [(e, value) for e, value in to_wire(sent, encode) if e.topic == codec.contract.topic]
+    numbers = np.arange(len(pairs))
+    values = [value for _, value in pairs]
+    batch = RawBatch(codec.contract.topic, values, np.zeros(len(pairs), np.int32), numbers, numbers)
+    refused = {reject.row: reject.reason for reject in codec.decode(batch).rejects}
+    sound = (None, Fault.FUTURE)  # refused later, for its time
+    assert refused == {i: e.fault for i, (e, _) in enumerate(pairs) if e.fault not in sound}
 
 
 def test_a_whole_day_stays_well_below_what_the_embedded_broker_keeps():

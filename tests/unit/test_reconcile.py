@@ -1,4 +1,4 @@
-"""The reconciliation is "exact" only where every piece, second, record and row agrees; it names what does not."""
+"""A reconciliation is exact only where every piece, second, record and row agrees; it names what differs."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +13,7 @@ from rich.console import Console
 from sandbox.reconcile import MEASURES, Sums, TopicCounts, count_history, reconcile
 from sandbox.report_tables import figure, tables
 
-CYCLES = TopicCounts(107, 100, 4, {"decode": 3}, 100, 100)
+CYCLES = TopicCounts(107, 100, 4, {"truncated": 3}, 100, 100)
 
 
 def truth():
@@ -64,7 +64,7 @@ def test_equal_books_are_exact():
     assert result.ok
     assert result.exit_status == 0
     assert result.as_json()["ok"] is True
-    assert result.dead_letters == {"decode": 3, "order_unknown": 12}
+    assert result.dead_letters == {"truncated": 3, "order_unknown": 12}
 
 
 @settings(max_examples=30)
@@ -119,14 +119,21 @@ def test_an_empty_comparison_is_not_exact():
         (replace(CYCLES, read=106), {"read", "sum"}),
         (replace(CYCLES, accepted=99), {"accepted", "sum"}),
         (replace(CYCLES, duplicates=3), {"duplicates", "sum"}),
-        (replace(CYCLES, dead_letters={"decode": 2}), {"dead letters", "sum"}),
+        (replace(CYCLES, dead_letters={"truncated": 2}), {"dead letters", "sum", "truncated"}),
         (replace(CYCLES, history_rows=101), {"history rows"}),
         (replace(CYCLES, history_events=99), {"distinct rows"}),
     ],
 )
 def test_each_count_that_differs_is_named(counts, wrong):
     result = compare(topics={"machine-cycle": counts})
-    assert {check.what for check in result.checks if not check.ok} == wrong
+    assert {check.what for check in [*result.checks, *result.reasons] if not check.ok} == wrong
+    assert result.exit_status == 1
+
+
+def test_a_dead_letter_for_the_wrong_reason_fails():
+    result = compare(topics={"machine-cycle": replace(CYCLES, dead_letters={"truncated": 2, "bad_enum": 1})})
+    assert all(check.ok for check in result.checks)
+    assert {check.what for check in result.reasons if not check.ok} == {"truncated", "bad_enum"}
     assert result.exit_status == 1
 
 

@@ -30,6 +30,9 @@ MARKS = [
 ]
 
 
+DEAD = [Check("dead letters", "truncated", 3, 3)]
+
+
 def row(order="1000001", operation="0010", erp="95"):
     made = dict.fromkeys(MEASURES, Decimal(95))
     shown = {**made, "yield": Decimal(erp)}
@@ -38,7 +41,7 @@ def row(order="1000001", operation="0010", erp="95"):
 
 
 def result(*rows):
-    return Reconciliation(rows, [Check("machine-cycle", "read", 10, 10)], {"decode": 3}, {"1000009": 12})
+    return Reconciliation(rows, [Check("machine-cycle", "read", 10, 10)], DEAD, {"1000009": 12})
 
 
 def written(tmp_path, samples, marks, reconciliation, facts=None):
@@ -72,6 +75,12 @@ def test_the_verdict_comes_first_and_follows_the_reconciliation(tmp_path):
     assert "bar wrong" in html
 
 
+def test_a_dead_letter_that_nobody_expected_is_named(tmp_path):
+    wrong = replace(result(row()), reasons=[Check("dead letters", "bad_enum", 0, 2)])
+    assert "bad_enum 2 (not 0)" in written(tmp_path, SAMPLES, MARKS, wrong)
+    assert 'class="no"' not in written(tmp_path, SAMPLES, MARKS, result(row()))
+
+
 def test_names_from_outside_are_shown_as_text(tmp_path):
     html = written(tmp_path, SAMPLES, MARKS, result(row()), {"seed": "<1>"})
     assert "flow killed &lt;SIGKILL&gt;" in html
@@ -80,7 +89,7 @@ def test_names_from_outside_are_shown_as_text(tmp_path):
 
 
 def test_a_run_without_samples_or_dead_letters_still_gives_a_report(tmp_path):
-    assert "<svg" in written(tmp_path, [], [], replace(result(row()), dead_letters={}))
+    assert "<svg" in written(tmp_path, [], [], replace(result(row()), reasons=[]))
 
 
 def test_an_outage_is_a_band_as_long_as_it_lasted():
