@@ -7,24 +7,22 @@ machines themselves while they run (`Plant.truth`).
 from __future__ import annotations
 
 import argparse
-import base64
-import json
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from operator import attrgetter
 from pathlib import Path
 from random import Random
-from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
 from sandbox.plant_disturb import Emission, Fault, disturb
-from sandbox.plant_event import Event, Record
-from sandbox.plant_layout import BREAKS, PLANT, TOPICS, WORK_CENTERS, ZONE, WorkCenter
+from sandbox.plant_event import Event, head
+from sandbox.plant_jsonl import write_jsonl
+from sandbox.plant_layout import BREAKS, PLANT, WORK_CENTERS, ZONE, WorkCenter
 from sandbox.plant_machine import Day, Machine
-from sandbox.plant_orders import Order, calendar_record, make_order, material_records, register
+from sandbox.plant_orders import Order, make_order, register
+from sandbox.plant_reference import reference
 from sandbox.truth import Truth
 
 __all__ = ["Emission", "Fault", "Plant", "Truth"]
@@ -59,7 +57,10 @@ class Plant:
         self._finish_orders()
         self._number()
         rng = Random(f"{seed}:way")
-        self._emissions = [*self._reference(rng), *disturb(self._events, rng, self.truth)]
+        self._emissions = [
+            *reference(self.start, self.orders, rng, self.truth),
+            *disturb(self._events, rng, self.truth),
+        ]
         self._emissions.sort(key=attrgetter("at"))
 
     def __len__(self) -> int:
@@ -151,90 +152,13 @@ class Plant:
             wrap = modulus.get(event.source)
             sequence = None if event.source in silent else number % wrap if wrap else number
             event.fields = {
-                **_head(event, f"{event.source}-{event.contract[7]}{number:x}", sequence),
+                **head(event, f"{event.source}-{event.contract[7]}{number:x}", sequence),
                 **event.fields,
             }
-
-    # -- reference data
-
-    def _reference(self, rng: Random) -> Iterator[Emission]:
-        opening = self.start - timedelta(minutes=30)
-        zone_day = self.start.astimezone(ZoneInfo(ZONE)).date() - timedelta(days=30)
-        yield self._record("ShiftCalendar", PLANT, calendar_record(zone_day), opening)
-        for material in material_records():
-            yield self._record("Material", material["material"], material, opening)
-        known = [order for order in self.orders if order.known]
-        late = {order.order_id for order in rng.sample(known, 3)}
-        changed = {order.order_id for order in rng.sample(known, 2)} - late
-        self.truth.late_orders = sorted(late)
-        for order in known:
-            yield from self._release(
-                order, rng, late=order.order_id in late, changed=order.order_id in changed
-            )
-
-    def _release(self, order: Order, rng: Random, *, late: bool, changed: bool) -> Iterator[Emission]:
-        """Usually one version ahead of the start; some come minutes after it, some first at half the size."""
-        began = order.first_event or self.start
-        ahead = max(self.start - timedelta(minutes=20), began - timedelta(hours=2))
-        at = began + timedelta(minutes=rng.uniform(6, 20)) if late else ahead
-        yield self._record("WorkOrder", order.order_id, order.record(1, 2 if changed else 1), at)
-        if changed:
-            yield self._record("WorkOrder", order.order_id, order.record(2), began + timedelta(minutes=1))
-
-    def _record(self, contract: str, key: str, fields: Record, at: datetime) -> Emission:
-        self.truth.topic(TOPICS[contract]).events += 1
-        event = Event(at, contract, "ERP", fields)
-        head = _head(event, f"{contract}-{key}-{fields['version']}", None)
-        return Emission(at, TOPICS[contract], key, contract, {**head, **fields})
 
 
 def _forgettable(order: Order) -> bool:
     return len(order.jobs) == 1 and order.jobs[0].center.knows_orders
-
-
-def _head(event: Event, event_id: str, sequence: int | None) -> Record:
-    return {
-        "event_id": event_id,
-        "event_time": event.time,
-        "plant": PLANT,
-        "source": event.source,
-        "sequence": sequence,
-        "correlation_id": None,
-    }
-
-
-def write_jsonl(emissions: Iterable[Emission], folder: Path) -> dict[str, int]:
-    """Write a JSON Lines file per topic, in order of arrival, to look at; returns the lines per topic."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files: dict[str, TextIO] = {}
-    counts: dict[str, int] = {}
-    for emission in emissions:
-        if emission.topic not in files:
-            files[emission.topic] = (folder / f"{emission.topic}.jsonl").open("w", encoding="utf-8")
-        files[emission.topic].write(json.dumps(_line(emission), default=_plain) + "\n")
-        counts[emission.topic] = counts.get(emission.topic, 0) + 1
-    for file in files.values():
-        file.close()
-    return counts
-
-
-def _line(emission: Emission) -> Record:
-    raw = isinstance(emission.body, bytes)
-    body = base64.b64encode(emission.body).decode() if isinstance(emission.body, bytes) else emission.body
-    return {
-        "at": emission.at,
-        "key": emission.key,
-        "fault": emission.fault,
-        "base64" if raw else "record": body,
-    }
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def main() -> None:

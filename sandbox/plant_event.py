@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.plant_layout import PLANT
+
 Record = dict[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,3 +38,15 @@ def milliseconds(time: datetime) -> int:
 def instant(now: int) -> datetime:
     """The other way round."""
     return EPOCH + timedelta(milliseconds=now)
+
+
+def head(event: Event, event_id: str, sequence: int | None) -> Record:
+    """The fields that every event carries."""
+    return {
+        "event_id": event_id,
+        "event_time": event.time,
+        "plant": PLANT,
+        "source": event.source,
+        "sequence": sequence,
+        "correlation_id": None,
+    }

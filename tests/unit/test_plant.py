@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.plant import Emission, Fault, Plant, write_jsonl
+from sandbox.plant import Emission, Fault, Plant
+from sandbox.plant_jsonl import write_jsonl
 from sandbox.plant_layout import REGISTER, TOPICS, WORK_CENTERS, Counter
 from sandbox.plant_wire import AVRO, to_wire
 from schemas.batch import RawBatch
