@@ -37,7 +37,10 @@ def schema_source(settings: ConfirmationsSettings) -> SchemaSource:
 
 
 def codecs(
-    settings: ConfirmationsSettings, schemas: SchemaSource, names: Sequence[str], columns: Mapping[str, list[str]]
+    settings: ConfirmationsSettings,
+    schemas: SchemaSource,
+    names: Sequence[str],
+    columns: Mapping[str, list[str]],
 ) -> dict[str, Codec]:
     """Decoder by topic."""
     return {settings.topic(name): Codec(contract(name), schemas, columns.get(name)) for name in names}
@@ -55,7 +58,9 @@ def reader_config(settings: ConfirmationsSettings, client: Mapping[str, str]) ->
     )
 
 
-def calendar_book(settings: ConfirmationsSettings, schemas: SchemaSource, client: Mapping[str, str] | None) -> CalendarBook:
+def calendar_book(
+    settings: ConfirmationsSettings, schemas: SchemaSource, client: Mapping[str, str] | None
+) -> CalendarBook:
     """Calendars of all plants, from a file or from the end of their compacted topic."""
     default = utc_calendar(settings.default_zone) if settings.default_zone else None
     if settings.calendar is not None:

@@ -156,5 +156,5 @@ def _split(frame: pl.DataFrame, place: pl.Series) -> list[tuple[int, pl.DataFram
     """Rows by place; a frame that has one place is passed on as it is."""
     if place.len() and bool((place == place[0]).all()):
         return [(int(place[0]), frame)]
-    parts = frame.with_columns(place).partition_by("_place", as_dict=True, include_key=False, maintain_order=False)
-    return [(int(str(key[0])), rows) for key, rows in parts.items()]
+    parts = frame.with_columns(place).partition_by("_place", maintain_order=False)
+    return [(int(rows["_place"][0]), rows.drop("_place")) for rows in parts]

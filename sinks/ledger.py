@@ -33,7 +33,12 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
 
     def write_batch(self, items: list[Batch]) -> None:
         """One transaction for documents and one for dead letters."""
-        records = [record for batch in items for frame in batch.documents for record in document_records(frame, self._flow)]
+        records = [
+            record
+            for batch in items
+            for frame in batch.documents
+            for record in document_records(frame, self._flow)
+        ]
         documents = [desired_document(record) for record in records]
         letters = [letter for batch in items for letter in batch.letters]
         counts = {lane: values for batch in items for lane, values in batch.counts.items()}

@@ -54,7 +54,9 @@ class HistoryWriter:
         for contract, frames in self._buffer.items():
             rows = pl.concat(frames) if len(frames) > 1 else frames[0]
             for plant, date, part in _by_day(rows):
-                folder = self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
+                folder = (
+                    self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
+                )
                 self._write(folder, part)
         self._buffer, self._rows = {}, 0
 

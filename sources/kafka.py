@@ -148,7 +148,9 @@ def lane_names(lanes: int) -> list[str]:
     return [f"lane-{index:02d}" for index in range(lanes)]
 
 
-def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0) -> dict[str, int]:
+def partition_counts(
+    client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0
+) -> dict[str, int]:
     """Partitions per topic; waits for a broker that is down.
 
     Raises:

@@ -127,7 +127,9 @@ class KafkaReader:
     def _topics(self) -> set[str]:
         return {topic for topic, _ in self._places}
 
-    def _batch(self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None) -> RawBatch:
+    def _batch(
+        self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None
+    ) -> RawBatch:
         count = len(messages)
         offsets = np.fromiter([m.offset() for m in messages], np.int64, count)
         partitions = np.fromiter([m.partition() for m in messages], np.int32, count)

@@ -65,7 +65,9 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
         build: Makes the rules.
     """
 
-    def __init__(self, config: ReaderConfig, topics: Sequence[str], build: Callable[[], ReferenceLane]) -> None:
+    def __init__(
+        self, config: ReaderConfig, topics: Sequence[str], build: Callable[[], ReferenceLane]
+    ) -> None:
         self._config, self._topics, self._build = config, topics, build
 
     def list_parts(self) -> list[str]:
@@ -84,7 +86,9 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
         return ReferencePartition(lane, KafkaReader(self._config, places))
 
 
-def read_all(client: Mapping[str, str], topic: str, codec: Codec, patience: float = 30.0) -> list[dict[str, Any]]:
+def read_all(
+    client: Mapping[str, str], topic: str, codec: Codec, patience: float = 30.0
+) -> list[dict[str, Any]]:
     """All records of a small topic, up to its end as of now.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from millrace.ledger import claims, desired, dialect, outcomes, queries
+from millrace.ledger import claims, desired, dialect, flow_counts, outcomes, queries
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
@@ -77,6 +77,11 @@ class Ledger:
         with dialect.writing(self._engine) as connection:
             return desired.put_dead_letters(self._engine, connection, letters)
 
+    def put_flow_counts(self, flow: str, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Replace the running totals of some lanes of a flow."""
+        with dialect.writing(self._engine) as connection:
+            flow_counts.put(self._engine, connection, flow, counts)
+
     # -- posters work -----------------------------------------------------------------------------------------
 
     def only_poster(self, system: str) -> AbstractContextManager[None]:
@@ -132,6 +137,10 @@ class Ledger:
     def booked_totals(self) -> dict[queries.OperationKey, Quantities]:
         """Booked by (plant, order, operation) and measure, reversals subtracted."""
         return self.ask(queries.booked_totals)
+
+    def flow_totals(self, flow: str | None = None) -> dict[str, int]:
+        """Records read, accepted, repeated and given up, summed over the lanes of a flow or of all flows."""
+        return self.ask(lambda connection: flow_counts.totals(connection, flow))
 
     def unfinished(self) -> int:
         """Documents that a running poster still has to book."""
