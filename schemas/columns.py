@@ -74,11 +74,19 @@ def _slices(page: Page, name: str, found: Found, begin: Ints, length: Ints) -> t
 
 
 def _text(series: pl.Series) -> tuple[pl.Series, Flags | None]:
-    """Polars checks UTF-8 where it casts: what it turns into null was none."""
-    text = series.cast(pl.String, strict=False)
-    if text.null_count() == series.null_count():
-        return text, None
-    return text, flagged((text.is_null() & series.is_not_null()).to_numpy())
+    """Polars checks UTF-8 where it casts; only when it finds some that is none are values looked at singly."""
+    try:
+        return series.cast(pl.String), None
+    except pl.exceptions.ComputeError:
+        return series, flagged(np.array([value is not None and not _is_utf8(value) for value in series]))
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _numbers(name: str, found: Found, values: Ints, dtype: pl.DataType) -> pl.Series:

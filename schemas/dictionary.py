@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from schemas.contracts import Contract, contracts
 
 TARGET = Path(__file__).parent.parent / "docs" / "data-dictionary.md"
+_UNIT = re.compile(r"Unit: ([^.;,(]+[^.;,( ])")
+_UNIT_FIELDS = ("unit", "base_unit")
 _HEAD = """# Data dictionary
 
 Generated from `schemas/avro/*.avsc` by `python -m schemas.dictionary`; change the schemas, not this page.
@@ -67,25 +70,23 @@ def _type(avro: Any) -> str:
         return f"{' or '.join(_type(branch) for branch in avro if branch != 'null')}, optional"
     if isinstance(avro, str):
         return avro
-    match avro.get("logicalType", avro["type"]):
-        case "decimal":
-            return f"decimal({avro['precision']},{avro['scale']})"
-        case "enum":
-            return f"one of {', '.join(avro['symbols'])}"
-        case "array":
-            return f"array of {_type(avro['items'])}"
-        case "record":
-            return str(avro["name"])
-        case "timestamp-micros":
-            return "instant (UTC)"
-        case other:
-            return str(other)
+    kind = avro.get("logicalType", avro["type"])
+    words = {
+        "decimal": f"decimal({avro.get('precision')},{avro.get('scale')})",
+        "enum": f"one of {', '.join(avro.get('symbols', ()))}",
+        "record": str(avro.get("name")),
+        "timestamp-micros": "instant (UTC)",
+    }
+    return f"array of {_type(avro['items'])}" if kind == "array" else str(words.get(kind, kind))
 
 
 def _unit(field: dict[str, Any]) -> str:
-    """Rec 20 codes are upper case; anything lower case but us is the field that holds the unit."""
-    unit = str(field.get("unit", ""))
-    return f"`{unit}`" if unit.islower() and unit not in {"us", "events"} else unit
+    """Rec 20 codes are upper case; a lower-case name is the field that holds the unit."""
+    unit = field.get("unit")
+    if unit is None:
+        said = _UNIT.search(field["doc"])
+        return said.group(1) if said else ""
+    return f"`{unit}`" if unit in _UNIT_FIELDS else str(unit)
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -16,6 +16,7 @@ from schemas.contracts import Contract
 
 _INT, _LONG = 1 << 31, 1 << 63
 _UTC = st.just(UTC)
+_YEARS = (datetime(1, 1, 2), datetime(9999, 12, 30))
 
 
 def records(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
@@ -51,8 +52,9 @@ _PRIMITIVE: dict[str, st.SearchStrategy[Any]] = {
 }
 _COMPLEX: dict[str, Callable[[dict[str, Any]], st.SearchStrategy[Any]]] = {
     "decimal": _decimal,
-    "timestamp-micros": lambda _avro: st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=_UTC),
-    # noqa: DTZ001 - Hypothesis adds the zone "date": lambda _avro: st.dates(), "enum": lambda avro:
-    st.sampled_from(avro["symbols"]), "array": lambda avro: st.lists(values(avro["items"]), max_size=3),
+    "timestamp-micros": lambda _avro: st.datetimes(*_YEARS, timezones=_UTC),
+    "date": lambda _avro: st.dates(),
+    "enum": lambda avro: st.sampled_from(avro["symbols"]),
+    "array": lambda avro: st.lists(values(avro["items"]), max_size=3),
     "record": _record,
 }

@@ -16,7 +16,8 @@ class RowReject:
     """A row that cannot become what the mapping asks for.
 
     Args:
-        line: Line of the file where the row starts (from 1), row of a Parquet or Avro file, or offset in a partition.
+        line: Line of the file where the row starts (from 1), row of a Parquet or Avro file, or offset in a
+            partition.
         field: Field of the contract or column at fault; empty where the whole row is.
         reason: Machine-readable reason, one of `schemas.mapping.reasons.SENTENCES`.
         detail: One sentence that names the field.
@@ -34,17 +35,17 @@ class RowReject:
 class MappedBatch:
     """Records and rejects of a batch; `read == mapped + rejected + filtered` always holds.
 
-    A row is taken whole or not at all: if one of its records cannot be made, none is. Rows that wait in `state` to be
-    joined with later ones are counted by the batch in which they end.
+    A row is taken whole or not at all: if one of its records cannot be made, none is. Rows that wait in
+    `state` to be joined with later ones are counted by the batch in which they end.
 
     Args:
-        frames: By contract, exactly the contract's columns and `_line`, in order of lines. Contracts without rows are
-            left out.
+        frames: By contract, exactly the contract's columns and `_line`, in order of lines. Contracts
+            without rows are left out.
         rejects: One per rejected row, in order of lines.
         read: Rows that ended in this batch.
         mapped: Rows that made at least one record.
-        filtered: Rows left out on purpose: by the filter, as ignored keys or unmatched rows, or because they only
-            carry context.
+        filtered: Rows left out on purpose: by the filter, as ignored keys or unmatched rows, or because
+            they only carry context.
         state: What the next batch of the same file or partition needs.
     """
 

@@ -17,6 +17,16 @@ from schemas.mapping.rules import Numbers, Rule, Times, UnitFrom
 #: How constants and defaults are written, whatever the source does.
 OURS_NUMBERS, OURS_TIMES = Numbers(), Times()
 _TEXT = pl.String()
+#: Polars type of each kind of converted column.
+DTYPES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Decimal(18, 6),
+    "duration": pl.Decimal(18, 6),
+    "boolean": pl.Boolean(),
+    "time": pl.Datetime("us", "UTC"),
+    "date": pl.Date(),
+}
 
 
 @dataclass(slots=True)
@@ -103,7 +113,9 @@ def _constant(height: int, text: str, target: Target) -> Value:
     one = read_ours(pl.Series("value", [text], dtype=pl.String), target)
     repeated = pl.Series("text", [text], dtype=pl.String).new_from_index(0, height)
     return Value(
-        one.values.cast(target.dtype).new_from_index(0, height), one.reasons.new_from_index(0, height), repeated
+        one.values.cast(target.dtype).new_from_index(0, height),
+        one.reasons.new_from_index(0, height),
+        repeated,
     )
 
 
@@ -120,7 +132,9 @@ def _source(frame: pl.DataFrame, rule: Rule, target: Target) -> tuple[pl.Series,
         return identity.hashed(frame, rule, target.salt), {}
     if len(wanted) == 1:
         return frame[wanted[0]], {}
-    return frame.select(pl.concat_str([pl.col(n).cast(_TEXT) for n in wanted], separator=rule.separator)).to_series(), {}
+    return frame.select(
+        pl.concat_str([pl.col(n).cast(_TEXT) for n in wanted], separator=rule.separator)
+    ).to_series(), {}
 
 
 def _names(frame: pl.DataFrame) -> str:
@@ -141,7 +155,9 @@ def _without_missing(texts: pl.Series, rule: Rule, mapping: Mapping) -> pl.Serie
     return pl.DataFrame({"text": texts}).select(kept).to_series()
 
 
-def _read_texts(frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping) -> Parsed:
+def _read_texts(
+    frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping
+) -> Parsed:
     if rule.codes is not None:
         codes = mapping.code_lists[rule.codes] if isinstance(rule.codes, str) else rule.codes
         coded = words.read_codes(texts, codes, rule)
@@ -151,7 +167,9 @@ def _read_texts(frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Targe
     if rule.duration is not None or target.kind == "duration":
         return durations.read_durations(texts, rule.duration or ["iso8601"])
     if target.kind == "number":
-        return quantities.read_quantities(texts, rule, style, target.unit, _units(frame, rule, target, mapping))
+        return quantities.read_quantities(
+            texts, rule, style, target.unit, _units(frame, rule, target, mapping)
+        )
     if target.kind == "integer":
         return _narrowed(numbers.read_integers(texts, style), target)
     if target.kind == "boolean":
@@ -163,13 +181,17 @@ def _read_texts(frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Targe
     return read_ours(texts, target)
 
 
-def _read_typed(frame: pl.DataFrame, source: pl.Series, rule: Rule, target: Target, mapping: Mapping) -> Parsed:
+def _read_typed(
+    frame: pl.DataFrame, source: pl.Series, rule: Rule, target: Target, mapping: Mapping
+) -> Parsed:
     """Read a column that a conversion or expression has typed already."""
     dtype = source.dtype
     if dtype == pl.Null:
         return Parsed.good(pl.Series("value", [None], dtype=target.dtype).new_from_index(0, source.len()))
     if dtype.is_float() and target.kind in {"number", "integer", "duration"}:
-        raise Misconfigured(f"{target.place}: gives floats, which drift; CAST(... AS DECIMAL(18,6)) keeps it exact")
+        raise Misconfigured(
+            f"{target.place}: gives floats, which drift; CAST(... AS DECIMAL(18,6)) keeps it exact"
+        )
     numeric = dtype.is_integer() or dtype.is_decimal()
     if target.kind in {"number", "duration"} and numeric:
         plain = Numbers(rounding=number_style(rule, mapping).rounding)
@@ -205,12 +227,11 @@ def _narrowed(parsed: Parsed, target: Target) -> Parsed:
     """Whole numbers in the contract's own width."""
     values = parsed.values.cast(target.dtype, strict=False)
     too_large = values.is_null() & parsed.values.is_not_null()
-    return Parsed(values, parsed.reasons.set(too_large, "out_of_range")) if too_large.any() else parsed_as(parsed, values)
-
-
-def parsed_as(parsed: Parsed, values: pl.Series) -> Parsed:
-    """The same reasons with other values."""
-    return Parsed(values, parsed.reasons)
+    return (
+        Parsed(values, parsed.reasons.set(too_large, "out_of_range"))
+        if too_large.any()
+        else Parsed(values, parsed.reasons)
+    )
 
 
 def _with_failures(parsed: Parsed, failed: dict[int, str]) -> Parsed:
@@ -227,7 +248,9 @@ def _completed(parsed: Parsed, texts: pl.Series, rule: Rule, target: Target) -> 
     frame = pl.DataFrame({"value": parsed.values.cast(target.dtype), "reason": parsed.reasons})
     open_ = pl.col("value").is_null() & pl.col("reason").is_null()
     if rule.default is not None:
-        ours = read_ours(pl.Series("value", [rule.default], dtype=pl.String), target).values.cast(target.dtype)
+        ours = read_ours(pl.Series("value", [rule.default], dtype=pl.String), target).values.cast(
+            target.dtype
+        )
         frame = frame.with_columns(value=pl.when(open_).then(pl.lit(ours).first()).otherwise("value"))
     if rule.required or target.required:
         frame = frame.with_columns(reason=pl.when(open_).then(pl.lit("missing")).otherwise("reason"))

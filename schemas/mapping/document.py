@@ -1,7 +1,7 @@
 """A mapping file as plain data that remembers its lines.
 
-Every scalar stays the text that was written: YAML 1.1 would read the operation `0010` as the number 8, the status
-word `NO` as false and the shift `6:00` as 360. The model decides what a text means, never the parser.
+Every scalar stays the text that was written: YAML 1.1 would read the operation `0010` as the number 8, the
+status word `NO` as false and the shift `6:00` as 360. The model decides what a text means, never the parser.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def read(path: str | Path) -> Document:
     """Parse a mapping file.
 
     Raises:
-        Misconfigured: The file is missing, is no YAML, writes a key twice or uses tags; file and line are named.
+        Misconfigured: The file is missing, is no YAML, writes a key twice or uses tags; file and line are
+            named.
     """
     try:
         raw = Path(path).read_bytes()

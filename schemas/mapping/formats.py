@@ -23,9 +23,12 @@ class _Lines(Strict):
     @classmethod
     def _known_encoding(cls, value: str) -> str:
         try:
-            return codecs.lookup(value).name
-        except LookupError:
+            name, newline = codecs.lookup(value).name, "\n".encode(value)
+        except (LookupError, AttributeError):
             raise ValueError(f"there is no encoding '{value}'") from None
+        if newline != b"\n" and not name.startswith(("utf-16", "utf-32")):
+            raise ValueError(f"lines cannot be told apart in the encoding '{value}'")
+        return name
 
 
 class Csv(_Lines):
@@ -33,7 +36,9 @@ class Csv(_Lines):
 
     type: Literal["csv"]
     delimiter: str = Field(",", min_length=1, max_length=1, description="Mark between cells; one character.")
-    quote: str = Field('"', description="Mark around cells that hold delimiters or line breaks; `none` for no quoting.")
+    quote: str = Field(
+        '"', description="Mark around cells that hold delimiters or line breaks; `none` for no quoting."
+    )
     header: bool = Field(True, description="Whether the first row names the columns.")
     columns: list[str] = Field([], description="Names of the columns; they win over the header's.")
     comment: str = Field("", description="Lines that start with this are no rows.")
@@ -66,7 +71,8 @@ class JsonLines(_Lines):
 
     type: Literal["jsonl"]
     items: str | None = Field(
-        None, description="Name of a list of objects in the record; each item becomes a row, its names after `items.`"
+        None,
+        description="Name of a list of objects in the record; each item becomes a row, its names after `items.`",
     )
 
 

@@ -1,8 +1,9 @@
 """Event ids for sources that give none: a hash of the columns that tell one event from another.
 
-Two rows that are equal in all named columns get the same id and count as one event sent twice. Where a source does
-write truly identical rows for distinct events, `repeated: occurrence` numbers them, and `repeated: line` takes file and
-line into the id; the latter makes a row that stands in two overlapping exports two events.
+Two rows that are equal in all named columns get the same id and count as one event sent twice. Where a
+source does write truly identical rows for distinct events, `repeated: occurrence` numbers them, and
+`repeated: line` takes file and line into the id; the latter makes a row that stands in two overlapping
+exports two events.
 """
 
 from __future__ import annotations

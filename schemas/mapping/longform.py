@@ -1,7 +1,7 @@
 """Long format: rows of time, machine, key and value become rows with one column per key.
 
-Rows that are joined may fall into two batches. Groups that later rows could still belong to wait in the state, and
-everything behind the first of them waits too, so that rows leave in the order in which they began.
+Rows that are joined may fall into two batches. Groups that later rows could still belong to wait in the
+state, and everything behind the first of them waits too, so that rows leave in the order in which they began.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ def widen(rows: pl.DataFrame, long: Long, held: dict[str, list[Any]], *, final: 
     ended = grouped.filter(~pl.col("_line").is_in(waiting["_line"].implode())) if waiting.height else grouped
     frame = _joined(ended.filter("_known"), long)
     done = ended.select(rows.columns)
-    return Widened(frame, done, ended.filter(~pl.col("_known")).select(rows.columns), _plain(waiting.select(rows.columns)))
+    return Widened(
+        frame,
+        done,
+        ended.filter(~pl.col("_known")).select(rows.columns),
+        _plain(waiting.select(rows.columns)),
+    )
 
 
 def _columns(long: Long) -> list[pl.Expr]:
@@ -78,7 +83,9 @@ def _with_held(rows: pl.DataFrame, held: dict[str, list[Any]]) -> pl.DataFrame:
     if not held:
         return rows
     waiting = pl.DataFrame(held, schema_overrides={"_line": pl.Int64})
-    return pl.concat([waiting.cast({c: t for c, t in rows.schema.items() if c in waiting.columns}), rows], how="diagonal")
+    return pl.concat(
+        [waiting.cast({c: t for c, t in rows.schema.items() if c in waiting.columns}), rows], how="diagonal"
+    )
 
 
 def _grouped(rows: pl.DataFrame, long: Long) -> pl.DataFrame:
@@ -95,9 +102,7 @@ def _waiting(grouped: pl.DataFrame, long: Long) -> pl.DataFrame:
     if grouped.height == 0:
         return grouped
     newest = int(grouped["_line"].max())  # type: ignore[arg-type]  # lines are integers
-    spans = grouped.group_by("_join", "_run").agg(
-        first=pl.col("_line").min(), last=pl.col("_line").max()
-    )
+    spans = grouped.group_by("_join", "_run").agg(first=pl.col("_line").min(), last=pl.col("_line").max())
     open_from = spans.filter(pl.col("last") + long.join_within >= newest)["first"].min()
     late = spans.filter(pl.col("first") >= open_from)
     return grouped.join(late, on=["_join", "_run"], how="semi", maintain_order="left")
@@ -106,11 +111,15 @@ def _waiting(grouped: pl.DataFrame, long: Long) -> pl.DataFrame:
 def _joined(rows: pl.DataFrame, long: Long) -> pl.DataFrame:
     targets = list(dict.fromkeys(long.keys.values()))
     others = [c for c in rows.columns if c not in {*targets, "_line", "_group", "_join", "_run", "_known"}]
-    wide = rows.with_columns(_columns(long)).group_by("_group", maintain_order=True).agg(
-        *[pl.col(name).drop_nulls().first() for name in targets],
-        *[pl.col(name).first() for name in others],
-        pl.col("_line").alias("_lines"),
-        pl.col("_line").first(),
+    wide = (
+        rows.with_columns(_columns(long))
+        .group_by("_group", maintain_order=True)
+        .agg(
+            *[pl.col(name).drop_nulls().first() for name in targets],
+            *[pl.col(name).first() for name in others],
+            pl.col("_line").alias("_lines"),
+            pl.col("_line").first(),
+        )
     )
     return wide.drop("_group").sort("_line")
 

@@ -45,16 +45,21 @@ class ContextField(Strict):
     set_when: str | None = Field(None, description="SQL condition: only such rows set the value.")
     reset_when: str | None = Field(None, description="SQL condition: such a row ends the value.")
     reset_includes_row: bool = Field(
-        False, description="Whether the ending row itself is already without the value; else it is the last to have it."
+        False,
+        description="Whether the ending row itself is already without the value; else it is the last to have it.",
     )
 
 
 class Context(Strict):
     """Values that hold until they are replaced or reset, for the rows of the same machine."""
 
-    per: Texts = Field(description="Columns that tell whose rows a value holds for; usually the machine.", min_length=1)
+    per: Texts = Field(
+        description="Columns that tell whose rows a value holds for; usually the machine.", min_length=1
+    )
     fields: dict[str, ContextField] = Field(description="Column that is filled, and how.", min_length=1)
-    across_files: bool = Field(False, description="Whether values hold on into the next file, as in rotated logs.")
+    across_files: bool = Field(
+        False, description="Whether values hold on into the next file, as in rotated logs."
+    )
 
 
 class Output(Strict):
@@ -65,7 +70,9 @@ class Output(Strict):
         None, description="Name of the output, part of hashed event ids; default is the contract's."
     )
     when: str | None = Field(None, description="SQL condition: only such rows make this record.")
-    any_of: Texts = Field([], description="Only rows in which one of these columns has a value make this record.")
+    any_of: Texts = Field(
+        [], description="Only rows in which one of these columns has a value make this record."
+    )
     fields: dict[str, RuleOrColumn] = Field({}, description="Fields of the contract and their rules.")
 
     @property
@@ -83,19 +90,33 @@ class Mapping(Strict):
     trim: bool = Field(True, description="Whether blanks around values are cut off.")
     missing: list[str] = Field([], description="Words that mean missing, beside the empty text.")
     numbers: Numbers = Field(default_factory=Numbers, description="How numbers are written.")
-    times: Times = Field(default_factory=Times, description="How times are written and where their clock stands.")
+    times: Times = Field(
+        default_factory=Times, description="How times are written and where their clock stands."
+    )
     code_lists: dict[str, dict[str, str]] = Field({}, description="Named lists of their words to ours.")
     rename: dict[str, str] = Field({}, description="Their column names to the names used below.")
     constants: dict[str, str] = Field({}, description="Columns with the same value in every row.")
     split: list[Split] = Field([], description="Cells that hold several values.")
-    filter: str | None = Field(None, description="SQL condition over text columns: other rows are left out and counted.")
+    filter: str | None = Field(
+        None, description="SQL condition over text columns: other rows are left out and counted."
+    )
     long: Long | None = Field(None, description="Long format.")
-    convert: dict[str, Conversion] = Field({}, description="Typed columns, for expressions to calculate with.")
+    convert: dict[str, Conversion] = Field(
+        {}, description="Typed columns, for expressions to calculate with."
+    )
     derive: dict[str, str] = Field({}, description="New columns by SQL expressions, in order.")
-    context: Context | None = Field(None, description="Values written once that hold for the rows that follow.")
-    fields: dict[str, RuleOrColumn] = Field({}, description="Rules for every output whose contract has such a field.")
-    outputs: list[Output] = Field(description="Records that a row makes; several may come from one row.", min_length=1)
-    unmatched: Literal["reject", "ignore"] = Field("reject", description="What a row that makes no record is.")
+    context: Context | None = Field(
+        None, description="Values written once that hold for the rows that follow."
+    )
+    fields: dict[str, RuleOrColumn] = Field(
+        {}, description="Rules for every output whose contract has such a field."
+    )
+    outputs: list[Output] = Field(
+        description="Records that a row makes; several may come from one row.", min_length=1
+    )
+    unmatched: Literal["reject", "ignore"] = Field(
+        "reject", description="What a row that makes no record is."
+    )
 
     @property
     def needs_header(self) -> bool:

@@ -1,7 +1,7 @@
 """Numbers as texts to exact values: declared marks, no floats, nothing rounded unless declared.
 
-All arithmetic is on 128-bit integers: at most 15 digits before and 12 behind the decimal mark, times a factor whose
-numerator has at most 10 digits, stays below 10^37.
+All arithmetic is on 128-bit integers: at most 15 digits before and 12 behind the decimal mark, times a
+factor whose numerator has at most 10 digits, stays below 10^37.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def read_decimals(texts: pl.Series, style: Numbers, factor: Fraction | pl.DataFr
     Args:
         texts: Trimmed texts; null is missing.
         style: How they are written and whether more than six decimals are rounded.
-        factor: What each is multiplied by: one for all, or columns `numerator` and `denominator` (Int128), one per row.
+        factor: What each is multiplied by: one for all, or columns `numerator` and `denominator` (Int128),
+            one per row.
     """
     frame = _parts(texts, style)
     plain = _fits_plainly(frame)
@@ -77,7 +78,9 @@ def _parts(texts: pl.Series, style: Numbers) -> pl.DataFrame:
     )
     good = pl.col("matched")
     return parts.with_columns(
-        pl.when(good).then(pl.when(pl.col("sign") == "-").then(pl.lit("-")).otherwise(pl.lit(""))).alias("sign"),
+        pl.when(good)
+        .then(pl.when(pl.col("sign") == "-").then(pl.lit("-")).otherwise(pl.lit("")))
+        .alias("sign"),
         pl.when(good).then("whole").alias("whole"),
         reason=pl.when(~good).then(pl.lit("not_a_number")),
     )
@@ -119,7 +122,9 @@ def _factors(frame: pl.DataFrame, factor: Fraction | pl.DataFrame | None) -> pl.
 def _mantissa() -> pl.Expr:
     """The number times 10^12 as an integer; null where it is too long to calculate with."""
     digits = pl.concat_str(["whole", pl.col("decimals").str.pad_end(DECIMALS, "0")])
-    short = (pl.col("whole").str.len_bytes() <= WHOLE_DIGITS) & (pl.col("decimals").str.len_bytes() <= DECIMALS)
+    short = (pl.col("whole").str.len_bytes() <= WHOLE_DIGITS) & (
+        pl.col("decimals").str.len_bytes() <= DECIMALS
+    )
     return pl.when(short).then(digits).cast(pl.Int128, strict=False)
 
 

@@ -20,11 +20,13 @@ class Made:
 
     Args:
         frame: The contract's columns and `_line`; rows with a reject are still in it.
+        rows: `_row` of the rows that make a record.
         rejects: Frames of `_line`, `field`, `reason`, `text`; a row may be in several.
         numbered: State of occurrence numbers.
     """
 
     frame: pl.DataFrame
+    rows: pl.Series
     rejects: list[pl.DataFrame] = field(default_factory=list)
     numbered: chains.Numbered = field(default_factory=dict)
 
@@ -36,19 +38,19 @@ def rules_of(mapping: Mapping, output: Output) -> dict[str, Rule]:
     return common | output.fields
 
 
-def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Numbered, path: str) -> Made:
+def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Numbered) -> Made:
     """Make the records of output number `index`.
 
     Args:
-        frame: Rows with every column that its rules name, and `_line`.
+        frame: Rows with every column that its rules name, `_line` and `_row`.
         index: Place of the output in the mapping.
         mapping: The mapping.
         numbered: State of occurrence numbers from the batch before.
-        path: Name of the mapping, for errors.
     """
-    output, place = mapping.outputs[index], f"{path}: outputs.{index}"
+    output, place = mapping.outputs[index], f"outputs.{index}"
     rows, rejects = _chosen(frame, output, place)
     rules = rules_of(mapping, output)
+    salt = _salt(output, rules)
     rows, numbered = _numbered(rows, rules, numbered)
     columns = []
     for name, shape in contract_fields(output.contract).items():
@@ -56,12 +58,20 @@ def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Num
         if rule is None:
             columns.append(pl.Series(name, [None], dtype=shape.dtype).new_from_index(0, rows.height))
             continue
-        target = convert.Target.of(shape, f"{place}.fields.{name}", output.identity)
+        target = convert.Target.of(shape, f"{place}.fields.{name}", salt)
         value = convert.read_value(rows, rule, target, mapping)
         columns.append(value.values.alias(name))
-        rejects += _refused(rows, name, value)
+        rejects += refused(rows, name, value)
     made = pl.DataFrame([*columns, rows["_line"]], schema=frame_schema(output.contract))
-    return Made(made, rejects, numbered)
+    return Made(made, rows["_row"], rejects, numbered)
+
+
+def _salt(output: Output, rules: dict[str, Rule]) -> str:
+    """What hashed ids start with: two plants or two records of one row never share an id."""
+    plant = rules.get("plant")
+    return "\x1f".join(
+        [output.identity, plant.value if plant is not None and plant.value is not None else ""]
+    )
 
 
 def _chosen(frame: pl.DataFrame, output: Output, place: str) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -86,11 +96,16 @@ def _numbered(
     return rows.with_columns(numbers.alias(identity.OCCURRENCE)), held
 
 
-def _refused(rows: pl.DataFrame, name: str, value: convert.Value) -> list[pl.DataFrame]:
+def refused(rows: pl.DataFrame, name: str, value: convert.Value) -> list[pl.DataFrame]:
+    """Rejects for rows whose value cannot be read."""
     if value.reasons.null_count() == value.reasons.len():
         return []
     bad = pl.DataFrame([rows["_line"], value.reasons.alias("reason"), value.texts.alias("text")])
-    return [bad.filter(pl.col("reason").is_not_null()).select("_line", pl.lit(name).alias("field"), "reason", "text")]
+    return [
+        bad.filter(pl.col("reason").is_not_null()).select(
+            "_line", pl.lit(name).alias("field"), "reason", "text"
+        )
+    ]
 
 
 def failures(frame: pl.DataFrame, name: str, failed: dict[int, str]) -> list[pl.DataFrame]:

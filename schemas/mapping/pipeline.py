@@ -10,7 +10,7 @@ import polars as pl
 from millrace.errors import Misconfigured
 from schemas.mapping import context, convert, longform, outputs, reasons, sql
 from schemas.mapping.batch import MappedBatch, RowReject, State
-from schemas.mapping.columns import source_columns
+from schemas.mapping.columns import possible_columns, source_columns
 from schemas.mapping.contract_shape import frame_schema
 from schemas.mapping.model import Mapping
 from schemas.mapping.splitting import apply_splits
@@ -19,13 +19,15 @@ from schemas.mapping.words import clean
 _OWN = {"_line", "_raw"}
 
 
-def apply(mapping: Mapping, rows: pl.DataFrame, state: State | None = None, *, final: bool = False) -> MappedBatch:
+def apply(
+    mapping: Mapping, rows: pl.DataFrame, state: State | None = None, *, final: bool = False
+) -> MappedBatch:
     """Map one batch of rows; batches of one file or partition follow one another with their state.
 
     Args:
         mapping: A loaded mapping.
-        rows: Text columns and `_line` (Int64, ascending); `_raw` (Binary or String) is the row as read and `_file` the
-            name of its file, where known.
+        rows: Text columns and `_line` (Int64, ascending); `_raw` (Binary or String) is the row as read and
+            `_file` the name of its file, where known.
         state: What the batch before gave back; None at the start.
         final: Nothing follows in this file: rows that wait to be joined are let go.
 
@@ -42,13 +44,13 @@ class _Run:
         self.mapping = mapping
         self.state: State = dict(state)
         self.rejects: list[pl.DataFrame] = []
-        self.settled: list[pl.Series] = []  # lines left out on purpose
 
     def run(self, rows: pl.DataFrame, *, final: bool) -> MappedBatch:
         prepared = self._prepared(rows)
         kept = self._filtered(prepared)
         wide, read = self._widened(kept, prepared, final=final)
-        wide = self._with_context(self._derived(self._converted(wide)))
+        self.excused = self._valueless(wide)
+        wide = self._with_context(self._derived(self._converted(wide))).with_row_index("_row")
         made = self._made(wide)
         return self._settle(made, wide, read)
 
@@ -74,7 +76,6 @@ class _Run:
             return rows
         found = sql.condition(rows, self.mapping.filter, "filter")
         self.rejects += outputs.failures(rows, "filter", found.failed)
-        self.settled.append(rows.filter(~found.values)["_line"])
         return rows.filter(found.values)
 
     def _widened(
@@ -84,22 +85,26 @@ class _Run:
         long = self.mapping.long
         if long is None:
             return kept, prepared
+        if self.rejects:  # a row that waits in the state must not be rejected now and mapped later
+            kept = kept.join(pl.concat(self.rejects), on="_line", how="anti")
         widened = longform.widen(kept, long, self.state.pop("long", {}), final=final)
         if widened.held:
             self.state["long"] = widened.held
-        self._refuse_unknown_keys(widened.unknown, ignore=long.other_keys == "ignore")
-        left_out = prepared.join(kept, on="_line", how="anti") if kept.height < prepared.height else kept.clear()
-        valueless = pl.all_horizontal(pl.col(name).is_null() for name in set(long.keys.values()))
-        self.settled.append(widened.frame.filter(valueless)["_line"])
+        if long.other_keys == "reject":
+            self._reject(widened.unknown, long.key, "unknown_key", pl.col(long.key))
+        left_out = (
+            prepared.join(kept, on="_line", how="anti") if kept.height < prepared.height else kept.clear()
+        )
         wide = self._split(widened.frame, set(long.keys.values()))
         return wide, pl.concat([left_out, widened.rows], how="diagonal")
 
-    def _refuse_unknown_keys(self, unknown: pl.DataFrame, *, ignore: bool) -> None:
-        if ignore:
-            self.settled.append(unknown["_line"])
-            return
-        key = self.mapping.long.key if self.mapping.long else ""
-        self._reject(unknown, key, "unknown_key", pl.col(key) if key else pl.lit(None))
+    def _valueless(self, wide: pl.DataFrame) -> pl.Series:
+        """Rows of the long format that only say that a value is missing need not make a record."""
+        columns = sorted(set(self.mapping.long.keys.values())) if self.mapping.long else []
+        missing = (
+            pl.all_horizontal(pl.col(name).is_null() for name in columns) if columns else pl.lit(value=False)
+        )
+        return pl.Series("x", wide.select(missing.alias("x"), "_line")["x"])
 
     def _converted(self, wide: pl.DataFrame) -> pl.DataFrame:
         for name, rule in self.mapping.convert.items():
@@ -123,16 +128,16 @@ class _Run:
         self.state["context"] = filled.held
         for row, name, message in filled.failed:
             self.rejects += outputs.failures(wide, name, {row: message})
-        self.settled.append(wide.filter(filled.carries)["_line"])
+        self.excused = self.excused | filled.carries
         return filled.frame
 
-    def _made(self, wide: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    def _made(self, wide: pl.DataFrame) -> list[tuple[str, outputs.Made]]:
         numbered: dict[str, Any] = dict(self.state.get("numbered", {}))
         made = []
         for index, output in enumerate(self.mapping.outputs):
             one = outputs.make(wide, index, self.mapping, numbered.get(output.identity, {}))
             self.rejects += one.rejects
-            made.append((output.contract, one.frame))
+            made.append((output.contract, one))
             if one.numbered:
                 numbered[output.identity] = one.numbered
         if numbered:
@@ -140,26 +145,33 @@ class _Run:
         return made
 
     def _settle(
-        self, made: list[tuple[str, pl.DataFrame]], wide: pl.DataFrame, read: pl.DataFrame
+        self, made: list[tuple[str, outputs.Made]], wide: pl.DataFrame, read: pl.DataFrame
     ) -> MappedBatch:
         """Reject unmatched rows, take every rejected row's records back, and count."""
-        mapped = pl.concat([frame["_line"] for _, frame in made]).unique()
-        settled = pl.concat(self.settled).unique() if self.settled else mapped.clear()
         if self.mapping.unmatched == "reject":
-            missed = wide.filter(~pl.col("_line").is_in(pl.concat([mapped, settled]).implode()))
+            matched = pl.concat([one.rows for _, one in made])
+            missed = wide.filter(~self.excused & ~wide["_row"].is_in(matched.implode()))
             self._reject(missed, "", "unmatched", pl.lit(None, dtype=pl.String))
         first = self._first_rejects()
-        frames = _whole_rows(made, first["_line"])
+        frames = _whole_rows([(name, one.frame) for name, one in made], first["_line"])
         rejects = _row_rejects(_with_joined(first, wide), read)
-        taken = pl.concat([frame["_line"] for frame in frames.values()]).unique() if frames else mapped.clear()
-        count = read["_line"].n_unique()
-        done = _lines_of(wide, taken)
-        return MappedBatch(frames, rejects, count, done, count - done - len(rejects), self.state)
+        taken = (
+            pl.concat([frame["_line"] for frame in frames.values()]).unique()
+            if frames
+            else first["_line"].clear()
+        )
+        count, mapped = read["_line"].n_unique(), _lines_behind(wide, taken)
+        return MappedBatch(frames, rejects, count, mapped, count - mapped - len(rejects), self.state)
 
     def _reject(self, rows: pl.DataFrame, name: str, reason: str, text: pl.Expr) -> None:
         if rows.height:
             self.rejects.append(
-                rows.select(pl.col("_line"), pl.lit(name).alias("field"), pl.lit(reason).alias("reason"), text.alias("text"))
+                rows.select(
+                    pl.col("_line"),
+                    pl.lit(name).alias("field"),
+                    pl.lit(reason).alias("reason"),
+                    text.alias("text"),
+                )
             )
 
     def _first_rejects(self) -> pl.DataFrame:
@@ -172,7 +184,8 @@ class _Run:
 
 def _with_source_columns(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """Columns that records may simply not have are added as missing; a CSV that lacks one does not fit."""
-    absent = [name for name in source_columns(mapping) if name not in rows.columns]
+    wanted = source_columns(mapping) if mapping.needs_header else possible_columns(mapping)
+    absent = [name for name in wanted if name not in rows.columns]
     if not absent:
         return rows
     if mapping.needs_header:
@@ -201,15 +214,23 @@ def _with_joined(first: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
     if "_lines" not in wide.columns or first.height == 0:
         return first
     groups = wide.filter(pl.col("_line").is_in(first["_line"].implode()) & (pl.col("_lines").list.len() > 1))
-    lines = groups.select(leader="_line", _line="_lines").explode("_line", empty_as_null=False, keep_nulls=False)
+    lines = groups.select(leader="_line", _line="_lines").explode(
+        "_line", empty_as_null=False, keep_nulls=False
+    )
     others = lines.filter(pl.col("_line") != pl.col("leader")).join(first, on="_line", how="anti")
     named = others.join(first.rename({"_line": "leader"}), on="leader")
-    text = pl.concat_str([pl.lit("line "), pl.col("leader"), pl.lit(", "), pl.col("field"), pl.lit(": "), pl.col("reason")])
-    extra = named.select("_line", "field", text=text).with_columns(reason=pl.lit("joined")).select(list(outputs.REJECTS))
+    text = pl.concat_str(
+        [pl.lit("line "), pl.col("leader"), pl.lit(", "), pl.col("field"), pl.lit(": "), pl.col("reason")]
+    )
+    extra = (
+        named.select("_line", "field", text=text)
+        .with_columns(reason=pl.lit("joined"))
+        .select(list(outputs.REJECTS))
+    )
     return pl.concat([first, extra]).unique("_line", keep="first", maintain_order=True).sort("_line")
 
 
-def _lines_of(wide: pl.DataFrame, taken: pl.Series) -> int:
+def _lines_behind(wide: pl.DataFrame, taken: pl.Series) -> int:
     """Lines behind the records that were taken."""
     if "_lines" not in wide.columns:
         return taken.len()
@@ -236,5 +257,7 @@ def _detail(name: str, reason: str, text: str | None) -> str:
 def _raw(row: dict[str, Any]) -> bytes:
     raw = row.get("_raw")
     if raw is None:
-        raw = json.dumps({k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False)
+        raw = json.dumps(
+            {k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False
+        )
     return raw if isinstance(raw, bytes) else str(raw).encode()

@@ -34,9 +34,12 @@ class Numbers(Strict):
     thousands: Literal["", ".", ",", " ", "'", "_"] = Field(
         "", description="Mark between groups of three digits; a space also stands for a no-break space."
     )
-    trailing_minus: bool = Field(False, description="Whether a minus may stand behind the number, as in `12,5-`.")
+    trailing_minus: bool = Field(
+        False, description="Whether a minus may stand behind the number, as in `12,5-`."
+    )
     rounding: Rounding = Field(
-        "reject", description="What happens to more than six decimals: the row is rejected, or they are rounded."
+        "reject",
+        description="What happens to more than six decimals: the row is rejected, or they are rounded.",
     )
 
     @model_validator(mode="after")
@@ -53,9 +56,12 @@ class Times(Strict):
         ["iso8601"],
         description="Formats, tried in order: strptime patterns, `iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`.",
     )
-    zone: str | None = Field(None, description="IANA zone of times without an offset; without it these are rejected.")
+    zone: str | None = Field(
+        None, description="IANA zone of times without an offset; without it these are rejected."
+    )
     ambiguous: Ambiguous = Field(
-        "reject", description="A local time that happens twice when clocks go back: the first, the second, or reject."
+        "reject",
+        description="A local time that happens twice when clocks go back: the first, the second, or reject.",
     )
     nonexistent: Nonexistent = Field(
         "reject", description="A local time skipped when clocks go forward: shift by the gap, or reject."
@@ -79,21 +85,26 @@ class Rule(Strict):
     value: str | None = Field(None, description="A constant.")
     expr: str | None = Field(None, description="A Polars SQL expression over the row's columns.")
     hash_of: Texts | None = Field(
-        None, description="For `event_id`: the columns that tell one event from another; the id is a hash of them."
+        None,
+        description="For `event_id`: the columns that tell one event from another; the id is a hash of them.",
     )
     repeated: Literal["same", "occurrence", "line"] = Field(
         "same",
-        description="For `hash_of`: rows equal in all its columns are the `same` event, or told apart by their "
-        "`occurrence` or by file and `line`.",
+        description="For `hash_of`: rows equal in all its columns are the `same` event, or
+        told apart by their " "`occurrence` or by file and `line`.",
     )
     missing: Texts = Field([], description="More words that mean missing, for this value.")
     default: str | None = Field(None, description="Our value where theirs is missing.")
-    required: bool = Field(False, description="Reject the row where the value is missing, though the contract allows it.")
+    required: bool = Field(
+        False, description="Reject the row where the value is missing, though the contract allows it."
+    )
     on_error: Literal["reject", "missing"] = Field("reject", description="What an unreadable value is.")
     codes: dict[str, str] | str | None = Field(
         None, description="Their words to ours, or the name of a list under `code_lists`."
     )
-    other: str | None = Field(None, description="Our word for a word that `codes` does not list; without it: reject.")
+    other: str | None = Field(
+        None, description="Our word for a word that `codes` does not list; without it: reject."
+    )
     ignore_case: bool = Field(False, description="Whether `codes` compares without regard to case.")
     decimal: Literal[".", ","] | None = Field(None, description="As `numbers.decimal`, for this value.")
     thousands: Literal["", ".", ",", " ", "'", "_"] | None = Field(
@@ -113,7 +124,8 @@ class Rule(Strict):
     ambiguous: Ambiguous | None = Field(None, description="As `times.ambiguous`, for this value.")
     nonexistent: Nonexistent | None = Field(None, description="As `times.nonexistent`, for this value.")
     duration: Texts | None = Field(
-        None, description="Patterns of a duration, such as `mmm:ss`, `hh:mm` or `iso8601`; the value is in seconds."
+        None,
+        description="Patterns of a duration, such as `mmm:ss`, `hh:mm` or `iso8601`; the value is in seconds.",
     )
     true_words: Texts = Field(["true"], description="Words that mean true, compared without regard to case.")
     false_words: Texts = Field(["false"], description="Words that mean false.")

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from schemas.mapping.model import Mapping, Split
 from schemas.mapping.words import clean
 
 
-def apply_splits(frame: pl.DataFrame, splits: list[Split], mapping: Mapping) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+_GROUP = re.compile(r"\(\?P?<([A-Za-z_]\w*)>")
+
+
+def group_names(pattern: str) -> set[str]:
+    """Names of the groups of a pattern."""
+    return set(_GROUP.findall(pattern))
+
+
+def apply_splits(
+    frame: pl.DataFrame, splits: list[Split], mapping: Mapping
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """Add a column per named group.
 
     Returns:
@@ -17,7 +29,6 @@ def apply_splits(frame: pl.DataFrame, splits: list[Split], mapping: Mapping) -> 
     rejects = []
     for split in splits:
         groups = pl.col(split.column).str.extract_groups(f"^(?:{split.pattern})$")
-        names = [field.name for field in frame.clear().select(groups).to_series().dtype.fields]  # type: ignore[attr-defined]  # a struct
         matched = pl.col(split.column).str.contains(f"^(?:{split.pattern})$")
         if split.on_mismatch == "reject":
             bad = frame.filter(pl.col(split.column).is_not_null() & ~matched)
@@ -31,8 +42,7 @@ def apply_splits(frame: pl.DataFrame, splits: list[Split], mapping: Mapping) -> 
             )
         parts = {
             name: clean(groups.struct.field(name), mapping.missing, trim=mapping.trim)
-            for name in names
-            if not name.isdigit()
+            for name in sorted(group_names(split.pattern))
         }
         frame = frame.with_columns(**parts)
     return frame, rejects

@@ -18,7 +18,15 @@ class Unit:
 
 
 #: Base unit of each dimension.
-BASE = {"count": "C62", "mass": "KGM", "length": "MTR", "area": "MTK", "volume": "LTR", "time": "SEC", "share": "P1"}
+BASE = {
+    "count": "C62",
+    "mass": "KGM",
+    "length": "MTR",
+    "area": "MTK",
+    "volume": "LTR",
+    "time": "SEC",
+    "share": "P1",
+}
 
 _FACTORS: dict[str, dict[str, str]] = {
     # H87 (piece), EA (each) and C62 (one) count the same thing.

@@ -1,0 +1,86 @@
+"""The contracts as released: a change of one changes its line here, on purpose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from schemas import dictionary
+from schemas.contracts import AVRO_FOLDER, Contract, contracts, fingerprint, load
+
+FINGERPRINTS = {
+    "Alert": "alert subject tier 3 02b848d6a5be1d8c",
+    "DeadLetter": "dead-letter event_id tier 2 7920ca399c0ae949",
+    "MachineCycle": "machine-cycle source tier 1 7ffc6aab1602fd33",
+    "MachineState": "machine-state source tier 1 2bbccc986fbb107d",
+    "Material": "material material tier 2 compacted 6dc23c46a805a496",
+    "OperationReport": "operation-report source tier 1 6616c38ca1ee4141",
+    "PostingResult": "posting-result order_id tier 1 740af6aa65e73604",
+    "ProductionConfirmation": "production-confirmation order_id tier 1 f74b06c6f406673d",
+    "ShiftCalendar": "shift-calendar plant tier 2 compacted 5268e47deba77fe1",
+    "StateTime": "state-time work_center tier 3 c1b648c216ecddb4",
+    "WorkOrder": "work-order order_id tier 1 compacted 66d00ba4d66be229",
+}
+
+
+def _fields(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for field in record["fields"]:
+        yield field
+        inner = field["type"]
+        while isinstance(inner, dict) and inner["type"] == "array":
+            inner = inner["items"]
+        if isinstance(inner, dict) and inner["type"] == "record":
+            yield from _fields(inner)
+
+
+def _identity(contract: Contract) -> str:
+    words = [
+        contract.topic,
+        contract.key,
+        "tier",
+        str(contract.tier),
+        "compacted" if contract.compacted else "",
+    ]
+    return " ".join([*filter(None, words), fingerprint(contract.schema).hex()[:16]])
+
+
+def test_no_contract_changed_unnoticed() -> None:
+    assert {name: _identity(contract) for name, contract in contracts().items()} == FINGERPRINTS
+
+
+@pytest.mark.parametrize("contract", contracts().values(), ids=contracts())
+def test_a_contract_has_an_owner_a_tier_a_topic_and_a_key_that_is_a_field(contract: Contract) -> None:
+    assert contract.owner
+    assert contract.tier in {1, 2, 3}
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", contract.topic)
+    assert contract.key in contract.fields
+    assert isinstance(contract.schema["compacted"], bool)
+
+
+@pytest.mark.parametrize("contract", contracts().values(), ids=contracts())
+def test_every_field_says_its_meaning_and_its_unit(contract: Contract) -> None:
+    silent = [
+        field["name"]
+        for field in _fields(contract.schema)
+        if not re.search(r"Unit: |No unit\.|Rec 20 code", field.get("doc", ""))
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("contract", contracts().values(), ids=contracts())
+def test_every_contract_carries_the_common_fields_first(contract: Contract) -> None:
+    common = ("event_id", "event_time", "plant", "source", "sequence", "correlation_id")
+    assert contract.fields[:6] == common
+
+
+@pytest.mark.parametrize("contract", contracts().values(), ids=contracts())
+def test_the_current_schema_of_a_contract_is_a_released_one(contract: Contract) -> None:
+    released = [load(path) for path in (AVRO_FOLDER / "released" / contract.name).glob("*.avsc")]
+    assert fingerprint(contract.schema) in {fingerprint(each.schema) for each in released}
+
+
+def test_the_data_dictionary_is_fresh() -> None:
+    assert dictionary.main(["--check"]) == 0
