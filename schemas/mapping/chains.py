@@ -14,7 +14,7 @@ Numbered = dict[str, list[int]]
 
 
 def runs(keys: pl.Series, lines: pl.Series, gap: int) -> pl.Series:
-    """Number of the run of equal keys that each row is in, per key; a distance above `gap` lines starts the next."""
+    """Number of the run of equal keys that each row is in; a distance above `gap` lines starts the next."""
     frame = pl.DataFrame({"key": keys, "line": lines})
     starts = (pl.col("line").diff() > gap).fill_null(value=False)
     return frame.select(starts.cast(pl.Int64).cum_sum().over("key").alias("run")).to_series()

@@ -15,6 +15,7 @@ from schemas.mapping.contract_shape import Field, contract_fields
 from schemas.mapping.document import Place
 from schemas.mapping.formats import JsonLines
 from schemas.mapping.model import Mapping, Output
+from schemas.mapping.ours import DTYPES, Target, read_ours
 from schemas.mapping.rules import Conversion, Rule, UnitFrom
 from schemas.mapping.splitting import group_names
 from schemas.mapping.units import UNITS
@@ -96,7 +97,7 @@ def _rule(place: Place, rule: Rule, mapping: Mapping) -> Iterator[Finding]:
     yield from _units(place, rule)
     yield from _marks(place, rule, mapping)
     if isinstance(rule, Conversion):
-        target = convert.Target(rule.type, convert.DTYPES[rule.type])
+        target = Target(rule.type, DTYPES[rule.type])
         yield from _ours(place, rule, target, mapping)
 
 
@@ -156,7 +157,7 @@ def _field(place: Place, rule: Rule, field: Field, mapping: Mapping) -> Iterator
         yield from _conversion(place, rule, field)
     if rule.duration is not None and (field.kind != "number" or field.unit != "SEC"):
         yield (*place, "duration"), f"is in seconds, {field.name} is not"
-    target = convert.Target.of(field, "", "")
+    target = Target.of(field, "", "")
     yield from _ours(place, rule, target, mapping)
 
 
@@ -173,10 +174,10 @@ def _conversion(place: Place, rule: Rule, field: Field) -> Iterator[Finding]:
         yield (*place, "unit"), str(error)
 
 
-def _ours(place: Place, rule: Rule, target: convert.Target, mapping: Mapping) -> Iterator[Finding]:
+def _ours(place: Place, rule: Rule, target: Target, mapping: Mapping) -> Iterator[Finding]:
     """Constants, defaults and codes are written our way and can be checked before any row is read."""
     codes = mapping.code_lists.get(rule.codes, {}) if isinstance(rule.codes, str) else rule.codes or {}
-    written = {
+    written: dict[str, list[str | None]] = {
         "value": [rule.value],
         "default": [rule.default],
         "other": [rule.other],
@@ -186,7 +187,7 @@ def _ours(place: Place, rule: Rule, target: convert.Target, mapping: Mapping) ->
         for text in values:
             if text is None or (text == "" and key in {"codes", "other"}):
                 continue
-            reason = convert.read_ours(pl.Series("x", [text], dtype=pl.String), target).reasons[0]
+            reason = read_ours(pl.Series("x", [text], dtype=pl.String), target).reasons[0]
             if reason is not None:
                 wanted = (
                     f"one of {', '.join(target.symbols)}" if target.symbols else f"a {target.kind} ({reason})"

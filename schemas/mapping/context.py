@@ -1,4 +1,4 @@
-"""Context that is written once and holds for the rows that follow: order, article, operator, a named event."""
+"""Context that is written once and holds for the rows that follow, such as order, article, operator."""
 
 from __future__ import annotations
 

@@ -9,52 +9,12 @@ import polars as pl
 
 from millrace.errors import Misconfigured
 from schemas.mapping import durations, identity, numbers, quantities, sql, times, words
-from schemas.mapping.contract_shape import Field
 from schemas.mapping.model import Mapping
+from schemas.mapping.ours import OURS_NUMBERS, Target, narrowed, read_ours
 from schemas.mapping.parsed import Parsed
 from schemas.mapping.rules import Numbers, Rule, Times, UnitFrom
 
-#: How constants and defaults are written, whatever the source does.
-OURS_NUMBERS, OURS_TIMES = Numbers(), Times()
 _TEXT = pl.String()
-#: Polars type of each kind of converted column.
-DTYPES: dict[str, pl.DataType] = {
-    "text": pl.String(),
-    "integer": pl.Int64(),
-    "number": pl.Decimal(18, 6),
-    "duration": pl.Decimal(18, 6),
-    "boolean": pl.Boolean(),
-    "time": pl.Datetime("us", "UTC"),
-    "date": pl.Date(),
-}
-
-
-@dataclass(slots=True)
-class Target:
-    """What a value is read for.
-
-    Args:
-        kind: text, integer, number, boolean, enum, time, date or duration.
-        dtype: Polars type of the result.
-        unit: Unit that the contract declares for it.
-        required: Whether the contract forbids that it is missing.
-        symbols: Allowed values of an enum.
-        place: Where the rule stands in the mapping, for errors.
-        salt: Names the output, for hashed ids.
-    """
-
-    kind: str
-    dtype: pl.DataType
-    unit: str | None = None
-    required: bool = False
-    symbols: tuple[str, ...] = ()
-    place: str = ""
-    salt: str = ""
-
-    @classmethod
-    def of(cls, field: Field, place: str, salt: str) -> Target:
-        """Target for a field of a contract."""
-        return cls(field.kind, field.dtype, field.unit, not field.nullable, field.symbols, place, salt)
 
 
 @dataclass(slots=True)
@@ -90,23 +50,6 @@ def read_value(frame: pl.DataFrame, rule: Rule, target: Target, mapping: Mapping
     if rule.on_error == "missing":
         parsed = Parsed.good(parsed.values)
     return _completed(parsed, texts, rule, target)
-
-
-def read_ours(texts: pl.Series, target: Target) -> Parsed:
-    """Read texts that are written our way: decimal points, ISO 8601, the contract's own words and units."""
-    if target.kind in {"number", "duration"}:
-        return numbers.read_decimals(texts, OURS_NUMBERS)
-    if target.kind == "integer":
-        return _narrowed(numbers.read_integers(texts, OURS_NUMBERS), target)
-    if target.kind == "boolean":
-        return words.read_booleans(texts, Rule(value=""))
-    if target.kind == "enum":
-        return _symbols(texts, target)
-    if target.kind == "time":
-        return times.read_times(texts, OURS_TIMES)
-    if target.kind == "date":
-        return times.read_dates(texts, ["iso8601"])
-    return Parsed.good(texts)
 
 
 def _constant(height: int, text: str, target: Target) -> Value:
@@ -163,22 +106,30 @@ def _read_texts(
         coded = words.read_codes(texts, codes, rule)
         parsed = read_ours(coded.values, target)
         return Parsed(parsed.values, coded.reasons.zip_with(coded.reasons.is_not_null(), parsed.reasons))
-    style = number_style(rule, mapping)
     if rule.duration is not None or target.kind == "duration":
         return durations.read_durations(texts, rule.duration or ["iso8601"])
-    if target.kind == "number":
-        return quantities.read_quantities(
-            texts, rule, style, target.unit, _units(frame, rule, target, mapping)
-        )
-    if target.kind == "integer":
-        return _narrowed(numbers.read_integers(texts, style), target)
+    if target.kind in {"number", "integer"}:
+        return _read_number(frame, texts, rule, target, mapping)
     if target.kind == "boolean":
         return words.read_booleans(texts, rule)
-    if target.kind == "time":
-        return times.read_times(texts, time_style(rule, mapping))
-    if target.kind == "date":
-        return times.read_dates(texts, time_style(rule, mapping).formats)
+    if target.kind in {"time", "date"}:
+        style = time_style(rule, mapping)
+        return (
+            times.read_times(texts, style)
+            if target.kind == "time"
+            else times.read_dates(texts, style.formats)
+        )
     return read_ours(texts, target)
+
+
+def _read_number(
+    frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping
+) -> Parsed:
+    style = number_style(rule, mapping)
+    if target.kind == "integer":
+        return narrowed(numbers.read_integers(texts, style), target)
+    units = _units(frame, rule, target, mapping)
+    return quantities.read_quantities(texts, rule, style, target.unit, units)
 
 
 def _read_typed(
@@ -198,7 +149,7 @@ def _read_typed(
         units = _units(frame, rule, target, mapping)
         return quantities.read_quantities(_texts(source), rule, plain, target.unit, units)
     if target.kind == "integer" and numeric:
-        return _narrowed(numbers.read_integers(_texts(source), OURS_NUMBERS), target)
+        return narrowed(numbers.read_integers(_texts(source), OURS_NUMBERS), target)
     same = (pl.Boolean, "boolean"), (pl.Date, "date")
     if any(dtype == polars_type and target.kind == kind for polars_type, kind in same):
         return Parsed.good(source)
@@ -213,25 +164,6 @@ def _units(frame: pl.DataFrame, rule: Rule, target: Target, mapping: Mapping) ->
     if rule.unit.from_ not in frame.columns:
         raise Misconfigured(f"{target.place}.unit: there is no column '{rule.unit.from_}'")
     return _without_missing(_texts(frame[rule.unit.from_]), rule, mapping)
-
-
-def _symbols(texts: pl.Series, target: Target) -> Parsed:
-    allowed = texts.is_in(list(target.symbols))
-    reasons = pl.DataFrame({"text": texts, "ok": allowed}).select(
-        pl.when(pl.col("text").is_not_null() & ~pl.col("ok")).then(pl.lit("not_allowed")).alias("reason")
-    )
-    return Parsed(texts.cast(target.dtype, strict=False), reasons.to_series())
-
-
-def _narrowed(parsed: Parsed, target: Target) -> Parsed:
-    """Whole numbers in the contract's own width."""
-    values = parsed.values.cast(target.dtype, strict=False)
-    too_large = values.is_null() & parsed.values.is_not_null()
-    return (
-        Parsed(values, parsed.reasons.set(too_large, "out_of_range"))
-        if too_large.any()
-        else Parsed(values, parsed.reasons)
-    )
 
 
 def _with_failures(parsed: Parsed, failed: dict[int, str]) -> Parsed:

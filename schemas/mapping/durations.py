@@ -65,7 +65,7 @@ def _micros(pattern: str) -> pl.Expr:
 
 @cache
 def _expression(pattern: str) -> tuple[str, str]:
-    """Regular expression of a pattern and the units that it captures; the first may have up to nine digits."""
+    """Regular expression of a pattern and the units that it captures; the first may have nine digits."""
     parts, units = [], ""
     for token in _TOKEN.findall(pattern):
         unit = token[0]

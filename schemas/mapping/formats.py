@@ -72,7 +72,7 @@ class JsonLines(_Lines):
     type: Literal["jsonl"]
     items: str | None = Field(
         None,
-        description="Name of a list of objects in the record; each item becomes a row, its names after `items.`",
+        description="A list of objects in the record: each item becomes a row, named behind the list.",
     )
 
 

@@ -55,7 +55,8 @@ def widen(rows: pl.DataFrame, long: Long, held: dict[str, list[Any]], *, final: 
     waiting = rows.clear() if final else _waiting(grouped, long)
     if waiting.height > MOST_HELD:
         raise Misconfigured(
-            f"long.join_on: more than {MOST_HELD} rows wait to be joined: {long.join_on} does not tell one time from the next"
+            f"long.join_on: more than {MOST_HELD} rows wait to be joined; "
+            f"{long.join_on} does not tell one time from the next"
         )
     ended = grouped.filter(~pl.col("_line").is_in(waiting["_line"].implode())) if waiting.height else grouped
     frame = _joined(ended.filter("_known"), long)

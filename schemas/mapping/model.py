@@ -46,7 +46,7 @@ class ContextField(Strict):
     reset_when: str | None = Field(None, description="SQL condition: such a row ends the value.")
     reset_includes_row: bool = Field(
         False,
-        description="Whether the ending row itself is already without the value; else it is the last to have it.",
+        description="Whether the ending row is already without the value; else it is the last to have it.",
     )
 
 

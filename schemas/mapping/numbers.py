@@ -129,7 +129,7 @@ def _mantissa() -> pl.Expr:
 
 
 def _scaled(frame: pl.DataFrame, rounding: Rounding) -> pl.DataFrame:
-    """Multiply by the factor and bring the product to six decimals; the sign comes last, so rounding is symmetric."""
+    """Multiply by the factor and round to six decimals; the sign comes last, so rounding is symmetric."""
     divisor = pl.col("denominator") * _integer(_MICRO)
     product = pl.col("mantissa") * pl.col("numerator")
     frame = frame.with_columns(quotient=product // divisor, rest=product % divisor, divisor=divisor)

@@ -9,9 +9,17 @@ import polars as pl
 from schemas.mapping import chains, convert, identity, sql
 from schemas.mapping.contract_shape import contract_fields, frame_schema
 from schemas.mapping.model import Mapping, Output
+from schemas.mapping.ours import Target
 from schemas.mapping.rules import Rule
 
-REJECTS = {"_line": pl.Int64, "field": pl.String, "reason": pl.String, "text": pl.String}
+REJECTS = pl.Schema(
+    {
+        "_line": pl.Int64(),
+        "field": pl.String(),
+        "reason": pl.String(),
+        "text": pl.String(),
+    }
+)
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Num
         if rule is None:
             columns.append(pl.Series(name, [None], dtype=shape.dtype).new_from_index(0, rows.height))
             continue
-        target = convert.Target.of(shape, f"{place}.fields.{name}", salt)
+        target = Target.of(shape, f"{place}.fields.{name}", salt)
         value = convert.read_value(rows, rule, target, mapping)
         columns.append(value.values.alias(name))
         rejects += refused(rows, name, value)

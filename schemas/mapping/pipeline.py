@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import polars as pl
 
 from millrace.errors import Misconfigured
-from schemas.mapping import context, convert, longform, outputs, reasons, sql
-from schemas.mapping.batch import MappedBatch, RowReject, State
+from schemas.mapping import context, convert, longform, outputs, settling, sql
+from schemas.mapping.batch import MappedBatch, State
 from schemas.mapping.columns import possible_columns, source_columns
-from schemas.mapping.contract_shape import frame_schema
 from schemas.mapping.model import Mapping
+from schemas.mapping.ours import DTYPES, Target
 from schemas.mapping.splitting import apply_splits
 from schemas.mapping.words import clean
 
@@ -108,7 +107,7 @@ class _Run:
 
     def _converted(self, wide: pl.DataFrame) -> pl.DataFrame:
         for name, rule in self.mapping.convert.items():
-            target = convert.Target(rule.type, convert.DTYPES[rule.type], place=f"convert.{name}")
+            target = Target(rule.type, DTYPES[rule.type], place=f"convert.{name}")
             value = convert.read_value(wide, rule, target, self.mapping)
             self.rejects += outputs.refused(wide, name, value)
             wide = wide.with_columns(value.values.alias(name))
@@ -153,14 +152,14 @@ class _Run:
             missed = wide.filter(~self.excused & ~wide["_row"].is_in(matched.implode()))
             self._reject(missed, "", "unmatched", pl.lit(None, dtype=pl.String))
         first = self._first_rejects()
-        frames = _whole_rows([(name, one.frame) for name, one in made], first["_line"])
-        rejects = _row_rejects(_with_joined(first, wide), read)
+        frames = settling.whole_rows([(name, one.frame) for name, one in made], first["_line"])
+        rejects = settling.row_rejects(settling.with_joined(first, wide), read)
         taken = (
             pl.concat([frame["_line"] for frame in frames.values()]).unique()
             if frames
             else first["_line"].clear()
         )
-        count, mapped = read["_line"].n_unique(), _lines_behind(wide, taken)
+        count, mapped = read["_line"].n_unique(), settling.lines_behind(wide, taken)
         return MappedBatch(frames, rejects, count, mapped, count - mapped - len(rejects), self.state)
 
     def _reject(self, rows: pl.DataFrame, name: str, reason: str, text: pl.Expr) -> None:
@@ -192,72 +191,3 @@ def _with_source_columns(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
         there = ", ".join(f"'{name}'" for name in rows.columns if not name.startswith("_"))
         raise Misconfigured(f"the file has no column '{absent[0]}'; it has {there}")
     return rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
-
-
-def _whole_rows(made: list[tuple[str, pl.DataFrame]], rejected: pl.Series) -> dict[str, pl.DataFrame]:
-    """Frames by contract without the rows that have a reject anywhere."""
-    frames: dict[str, list[pl.DataFrame]] = {}
-    for name, frame in made:
-        kept = frame.filter(~pl.col("_line").is_in(rejected.implode())) if rejected.len() else frame
-        if kept.height:
-            frames.setdefault(name, []).append(kept)
-    return {
-        name: (pl.concat(parts).sort("_line", maintain_order=True) if len(parts) > 1 else parts[0]).select(
-            list(frame_schema(name))
-        )
-        for name, parts in frames.items()
-    }
-
-
-def _with_joined(first: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
-    """Every line of a rejected joined record is rejected, not only its first."""
-    if "_lines" not in wide.columns or first.height == 0:
-        return first
-    groups = wide.filter(pl.col("_line").is_in(first["_line"].implode()) & (pl.col("_lines").list.len() > 1))
-    lines = groups.select(leader="_line", _line="_lines").explode(
-        "_line", empty_as_null=False, keep_nulls=False
-    )
-    others = lines.filter(pl.col("_line") != pl.col("leader")).join(first, on="_line", how="anti")
-    named = others.join(first.rename({"_line": "leader"}), on="leader")
-    text = pl.concat_str(
-        [pl.lit("line "), pl.col("leader"), pl.lit(", "), pl.col("field"), pl.lit(": "), pl.col("reason")]
-    )
-    extra = (
-        named.select("_line", "field", text=text)
-        .with_columns(reason=pl.lit("joined"))
-        .select(list(outputs.REJECTS))
-    )
-    return pl.concat([first, extra]).unique("_line", keep="first", maintain_order=True).sort("_line")
-
-
-def _lines_behind(wide: pl.DataFrame, taken: pl.Series) -> int:
-    """Lines behind the records that were taken."""
-    if "_lines" not in wide.columns:
-        return taken.len()
-    return int(wide.filter(pl.col("_line").is_in(taken.implode()))["_lines"].list.len().sum())
-
-
-def _row_rejects(first: pl.DataFrame, read: pl.DataFrame) -> list[RowReject]:
-    """Rejects with their sentences and the rows as read."""
-    if first.height == 0:
-        return []
-    rows = read.filter(pl.col("_line").is_in(first["_line"].implode())).unique("_line", keep="first")
-    raw = {row["_line"]: _raw(row) for row in rows.iter_rows(named=True)}
-    return [
-        RowReject(line, name, reason, _detail(name, reason, text), raw.get(line, b""))
-        for line, name, reason, text in first.iter_rows()
-    ]
-
-
-def _detail(name: str, reason: str, text: str | None) -> str:
-    said = reasons.sentence(reason, text)
-    return f"{name}: {said}" if name else said
-
-
-def _raw(row: dict[str, Any]) -> bytes:
-    raw = row.get("_raw")
-    if raw is None:
-        raw = json.dumps(
-            {k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False
-        )
-    return raw if isinstance(raw, bytes) else str(raw).encode()

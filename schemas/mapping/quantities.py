@@ -50,7 +50,7 @@ def unit_factor(source: str, target: str | None) -> Fraction:
 def read_quantities(
     texts: pl.Series, rule: Rule, style: Numbers, contract_unit: str | None, units: pl.Series | None
 ) -> Parsed:
-    """Read numbers and convert them; `units` are the row's unit words where the rule takes them from a column."""
+    """Read numbers and convert them; `units` are the rows' unit words where a column names them."""
     if not isinstance(rule.unit, UnitFrom) or units is None:
         return read_decimals(texts, style, fixed_factor(rule, contract_unit))
     words = pl.DataFrame({"text": texts, "unit": units}, schema={"text": pl.String, "unit": pl.String})

@@ -54,7 +54,7 @@ class Times(Strict):
 
     formats: Texts = Field(
         ["iso8601"],
-        description="Formats, tried in order: strptime patterns, `iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`.",
+        description="Formats in order: strptime patterns, `iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`.",
     )
     zone: str | None = Field(
         None, description="IANA zone of times without an offset; without it these are rejected."
@@ -90,8 +90,8 @@ class Rule(Strict):
     )
     repeated: Literal["same", "occurrence", "line"] = Field(
         "same",
-        description="For `hash_of`: rows equal in all its columns are the `same` event, or
-        told apart by their " "`occurrence` or by file and `line`.",
+        description="For `hash_of`: rows equal in all its columns are the `same` event, or told apart by "
+        "their `occurrence` or by file and `line`.",
     )
     missing: Texts = Field([], description="More words that mean missing, for this value.")
     default: str | None = Field(None, description="Our value where theirs is missing.")
@@ -125,7 +125,7 @@ class Rule(Strict):
     nonexistent: Nonexistent | None = Field(None, description="As `times.nonexistent`, for this value.")
     duration: Texts | None = Field(
         None,
-        description="Patterns of a duration, such as `mmm:ss`, `hh:mm` or `iso8601`; the value is in seconds.",
+        description="Patterns of a duration: `mmm:ss`, `hh:mm`, `iso8601` ...; the value is in seconds.",
     )
     true_words: Texts = Field(["true"], description="Words that mean true, compared without regard to case.")
     false_words: Texts = Field(["false"], description="Words that mean false.")

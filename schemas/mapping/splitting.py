@@ -9,7 +9,6 @@ import polars as pl
 from schemas.mapping.model import Mapping, Split
 from schemas.mapping.words import clean
 
-
 _GROUP = re.compile(r"\(\?P?<([A-Za-z_]\w*)>")
 
 

@@ -60,7 +60,7 @@ def read_times(texts: pl.Series, style: Times) -> Parsed:
 
 
 def _plausible(frame: pl.DataFrame) -> pl.DataFrame:
-    """Refuse instants outside 1970 to 2199: a sentinel or a wrong epoch unit, and no calendar holds them all."""
+    """Refuse instants outside 1970 to 2199: a sentinel or a wrong epoch unit."""
     far = ~pl.col("value").is_between(_EARLIEST, _LATEST)
     return frame.with_columns(
         value=pl.when(~far).then("value"),
@@ -81,7 +81,7 @@ def read_dates(texts: pl.Series, formats: list[str]) -> Parsed:
 
 
 def _parse(texts: pl.Series, formats: list[str]) -> tuple[pl.Series, pl.Series]:
-    """Instants and local times; for each row at most one of the two is set, by the first format that reads it."""
+    """Instants and local times; the first format that reads a text sets one of the two."""
     empty = pl.Series("x", [None], dtype=_NAIVE).new_from_index(0, texts.len())
     instants, local = empty.dt.replace_time_zone("UTC"), empty
     for pattern in formats:
