@@ -22,7 +22,16 @@ import polars as pl
 from operators.counter_policy import INCREMENTS, QUARANTINED, READING, REGISTERS, CounterPolicy
 from operators.counter_steps import ACCEPTED, REASONS, Readings, Verdicts, settle
 from operators.jobs import WORK_CENTER
-from operators.micro_units import Longs, Mask, group_starts, latest, quantity, take, to_millionths
+from operators.micro_units import (
+    Longs,
+    Mask,
+    group_numbers,
+    group_starts,
+    latest,
+    quantity,
+    take,
+    to_millionths,
+)
 
 __all__ = ["INCREMENTS", "QUARANTINED", "READING", "CounterPolicy", "Increments", "increments"]
 
@@ -145,8 +154,9 @@ def judge(rows: pl.DataFrame, policy: CounterPolicy) -> Judged:
     rows = rows.with_columns(
         _named(policy.opening_event).alias("opening"), _named(policy.reset_event).alias("restart")
     )
-    rows = rows.sort(*scope, policy.order_by, *ties, nulls_last=False)
-    parent = group_starts(rows, scope)
+    rows = rows.with_columns(group_numbers(rows, scope).alias("scope"))
+    rows = rows.sort("scope", policy.order_by, *ties, nulls_last=False)
+    parent = group_starts(rows, ["scope"])
     needed = pl.col("event_time")
     if policy.order_by == "sequence":
         needed = needed.cum_min(reverse=True).over(scope)
@@ -154,11 +164,11 @@ def judge(rows: pl.DataFrame, policy: CounterPolicy) -> Judged:
         take(rows["event_time"], latest(rows["opening"].to_numpy(), parent)).alias("epoch"),
         needed.to_physical().alias("needed"),
     )
-    counter = pl.int_range(pl.len()).first().over([*WORK_CENTER, *policy.identity])
-    rank = np.argsort(rows.select(counter).to_series().to_numpy(), kind="stable")
+    counter = group_numbers(rows, [*WORK_CENTER, *policy.identity])
+    rank = np.argsort(counter.to_numpy(), kind="stable")
     rows = rows[rank]
     return Judged(
-        rows=rows.drop("opening", "restart", "epoch", "needed"),
+        rows=rows.drop("scope", "opening", "restart", "epoch", "needed"),
         verdicts=settle(_readings(rows, policy), policy),
         counter=group_starts(rows, [*WORK_CENTER, *policy.identity]),
         parent=parent[rank],

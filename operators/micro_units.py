@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -28,6 +29,11 @@ def to_millionths(column: pl.Series) -> Longs:
 def quantity(column: pl.Expr) -> pl.Expr:
     """Millionths as decimal(18,6); microseconds become seconds."""
     return (column.cast(pl.Decimal(38, 6)) / SCALE).cast(QUANTITY)
+
+
+def group_numbers(frame: pl.DataFrame, by: Sequence[str]) -> pl.Series:
+    """For each row: a number that the rows of its group share, whatever the order of the frame."""
+    return frame.select(by).with_row_index("number").select(pl.col("number").first().over(by)).to_series()
 
 
 def group_starts(frame: pl.DataFrame, by: list[str]) -> Longs:

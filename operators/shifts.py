@@ -121,6 +121,16 @@ class CalendarBook:
         back = np.argsort(np.concatenate(rows))
         return [pl.lit(series) for series in pl.concat(parts)[back]]
 
+    def boundaries(self, plant: str, first: int, last: int) -> Micros:
+        """Instants (microseconds UTC, ascending) within first and last where a shift or a local day changes.
+
+        Raises:
+            Rejected: `calendar_unknown`.
+        """
+        blocks = range(max(first, FIRST) // BLOCK, min(last, LAST) // BLOCK + 1)
+        starts = self._segments(plant, list(blocks)).starts
+        return starts[(starts >= first) & (starts <= last)]
+
     def _of_plant(self, plant: str, times: Micros, columns: Sequence[str]) -> list[pl.Expr]:
         lowest, highest = int(times.min()), int(times.max())
         blocks: Iterable[int] = range(lowest // BLOCK, highest // BLOCK + 1)
@@ -185,6 +195,8 @@ def _instances(calendars: list[Calendar], dates: list[date]) -> list[_Instance]:
             continue
         zone = ZoneInfo(calendar.zone)
         found += [(*s.bounds(day, zone), s.shift, day) for s in calendar.shifts if s.starts_on(day)]
+    if not found:
+        return []
     found.sort()
     following = [start for start, *_ in found[1:]] + [LAST]
     return [
