@@ -71,11 +71,14 @@ class _Run:
         return rows
 
     def _filtered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows that the filter keeps; one that a split could not read is left out only by a clear no."""
         if self.mapping.filter is None:
             return rows
-        found = sql.condition(rows, self.mapping.filter, "filter")
+        found = sql.condition(rows, self.mapping.filter, "filter", unknown=None)
         self.rejects += outputs.failures(rows, "filter", found.failed)
-        return rows.filter(found.values)
+        refused = rows.filter(found.values.eq_missing(other=False))["_line"]
+        self.rejects = [each.filter(~pl.col("_line").is_in(refused.implode())) for each in self.rejects]
+        return rows.filter(found.values.fill_null(value=False))
 
     def _widened(
         self, kept: pl.DataFrame, prepared: pl.DataFrame, *, final: bool

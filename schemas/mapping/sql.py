@@ -82,8 +82,8 @@ def evaluate(frame: pl.DataFrame, expression: str, place: str) -> Evaluated:
     return Evaluated(_piece(frame, expression, (0, frame.height), failed), failed)
 
 
-def condition(frame: pl.DataFrame, expression: str, place: str) -> Evaluated:
-    """Work a condition out for every row; a missing answer is no.
+def condition(frame: pl.DataFrame, expression: str, place: str, *, unknown: bool | None = False) -> Evaluated:
+    """Work a condition out for every row; `unknown` is what a missing answer counts as.
 
     Raises:
         Misconfigured: It fits no row at all, or gives something else than true and false.
@@ -91,7 +91,8 @@ def condition(frame: pl.DataFrame, expression: str, place: str) -> Evaluated:
     found = evaluate(frame, expression, place)
     if found.values.dtype not in {pl.Boolean, pl.Null}:
         raise Misconfigured(f"{place}: is no condition: it gives {found.values.dtype}, not true or false")
-    return Evaluated(found.values.cast(pl.Boolean).fill_null(value=False), found.failed)
+    values = found.values.cast(pl.Boolean)
+    return Evaluated(values if unknown is None else values.fill_null(value=unknown), found.failed)
 
 
 def _piece(frame: pl.DataFrame, expression: str, span: tuple[int, int], failed: dict[int, str]) -> pl.Series:
