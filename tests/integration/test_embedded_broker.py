@@ -29,13 +29,15 @@ def address(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "sandbox.broker", "--port-file", str(port_file), "--topic", "talk"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        printed = process.stdout.readline().decode().strip()
-        deadline = time.monotonic() + 20
-        while not port_file.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert port_file.read_text() == printed
-        yield printed
-        process.terminate()
+        try:
+            printed = process.stdout.readline().decode().strip()
+            deadline = time.monotonic() + 20
+            while not port_file.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert port_file.read_text() == printed
+            yield printed
+        finally:
+            process.terminate()
         assert process.wait(20) == 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -91,9 +90,11 @@ def test_a_server_dies_with_the_process_that_started_it_however_that_ends() -> N
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout is not None
-        server = int(parent.stdout.readline())
-        assert is_running(server)
-        parent.send_signal(signal.SIGKILL)
+        try:
+            server = int(parent.stdout.readline())
+            assert is_running(server)
+        finally:
+            parent.kill()
     deadline = time.monotonic() + 20
     while is_running(server) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,7 +1,4 @@
-"""Gets a server's jars with Maven, once per version, into a cache folder.
-
-`python -m tests.servers.jars` gets all of them ahead of the tests.
-"""
+"""Gets a server's jars with Maven, once per version, into a cache folder."""
 
 from __future__ import annotations
 
@@ -82,8 +79,3 @@ def _java_version(program: str) -> int:
     text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', text)
     return int(found.group(1)) if found else 0
-
-
-if __name__ == "__main__":
-    for each in _GOALS:
-        jars(each)
