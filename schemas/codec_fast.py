@@ -2,7 +2,7 @@
 
 A scan walks the writer's fields in order and keeps one position per record, so that every boundary is
 checked exactly. Records that it cannot read are left out and returned for the record decoder, which
-decides on them: one bad record costs one record. `docs/adr/0003-columnar-avro-decoding.md` says why.
+decides on them: one bad record costs one record. `docs/adr/0002-columnar-avro-decoding.md` says why.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class BatchDecoder:
             end: Byte behind each body.
         """
         rows = np.arange(len(begin))
+        found, bad = self._scan(page, begin, end)
         while True:
-            found, bad = self._scan(page, begin[rows], end[rows])
-            if bad is None:
-                series, bad = self._series(page, found, len(rows))
+            if bad is not None:
+                rows, found = rows[~bad], {name: value.only(~bad) for name, value in found.items()}
+            series, bad = self._series(page, found, len(rows))
             if bad is None:
                 return self._frame(series, len(rows)), rows
-            rows = rows[~bad]
 
     def _scan(self, page: Page, at: Ints, end: Ints) -> tuple[dict[str, Found], Flags | None]:
         found: dict[str, Found] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,18 @@ class Verdict:
             order = np.argsort(rows)
             frame, rows = pl.concat(self._frames)[order], rows[order]
         return DecodedBatch(frame, None if len(rows) == len(self._raw.values) else rows, self.rejects)
+
+
+def detached(frame: pl.DataFrame) -> pl.DataFrame:
+    """A copy that does not keep its batch in memory, for rows that outlive the batch.
+
+    Texts of more than 12 bytes refer to the bytes of their batch; filtering, gathering and concatenating keep
+    the reference, writing does not.
+    """
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    buffer.seek(0)
+    return pl.read_ipc(buffer)
 
 
 def pages(values: Sequence[bytes | None], verdict: Verdict) -> Iterator[Records]:

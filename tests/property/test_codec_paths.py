@@ -128,7 +128,7 @@ def _codecs(of: Contract, source: FolderSchemas) -> tuple[Codec, Codec]:
 
 
 @pytest.mark.parametrize("name", FLAT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), share=st.sampled_from([0.0, 0.1, 1.0]))
 def test_corrupted_batches_of_several_writers_are_decided_alike_on_both_paths(
     name: str, seed: int, share: float

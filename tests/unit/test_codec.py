@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,9 +18,12 @@ from millrace.errors import Misconfigured, Rejected, Retriable
 from schemas import records, wire
 from schemas.batch import DecodedBatch, Header, RawBatch
 from schemas.codec import Codec
+from schemas.codec_fast import BatchDecoder
 from schemas.contracts import Schema, contract, from_schema
+from schemas.plan import resolve
 from schemas.registry import FolderSchemas, UnknownSchema, schema_guid
 from schemas.samples import sample
+from schemas.types import polars_schema
 
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 6}
 PROBE: Schema = {
@@ -347,6 +352,24 @@ def test_an_outage_of_the_schema_source_is_raised_and_decides_nothing(in_batches
     assert codec.decode(batch).frame.height == 1
 
 
+def test_optional_values_stand_where_they_were_written(in_batches: bool) -> None:
+    kind = {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}
+    day = {"type": "int", "logicalType": "date"}
+    optional = _changed(
+        kind=["null", kind], text=["string", "null"], day=["null", day], flag=["null", "boolean"]
+    )
+    some = _body(
+        text=b"\x00\x04ok", kind=b"\x02\x02", day=b"\x02\x02", flag=b"\x02\x01", share=b"\x02\x02\x05"
+    )
+    none = _body(text=b"\x02", kind=b"\x00", day=b"\x00", flag=b"\x00", total=b"\x00")
+    decoded = Codec(from_schema(optional), Schemas(optional), in_batches=in_batches).decode(
+        _batch([wire.prefix(1) + body for body in (none, some, none, some)])
+    )
+    empty = {**VALUES, "text": None, "kind": None, "day": None, "flag": None, "total": None}
+    full = {**VALUES, "share": Decimal("0.000005")}
+    assert decoded.frame.to_dicts() == [empty, full, empty, full]
+
+
 def test_an_empty_batch_has_an_empty_frame_of_the_contracts_types(in_batches: bool) -> None:
     decoded = _probe(in_batches).decode(_batch([]))
     assert decoded.frame.is_empty()
@@ -365,6 +388,27 @@ def test_a_huge_batch_is_read_in_pages(in_batches: bool, monkeypatch: pytest.Mon
     assert decoded.frame["text"].to_list() == [f"{each:016d}" for each in range(50) if each != 7]
     assert decoded.rows is not None
     assert decoded.rows.tolist() == [each for each in range(50) if each != 7]
+
+
+def test_detached_rows_do_not_keep_their_batch_in_memory() -> None:
+    value = wire.prefix(1) + _body(text=b"\x20" + b"x" * 16)
+    verdict = records.Verdict(_batch([value]))
+    (laid,) = records.pages([value], verdict)
+    plan = resolve(PROBE, PROBE)
+    types = polars_schema(from_schema(PROBE))
+    frame, _ = BatchDecoder(plan, types, tuple(types)).decode(
+        laid.page, laid.begin + wire.PREFIX_SIZE, laid.end
+    )
+    filtered, kept = frame.filter(pl.col("flag")), records.detached(frame)
+    assert kept.equals(filtered)
+    before = sys.getrefcount(laid.page.data)
+    del frame, filtered
+    gc.collect()
+    assert sys.getrefcount(laid.page.data) < before
+    alone = sys.getrefcount(laid.page.data)
+    del kept
+    gc.collect()
+    assert sys.getrefcount(laid.page.data) == alone
 
 
 def test_a_column_that_is_no_field_is_refused_when_the_codec_is_built() -> None:
