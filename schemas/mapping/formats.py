@@ -34,7 +34,7 @@ class _Lines(Strict):
 class Csv(_Lines):
     """Delimited text."""
 
-    type: Literal["csv"]
+    type: Literal["csv"] = Field(description="Format of the files.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Mark between cells; one character.")
     quote: str = Field(
         '"', description="Mark around cells that hold delimiters or line breaks; `none` for no quoting."
@@ -69,7 +69,7 @@ class Csv(_Lines):
 class JsonLines(_Lines):
     """One JSON object a line; inner objects are reached by dotted names such as `data.count`."""
 
-    type: Literal["jsonl"]
+    type: Literal["jsonl"] = Field(description="Format of the files.")
     items: str | None = Field(
         None,
         description="A list of objects in the record: each item becomes a row, named behind the list.",
@@ -79,20 +79,20 @@ class JsonLines(_Lines):
 class Text(_Lines):
     """Free text: each line is one cell of the column `line`, to be taken apart by `split`."""
 
-    type: Literal["text"]
+    type: Literal["text"] = Field(description="Format of the files.")
 
 
 class Parquet(Strict):
     """A Parquet file of foreign columns."""
 
-    type: Literal["parquet"]
+    type: Literal["parquet"] = Field(description="Format of the files.")
     max_rows: int = Field(10_000_000, ge=1, description="More rows than this in one file refuse the file.")
 
 
 class Avro(Strict):
     """An Avro container of foreign records; inner records are reached by dotted names."""
 
-    type: Literal["avro"]
+    type: Literal["avro"] = Field(description="Format of the files.")
     max_rows: int = Field(10_000_000, ge=1, description="More rows than this in one file refuse the file.")
 
 

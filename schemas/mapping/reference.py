@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -11,6 +12,8 @@ from pydantic.fields import FieldInfo
 from schemas.mapping import formats, model, rules
 from schemas.mapping.reasons import SENTENCES
 from schemas.mapping.units import UNITS
+
+_BEGIN, _END = "<!-- reference begins -->", "<!-- reference ends -->"
 
 #: Sections of a mapping file and the models behind them.
 MODELS: dict[str, type[BaseModel]] = {
@@ -87,3 +90,19 @@ def _type(annotation: Any) -> str:
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def renewed(page: str) -> str:
+    """The guide with its reference written anew between the two marks."""
+    before, rest = page.split(_BEGIN)
+    return f"{before}{_BEGIN}\n{markdown()}{_END}{rest.split(_END)[1]}"
+
+
+def main() -> None:
+    """Write the reference into `docs/mapping.md`."""
+    page = Path(__file__).parents[2] / "docs" / "mapping.md"
+    page.write_text(renewed(page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from schemas.mapping import RowReject
 from schemas.mapping.formats import Csv
 from schemas.mapping.reasons import sentence
 from sources.readers.chunk import Chunk
-from sources.readers.lines import Lines, read_lines
+from sources.readers.lines import BLANKS, Lines, read_lines
 
 Texts = list[str | None]
 
@@ -102,7 +102,7 @@ class _Parser:
 
     def skipped(self, text: str) -> bool:
         """Whether a line is no row: blank, or a comment."""
-        return not text.strip() or bool(self.form.comment and text.startswith(self.form.comment))
+        return not text.strip(BLANKS) or bool(self.form.comment and text.startswith(self.form.comment))
 
     def parse(self, texts: Texts, first: int, *, last: bool) -> _Rows:
         if not self.form.quote or not any(self.form.quote in text for text in texts if text is not None):
@@ -112,7 +112,7 @@ class _Parser:
     def _plain(self, texts: Texts, first: int) -> _Rows:
         """All lines at once: nothing is quoted."""
         frame = pl.DataFrame({"_raw": texts}, schema={"_raw": pl.String}).with_row_index("_line", first)
-        frame = frame.filter(pl.col("_raw").str.strip_chars() != "").with_columns(
+        frame = frame.filter(pl.col("_raw").str.strip_chars(BLANKS) != "").with_columns(
             pl.col("_line").cast(pl.Int64)
         )
         if self.form.comment:
@@ -216,7 +216,7 @@ def lines_as_rows(lines: Lines) -> pl.DataFrame:
     texts = pl.Series("line", lines.texts, dtype=pl.String)
     frame = texts.to_frame().with_row_index("_line", lines.first).with_columns(pl.col("_line").cast(pl.Int64))
     return (
-        frame.filter(pl.col("line").str.strip_chars() != "")
+        frame.filter(pl.col("line").str.strip_chars(BLANKS) != "")
         .with_columns(_raw="line")
         .select("line", "_line", "_raw")
     )

@@ -9,7 +9,7 @@ from schemas.mapping import Mapping, json_rows
 from schemas.mapping.formats import JsonLines, Text
 from sources.readers.chunk import Chunk
 from sources.readers.csv_text import lines_as_rows
-from sources.readers.lines import read_lines
+from sources.readers.lines import BLANKS, read_lines
 
 
 def read_json_lines(
@@ -19,7 +19,9 @@ def read_json_lines(
     final = form.final_newline == "required"
     for lines in read_lines(path, form.encoding, size, max(start, form.skip_lines + 1), final_newline=final):
         records = [
-            (text, lines.first + i) for i, text in enumerate(lines.texts) if text is not None and text.strip()
+            (text, lines.first + i)
+            for i, text in enumerate(lines.texts)
+            if text is not None and text.strip(BLANKS)
         ]
         read = json_rows.read_json([text for text, _ in records], [line for _, line in records], mapping)
         torn = sorted([*lines.torn, *read.rejects], key=lambda reject: reject.line)

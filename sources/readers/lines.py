@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,9 +11,12 @@ from typing import IO
 
 from schemas.mapping import RowReject
 from schemas.mapping.reasons import sentence
+from sources.readers.gunzip import Gunzip
 
 #: A longer line is rejected; so is what a writer forgot to end.
 LONGEST = 1 << 20
+#: What a blank line consists of. Python and Polars differ on rarer blanks, so they are named.
+BLANKS = " \t\r\v\f"
 _BLOCK = 1 << 20
 _CHUNK_BYTES = 32 << 20
 _MARKS = (
@@ -57,7 +59,7 @@ def read_lines(
     """
     with path.open("rb") as plain:
         packed = plain.peek(2)[:2] == b"\x1f\x8b"
-        stream: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=plain) if packed else plain
+        stream: IO[bytes] | Gunzip = Gunzip(plain) if packed else plain
         splitter = _Splitter(stream, encoding, final_newline=final_newline)
         held, number = _Piece(1), 0
         for raw, wrong in splitter:
@@ -127,7 +129,7 @@ def _wrong(text: str | None, encoding: str) -> tuple[str, str] | None:
 class _Splitter:
     """Iterates raw lines with what is wrong with each; UTF-16 and UTF-32 become UTF-8 on the way."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, encoding: str, *, final_newline: bool) -> None:
+    def __init__(self, stream: IO[bytes] | Gunzip, encoding: str, *, final_newline: bool) -> None:
         self.stream = stream
         self.final_newline = final_newline
         self.broken: str | None = None

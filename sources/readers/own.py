@@ -15,7 +15,7 @@ from schemas.contracts import Contract, contract
 from schemas.mapping import MappedBatch, RowReject
 from schemas.mapping.contract_shape import contract_fields, frame_schema
 from sources.readers import avro, own_json, parquet
-from sources.readers.lines import Lines, read_lines
+from sources.readers.lines import BLANKS, Lines, read_lines
 
 _MAX_ROWS = 1_000_000_000
 Batches = Iterator[tuple[MappedBatch, int]]
@@ -113,7 +113,7 @@ def _json_lines(path: Path, found: Contract, size: int, start: int) -> Batches:
 def _records(lines: Lines, found: Contract) -> tuple[list[dict[str, Any]], list[int], list[RowReject]]:
     records, numbers, rejects = [], [], list(lines.torn)
     for line, text in enumerate(lines.texts, start=lines.first):
-        if text is None or not text.strip():
+        if text is None or not text.strip(BLANKS):
             continue
         try:
             record = own_json.record(json.loads(text, parse_float=Decimal), found.schema)

@@ -1,6 +1,7 @@
 """The example plants give exactly the records and rejects that stand beside them.
 
-After a wanted change of an example run this file as a program to write `expected.json` anew, and read the difference.
+After a wanted change of an example run this file as a program: it writes `expected.json` anew. Read the
+difference before you commit it.
 """
 
 from __future__ import annotations
