@@ -92,8 +92,9 @@ def wire(
         orders,
         parts.layout(settings, calendar),
         parts.clock(settings, names),
-        parts.timeline_config(settings, calendar, hold),
+        parts.timeline_config(settings),
         parts.document_config(settings, hold),
+        hold,
     )
     name = settings.flow
     batches: Stream[Batch] = op.merge(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +64,14 @@ def calendar_book(
     settings: ConfirmationsSettings, schemas: SchemaSource, client: Mapping[str, str] | None
 ) -> CalendarBook:
     """Calendars of all plants, from a file or from the end of their compacted topic."""
-    default = utc_calendar(settings.default_zone) if settings.default_zone else None
+    default = replace(utc_calendar(), zone=settings.default_zone) if settings.default_zone else None
     if settings.calendar is not None:
         records = _records(settings.calendar)
     elif client is not None:
         records = read_all(client, settings.topic("ShiftCalendar"), Codec(contract("ShiftCalendar"), schemas))
     else:
         records = []
-    return CalendarBook([Calendar.of(record) for record in records], default)
+    return CalendarBook([Calendar.from_record(record) for record in records], default)
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
@@ -145,12 +147,10 @@ def document_config(settings: ConfirmationsSettings, hold: bool) -> DocumentConf
     )
 
 
-def timeline_config(settings: ConfirmationsSettings, calendar: CalendarBook, hold: bool) -> TimelineConfig:
+def timeline_config(settings: ConfirmationsSettings) -> TimelineConfig:
     """Policies of jobs, counters and states."""
     return TimelineConfig(
         window=Window.parse(settings.window),
-        calendar=calendar,
-        policy=settings.counter_policy,
-        micro_stop=int(settings.micro_stop_s * SECOND),
-        hold=hold,
+        counters={rule.source: rule.policy for rule in settings.counters},
+        micro_stop=timedelta(seconds=settings.micro_stop_s),
     )

@@ -29,12 +29,14 @@ from operators.documents import DocumentConfig, Documents, DocumentsOutput
 from operators.lane import LaneOutput
 from operators.layout import Layout
 from operators.reference_lane import ReferenceOutput
+from operators.shifts import CalendarBook
+from operators.timeline import TIMELINE, Timeline, TimelineConfig
 from operators.timeline import Output as TimelineOutput
-from operators.timeline import Timeline, TimelineConfig
 from operators.totals import Closed, Totals
 
 REVISE_AFTER = timedelta(seconds=1)
 Emit = tuple[list[Any], bool]
+_NO_ORPHANS = pl.DataFrame(schema=TIMELINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Streams:
 
     lanes: Stream[LaneOutput]
     documents: Stream[DocumentsOutput]
-    timelines: Stream[TimelineOutput]
+    timelines: Stream[TimelineBatch]
 
 
 class ClockLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
@@ -63,7 +65,7 @@ class ClockLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
             self._clock.heard(output)
         tick = self._clock.tick()
         keys = self._layout.slots_due(self._sent.watermark, tick.watermark)
-        if self._new_epoch or keys:
+        if self._new_epoch:
             keys = [*keys, *self._layout.holders()]
         self._new_epoch = False
         if keys:
@@ -88,25 +90,54 @@ class ClockLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
         return {"clock": self._clock.snapshot(), "sent": (self._sent.watermark, self._sent.frontier)}
 
 
-class TimelineLogic(StatefulBatchLogic[Any, Any, Any]):
+@dataclass(frozen=True, slots=True)
+class TimelineBatch:
+    """What a timeline announced, and events that came after what they belong to had left the state."""
+
+    output: TimelineOutput
+    orphans: pl.DataFrame
+
+
+class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
     """Timelines of one shard of work centres."""
 
-    def __init__(self, config: TimelineConfig, state: Any | None) -> None:
-        self._timeline = Timeline(config)
+    def __init__(
+        self, config: TimelineConfig, calendar: CalendarBook, hold: bool, state: dict[str, Any] | None
+    ) -> None:
+        self._make = lambda: Timeline(config, calendar, hold)
+        self._made: Timeline | None = None
+        self._saved = state
         if state is not None:
             self._timeline.restore(state)
 
+    @property
+    def _timeline(self) -> Timeline:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
     def on_batch(self, values: list[pl.DataFrame | Tick]) -> Emit:
         """Input of a new epoch proves that the last snapshot is durable, so release comes first."""
-        out = [self._timeline.release()]
+        rows = [value for value in values if isinstance(value, pl.DataFrame)]
+        if self._made is None and not rows:
+            return [], True  # a shard that no work centre uses keeps no state
+        outputs = [self._timeline.release()]
+        orphans = [self._timeline.add(value) for value in rows]
         ticks = [value for value in values if isinstance(value, Tick)]
-        for value in values:
-            if isinstance(value, pl.DataFrame):
-                self._timeline.add(value)
         if ticks:
-            out.append(self._timeline.recompute())
+            outputs.append(self._timeline.recompute())
             self._timeline.evict(ticks[-1].frontier)
-        return [o for o in out if not o.is_empty], False
+        if rows or not outputs[0].empty:
+            self._saved = None
+        return self._batch(outputs, orphans), False
+
+    @staticmethod
+    def _batch(outputs: list[TimelineOutput], orphans: list[pl.DataFrame]) -> list[TimelineBatch]:
+        made = [output for output in outputs if not output.empty]
+        lost = [rows for rows in orphans if rows.height]
+        if not made and not lost:
+            return []
+        return [TimelineBatch(TimelineOutput.joined(made), pl.concat(lost) if lost else _NO_ORPHANS)]
 
     def on_notify(self) -> Emit:
         """Never asked for."""
@@ -114,15 +145,22 @@ class TimelineLogic(StatefulBatchLogic[Any, Any, Any]):
 
     def on_eof(self) -> Emit:
         """The end of a finite input; a drained flow keeps what it holds."""
-        return ([] if draining.is_set() else [self._timeline.flush()]), False
+        if draining.is_set() or self._made is None:
+            return [], False
+        return self._batch([self._timeline.release(), self._timeline.recompute()], []), False
 
     def notify_at(self) -> datetime | None:
         """Ticks come once an epoch."""
         return None
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> dict[str, Any]:
         """Versioned plain values."""
-        return self._timeline.snapshot()
+        if self._saved is None:
+            self._saved = self._timeline.snapshot()
+            if self._timeline.pending:
+                saved, self._saved = self._saved, None
+                return saved
+        return self._saved
 
 
 class TotalsLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
@@ -233,6 +271,7 @@ def confirmations_flow(
     clock: Clock,
     timeline: TimelineConfig,
     documents: DocumentConfig,
+    hold: bool = True,
 ) -> Streams:
     """From lanes and reference data to documents.
 
@@ -243,16 +282,17 @@ def confirmations_flow(
         clock: A fresh clock; restored from the snapshot.
         timeline: Policies of jobs, counters and states.
         documents: How documents are made.
+        hold: Announce what a crash could make untrue only from durable state; False without recovery.
     """
     heard = op.map("progress", lanes, lambda o: ("clock", LaneOutput(o.lane, progress=o.progress, idle=o.idle)))
     ticks = op.map("ticked", op.stateful_batch("clock", heard, lambda s: ClockLogic(clock, layout, s)), _second)
     rows = op.flat_map("timeline_rows", lanes, lambda o: layout.by_work_center(o.timeline))
-    timelines: KeyedStream[TimelineOutput] = op.stateful_batch(
+    timelines: KeyedStream[TimelineBatch] = op.stateful_batch(
         "timeline",
         op.merge("timeline_input", rows, op.filter("timeline_ticks", ticks, layout.is_timeline)),
-        lambda s: TimelineLogic(timeline, s),
+        lambda s: TimelineLogic(timeline, layout.calendar, hold, s),
     )
-    contributed = op.flat_map("contributions", timelines, lambda kv: layout.by_slot([kv[1].contributions]))
+    contributed = op.flat_map("contributions", timelines, lambda kv: layout.by_slot([kv[1].output.contributions]))
     partials = op.flat_map("partials", lanes, lambda o: layout.by_slot(o.partials))
     touches = op.flat_map("touches", references, layout.touches)
     totals = op.stateful_batch(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from operators.screen import NO_PROGRESS
 from schemas.batch import Header, RawBatch
 
 Place = tuple[str, int]
+_SECOND = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,10 @@ class KafkaReader:
         messages = self._consumer.consume(self._config.batch, 0)
         if not messages:
             return []
-        values = [message.value() for message in messages]
+        values = list(map(Message.value, messages))
         if not set(map(type, values)) <= {bytes, type(None)}:
             messages = [m for m in messages if not self._failed(m)]
-            values = [message.value() for message in messages]
+            values = list(map(Message.value, messages))
         if not messages:
             return []
         return self._batches(messages, values)
@@ -116,7 +118,9 @@ class KafkaReader:
     def _batches(self, messages: Sequence[Message], values: Sequence[Any]) -> list[RawBatch]:
         topics = {message.topic() for message in (messages[0], messages[-1])}
         if len(self._topics) > 1 or len(topics) > 1:
-            names = [message.topic() for message in messages]
+            names = list(map(Message.topic, messages))
+            if names[0] == names[-1] and len(set(names)) == 1:
+                return [self._batch(names[0], messages, values)]
             return [
                 self._batch(name, [m for m, n in zip(messages, names, strict=True) if n == name])
                 for name in sorted(set(names))
@@ -131,9 +135,9 @@ class KafkaReader:
         self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None
     ) -> RawBatch:
         count = len(messages)
-        offsets = np.fromiter([m.offset() for m in messages], np.int64, count)
-        partitions = np.fromiter([m.partition() for m in messages], np.int32, count)
-        logged = np.fromiter([m.timestamp()[1] for m in messages], np.int64, count)
+        offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
+        partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
+        logged = np.fromiter(map(_SECOND, map(Message.timestamp, messages)), np.int64, count)
         now = time.monotonic()
         for partition in np.unique(partitions).tolist():
             last = int(offsets[partitions == partition].max())
@@ -145,7 +149,7 @@ class KafkaReader:
             return found
 
         if values is None:
-            values = [m.value() for m in messages]
+            values = list(map(Message.value, messages))
         return RawBatch(topic, values, partitions, offsets, logged, headers)
 
     def align(self, progress: Mapping[str, int]) -> None:

@@ -1,1 +1,5 @@
-"""Command line of Millrace."""
+"""Command line of Millrace: `millrace run | post | status | trace | mapping | demo`."""
+
+from millrace.cli.app import main
+
+__all__ = ["main"]
