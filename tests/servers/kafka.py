@@ -42,7 +42,7 @@ auto.create.topics.enable=false
 class Kafka:
     """Context manager: a broker on free ports of 127.0.0.1 that keeps port and data over `kill` and `start`.
 
-    Topics are never created by themselves. Starting takes about five seconds, starting again about three.
+    Topics are never created by themselves. A start takes 3 to 12 s on two cores, by what else runs there.
 
     Args:
         folder: Existing folder for configuration, data and `kafka.log`.
