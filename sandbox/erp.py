@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import uvicorn
@@ -39,10 +39,12 @@ class SandboxErp:
 
     Args:
         store: Where bookings go.
+        sleep: How faults wait; tests pass their own clock's.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.store = store
+        self._sleep = sleep
         self.faults = Faults()
         self.requests = 0
         self._tokens: set[str] = set()
@@ -122,7 +124,7 @@ class SandboxErp:
         """Faults before the booking: a response that ends the request, or the fault that waits after the booking."""
         self.requests += 1
         if latency := self.faults.latency():
-            await asyncio.sleep(latency)
+            await self._sleep(latency)
         fault = self.faults.take(is_change=is_change)
         if fault is None:
             return None
@@ -137,7 +139,7 @@ class SandboxErp:
 
     def _book_later(self, book: Book, seconds: float) -> None:
         async def later() -> None:
-            await asyncio.sleep(seconds)
+            await self._sleep(seconds)
             book()
 
         task = asyncio.create_task(later())
@@ -154,7 +156,7 @@ class SandboxErp:
             half = bytes(answer.body[: len(answer.body) // 2])
             on_wire = request.scope[_TRANSPORT] is not None
             return _Cut(head + half) if on_wire else Response(half, status_code=201)
-        await asyncio.sleep(fault.seconds)  # stall
+        await self._sleep(fault.seconds)  # stall
         return answer
 
 

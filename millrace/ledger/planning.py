@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -58,14 +58,10 @@ def _standing(connection: Connection, document_key: str) -> list[Step]:
     ).all()
     cancelled = {row.reverses for row in booked}
     return [
-        _with_erp_document(row)
+        replace(step_of(row), reverses_document=row.erp_document)
         for row in booked
         if row.action == Action.BOOK.value and row.external_reference not in cancelled
     ]
-
-
-def _with_erp_document(row: Row[Any]) -> Step:
-    return step_of(row._replace(reverses_document=row.erp_document))
 
 
 def _blocker(connection: Connection, document: Row[Any]) -> str | None:

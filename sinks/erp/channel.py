@@ -12,6 +12,7 @@ import httpx
 
 from millrace import failpoints
 from millrace.errors import Misconfigured, Rejected
+from sinks.erp.connections import Connections
 from sinks.erp.connector import Answer, Request
 from sinks.erp.settings import SystemSettings
 
@@ -34,14 +35,10 @@ class Channel:
         self._limit = settings.max_answer_bytes
         self._client = httpx.AsyncClient(
             auth=_credentials(settings),
-            verify=_trust(settings),
             timeout=httpx.Timeout(settings.answer_timeout, connect=settings.connect_timeout),
-            limits=httpx.Limits(
-                max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency
-            ),
             follow_redirects=False,
             trust_env=False,
-            transport=transport,
+            transport=transport or Connections(_trust(settings)),
         )
 
     async def __aenter__(self) -> Self:
