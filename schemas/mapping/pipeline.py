@@ -186,11 +186,12 @@ class _Run:
 
 def _with_source_columns(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """Columns that records may simply not have are added as missing; a CSV that lacks one does not fit."""
-    wanted = source_columns(mapping) if mapping.needs_header else possible_columns(mapping)
+    strict = mapping.needs_header and rows.height > 0
+    wanted = source_columns(mapping) if strict else possible_columns(mapping)
     absent = [name for name in wanted if name not in rows.columns]
     if not absent:
         return rows
-    if mapping.needs_header:
+    if strict:
         there = ", ".join(f"'{name}'" for name in rows.columns if not name.startswith("_"))
         raise Misconfigured(f"the file has no column '{absent[0]}'; it has {there}")
     return rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)

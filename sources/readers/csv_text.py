@@ -31,16 +31,12 @@ def read_csv(path: Path, form: Csv, size: int, start: int = 1) -> Iterator[Chunk
     Raises:
         Misconfigured: The header cannot be read, or names a column twice.
     """
-    names = form.columns or None
-    width_from = _header(path, form) if form.header else None
-    names, first = names or (width_from[0] if width_from else []), form.skip_lines + 1
-    if width_from is not None:
-        if form.columns and len(form.columns) != len(width_from[0]):
-            raise Misconfigured(
-                f"{path}: columns names {len(form.columns)} columns, the header has {len(width_from[0])}"
-            )
-        first = width_from[1]
-    parser = _Parser(form, names)
+    header, first = _header(path, form) if form.header else ([], form.skip_lines + 1)
+    if form.columns and header and len(form.columns) != len(header):
+        raise Misconfigured(
+            f"{path}: columns names {len(form.columns)} columns, the header has {len(header)}"
+        )
+    parser = _Parser(form, form.columns or header)
     final = form.final_newline == "required"
     held: Texts = []
     for lines in read_lines(path, form.encoding, size, max(first, start), final_newline=final):
@@ -52,8 +48,8 @@ def read_csv(path: Path, form: Csv, size: int, start: int = 1) -> Iterator[Chunk
         yield Chunk(rows.frame, begin + len(texts) - rows.held, torn)
 
 
-def _header(path: Path, form: Csv) -> tuple[list[str], int] | None:
-    """Names of the columns and the line behind the header; None for an empty file."""
+def _header(path: Path, form: Csv) -> tuple[list[str], int]:
+    """Names of the columns and the line behind the header; no names for an empty file."""
     parser = _Parser(form, None)
     # The header is looked for in the first lines only; it may itself hold quoted line breaks.
     for lines in read_lines(path, form.encoding, form.max_lines_per_row + 100, form.skip_lines + 1):
@@ -67,10 +63,8 @@ def _header(path: Path, form: Csv) -> tuple[list[str], int] | None:
             cells, used = parser.record(lines.texts[begin:])
             if cells is None:
                 raise Misconfigured(f"{path}:{lines.first + begin}: the header cannot be read as CSV")
-            return _named(cells, path), lines.first + begin + used
-        if lines.last:
-            return None
-    return None
+            return (cells if form.columns else _named(cells, path)), lines.first + begin + used
+    return [], form.skip_lines + 1
 
 
 def _named(cells: list[str], path: Path) -> list[str]:

@@ -62,6 +62,8 @@ def _parquet(path: Path, name: str, size: int, start: int) -> Batches:
 
 def _refuse_other_type(path: Path, name: str, found: pl.DataType, wanted: pl.DataType) -> None:
     """Widths may differ, kinds may not: a float is no quantity and a local time is no instant."""
+    if found == pl.Null:  # every value is missing, which the rows will show where it matters
+        return
     texts = (pl.String, pl.Categorical, pl.Enum)
     same = type(found) is type(wanted) or (isinstance(wanted, texts) and isinstance(found, texts))
     zoned = not isinstance(found, pl.Datetime) or found.time_zone is not None

@@ -73,8 +73,10 @@ def _plain(value: Any, kind: str, place: str) -> Any:
     good = isinstance(value, types[kind]) and not (isinstance(value, bool) and kind != "boolean")
     if good and kind in {"int", "long"}:
         good = -(1 << (31 if kind == "int" else 63)) <= value < 1 << (31 if kind == "int" else 63)
-    checked = _of(good, value, place, f"a {kind}")
-    return checked.encode() if kind == "bytes" else checked
+    if kind == "bytes":
+        # Avro's own JSON form: one character a byte.
+        return _read(lambda text: text.encode("latin-1"), value if good else None, place, "bytes")
+    return _of(good, value, place, f"a {kind}")
 
 
 def _of(good: bool, value: Any, place: str, wanted: str) -> Any:
@@ -86,7 +88,7 @@ def _of(good: bool, value: Any, place: str, wanted: str) -> Any:
 def _read(read: Callable[[Any], Any], value: Any, place: str, wanted: str) -> Any:
     try:
         return read(value)
-    except (TypeError, ValueError, InvalidOperation):
+    except (AttributeError, TypeError, ValueError, InvalidOperation):
         raise NotOfContract(place, f"{str(value)[:80]!r} is not {wanted}") from None
 
 
