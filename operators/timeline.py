@@ -82,6 +82,11 @@ class Timeline:
         """Rows retained, baselines among them."""
         return self._rows.height
 
+    @property
+    def pending(self) -> bool:
+        """Whether rows are not computed yet, or announcements are held."""
+        return bool(self._dirty.height or self._fresh or self._durable)
+
     def add(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Take in distinct events (columns of TIMELINE); hands back those before what was evicted."""
         rows = retained(frame)

@@ -1,25 +1,23 @@
 """Eviction: where a timeline may be cut, and which rows must stay as baselines of what is kept.
 
-A cut lies where no part reaches across, so whole parts leave and what stays is computed the same without
-them. The baselines are rows like the others, marked as carried: the last accepted reading of each counter
-(and quarantined ones that may still be confirmed), the job event and the state that hold at the cut. They add
-to nothing themselves.
+A cut lies where no part reaches across, so whole parts leave and what stays is computed the same without it.
+The baselines are rows like the others, marked as carried: the last accepted reading of each counter (and
+quarantined ones that may still be confirmed), the job event and the state that hold at the cut. They add to
+nothing themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
 from operators.counters import CounterPolicy
 from operators.jobs import WORK_CENTER, follow, in_order
 from operators.micro_units import Longs, Mask, group_starts, latest, take
 from operators.partials import INSTANT
-from operators.shifts import CalendarBook
+from operators.shifts import DAY, CalendarBook
 from operators.timeline_parts import judge_all
 from operators.windows import Window
 
@@ -27,18 +25,23 @@ from operators.windows import Window
 def cut_before(frontier: int, plant: str, window: Window, calendar: CalendarBook) -> int:
     """Latest instant (microseconds UTC), not after `frontier`, that no part of the plant reaches across.
 
-    Shift windows are cut where a local day begins, or where the shift that runs over midnight begins or
-    ends: time outside all shifts of one day is a single part.
+    A shift may run over midnight, and time outside all shifts of one local day is a single part, so shift
+    windows are cut between two segments that share no part with what lies on the other side.
     """
     if window.kind == "duration":
         return frontier // window.micros * window.micros
-    day: int = _at(frontier, plant, calendar, ("day_start",))[0]
     if window.kind != "shift":
+        day: int = _segments([frontier], plant, calendar)["day_start"].to_physical()[0]
         return day
-    shift, start, end = _at(day, plant, calendar, ("shift", "shift_start", "shift_end"))
-    if shift == "" or start == day:
-        return day
-    return int(end if end <= frontier else start)
+    bounds = calendar.boundaries(plant, frontier - 4 * DAY, frontier + 2 * DAY)
+    parts = _segments(bounds.tolist(), plant, calendar).select("shift", "shift_start").rows()
+    ends = {part: position for position, part in enumerate(parts)}
+    reach, cut = ends[parts[0]], int(bounds[0])
+    for position, part in enumerate(parts):
+        if reach < position and bounds[position] <= frontier:
+            cut = int(bounds[position])
+        reach = max(reach, ends[part])
+    return cut
 
 
 def carry(rows: pl.DataFrame, cut: pl.Expr, policies: Mapping[str, CounterPolicy]) -> pl.DataFrame:
@@ -85,8 +88,8 @@ def _last_of(mask: Mask, group: Longs) -> Mask:
     return out
 
 
-def _at(instant: int, plant: str, calendar: CalendarBook, columns: tuple[str, ...]) -> tuple[Any, ...]:
-    """Columns of the segment at an instant; instants as microseconds."""
-    frame = pl.DataFrame({"plant": [plant], "at": [instant]}).with_columns(pl.col("at").cast(INSTANT))
-    found = frame.with_columns(calendar.locate(frame, "at", columns)).select(columns)
-    return found.with_columns(cs.datetime().to_physical()).row(0)
+def _segments(instants: list[int], plant: str, calendar: CalendarBook) -> pl.DataFrame:
+    """Shift and local day at each instant."""
+    columns = ("shift", "shift_start", "day_start")
+    frame = pl.DataFrame({"plant": [plant] * len(instants), "at": instants}).cast({"at": INSTANT})
+    return frame.with_columns(calendar.locate(frame, "at", columns))

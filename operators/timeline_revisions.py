@@ -49,8 +49,8 @@ def shift_revisions(
     events = happened.rows.filter((pl.col("row_kind") == "state") & (pl.col("carried") == 0)).select(
         *WORK_CENTER, at=pl.col("event_time").to_physical()
     )
-    ends = keys["window_end"].to_physical()
-    count = _count_before(keys, ends.to_numpy() + micro_stop, events)
+    ends = keys["window_end"].to_physical() + micro_stop
+    count = _count_before(keys, ends.to_numpy(), events)
     return _revision(keys, happened, base.select(*WORK_CENTER, gone="state_events"), ends, count)
 
 

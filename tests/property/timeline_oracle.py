@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TICK = 30  # seconds: every event time is a multiple of it
-START = datetime(2026, 3, 28, 19, 0, tzinfo=UTC)  # six hours around midnight, the night before summer time
+START = datetime(2026, 3, 28, 21, 30, tzinfo=UTC)  # 22:30 on the night before summer time
+#: Name, start, end, days until the end; none starts on a Sunday.
+SHIFTS = (
+    ("L", "14:00", "23:00", 0),
+    ("M", "23:00", "23:40", 0),
+    ("N", "23:40", "00:50", 1),
+    ("E", "06:00", "14:00", 0),
+)
 RANK = {"count": 0, "reading": 1, "state": 2}
 
 
@@ -57,17 +64,20 @@ class Policy:
 
 
 def shift_of(at: datetime) -> tuple[str, datetime, datetime, date]:
-    """Early 06-14, late 14-22, night 22-06 on every day but Sundays; outside: the local day."""
+    """Shift, its bounds and its day; outside all shifts the local day."""
     local = at.astimezone(BERLIN)
     for back in (0, 1):
         day = local.date() - timedelta(days=back)
-        for name, first, last in (("E", 6, 14), ("L", 14, 22), ("N", 22, 30)):
-            end_day = day + timedelta(days=last // 24)
-            start = datetime(day.year, day.month, day.day, first, tzinfo=BERLIN).astimezone(UTC)
-            end = datetime(end_day.year, end_day.month, end_day.day, last % 24, tzinfo=BERLIN).astimezone(UTC)
+        for name, first, last, days in SHIFTS:
+            start, end = _local(day, first), _local(day + timedelta(days=days), last)
             if day.isoweekday() != 7 and start <= at < end:
                 return name, start, end, day
     return "", *day_of(at), local.date()
+
+
+def _local(day: date, clock: str) -> datetime:
+    hour, minute = clock.split(":")
+    return datetime(day.year, day.month, day.day, int(hour), int(minute), tzinfo=BERLIN).astimezone(UTC)
 
 
 def day_of(at: datetime) -> tuple[datetime, datetime]:

@@ -16,16 +16,16 @@ from operators.partials import CONTRIBUTION, DOCUMENT_KEY
 from operators.shifts import Calendar, CalendarBook
 from operators.timeline import TIMELINE, Output, Timeline, TimelineConfig
 from operators.windows import Window
-from tests.property.timeline_oracle import START, TICK, Event, Policy
+from tests.property.timeline_oracle import SHIFTS, START, TICK, Event, Policy
 
-TICKS = 720  # six hours
+TICKS = 360  # three hours
 KEY = [*DOCUMENT_KEY, "part"]
 MEASURES = ["quantity_yield", "quantity_scrap", "quantity_rework", "setup_time", "machine_time"]
 
 
 def calendar() -> CalendarBook:
-    """Three shifts on all days but Sunday, in a zone with summer time."""
-    times = (("E", "06:00", "14:00"), ("L", "14:00", "22:00"), ("N", "22:00", "06:00"))
+    """The oracle's shifts, on all days but Sunday, in a zone with summer time."""
+    times = [(name, start, end) for name, start, end, _ in SHIFTS]
     shifts = [{"shift": n, "start": a, "end": b, "weekdays": [1, 2, 3, 4, 5, 6]} for n, a, b in times]
     record = {"plant": "P", "version": 1, "zone": "Europe/Berlin", "valid_from": date(2026, 1, 1)}
     return CalendarBook([Calendar.from_record({**record, "shifts": shifts, "holidays": []})])
@@ -122,8 +122,8 @@ class Chaos:
     """How a stream is cut, snapshotted and killed; chances in percent."""
 
     seed: int
-    late: int = 60  # ticks by which an event may come late
-    gap: int = 90  # ticks after which each work centre reports its state again
+    late: int = 50  # ticks by which an event may come late
+    gap: int = 20  # ticks after which each work centre reports its state again
     crashes: int = 25
     evict: bool = True
     hold: bool = True
@@ -171,12 +171,12 @@ def run(events: list[Event], settings: TimelineConfig, chaos: Chaos, consumer: A
 
 
 @st.composite
-def event_sets(draw: st.DrawFn, by_sequence: bool = False, gap: int = 90) -> list[Event]:
+def event_sets(draw: st.DrawFn, by_sequence: bool = False, gap: int = 20) -> list[Event]:
     """Jobs, counts, readings with resets and rollovers of two work centres; a state report every gap."""
     random_ = random.Random(draw(st.integers(0, 2**32)))
     events: list[Event] = []
     for work_center in ("W1", "W2"):
-        ticks = sorted(random_.randrange(TICKS) for _ in range(draw(st.integers(3, 30))))
+        ticks = sorted(random_.randrange(TICKS) for _ in range(draw(st.integers(5, 40))))
         levels = {"a": 5, None: 0}
         for position, tick in enumerate(ticks):
             sequence = position if by_sequence or random_.random() < 0.5 else None
