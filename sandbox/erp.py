@@ -1,8 +1,8 @@
 """A sandbox ERP: SAP's production order confirmation service over HTTP, with faults on demand.
 
-`python -m sandbox.erp --port 8443 --state erp.db` serves `/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV/`.
-Under `/_control/`: `GET bookings` (sums by order and operation), `GET documents`, `GET stats`, `POST orders`,
-`POST faults` (see `erp_faults`), `GET faults`, `DELETE faults[?kind=...]`.
+`python -m sandbox.erp --port 8443 --state erp.db` serves the service below `SERVICE`. Under `/_control/`:
+`GET bookings` (sums by order and operation), `GET documents`, `GET stats`, `POST orders`, `POST faults` (see
+`erp_faults`), `GET faults`, `DELETE faults[?kind=...]`.
 """
 
 from __future__ import annotations
@@ -69,8 +69,6 @@ class SandboxErp:
             Route("/CancelProdnOrdConf", self._cancel, methods=["POST"]),
         ]
 
-    # -- service ----------------------------------------------------------------------------------------------
-
     async def _root(self, request: Request) -> Response:
         fault = await self._meet(is_change=False)
         if isinstance(fault, Response):
@@ -121,7 +119,7 @@ class SandboxErp:
         return await self._after(request, fault, answer)
 
     async def _meet(self, *, is_change: bool, book: Book | None = None) -> Response | Fault | None:
-        """Faults before the booking: a response that ends the request, or the fault that waits after the booking."""
+        """A response that ends the request before the booking, or the fault that waits after it."""
         self.requests += 1
         if latency := self.faults.latency():
             await self._sleep(latency)
@@ -161,7 +159,7 @@ class SandboxErp:
 
 
 class _Cut(Response):
-    """Cuts the connection after the given raw bytes; without a server the exchange ends in ConnectionResetError."""
+    """Cuts the connection after the given raw bytes; without a server it raises ConnectionResetError."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         transport = scope[_TRANSPORT]

@@ -20,7 +20,9 @@ CREATE TABLE IF NOT EXISTS confirmations (
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON confirmations (confirmation_group, confirmation_count);
 CREATE INDEX IF NOT EXISTS by_reference ON confirmations (external_reference);
 CREATE INDEX IF NOT EXISTS by_operation ON confirmations (order_id, operation);
-CREATE TABLE IF NOT EXISTS orders (order_id TEXT NOT NULL, operation TEXT NOT NULL, PRIMARY KEY (order_id, operation));
+CREATE TABLE IF NOT EXISTS orders (
+    order_id TEXT NOT NULL, operation TEXT NOT NULL, PRIMARY KEY (order_id, operation)
+);
 CREATE TABLE IF NOT EXISTS groups (number INTEGER PRIMARY KEY AUTOINCREMENT, order_id TEXT, operation TEXT,
     counted INTEGER NOT NULL, UNIQUE (order_id, operation));
 """
@@ -109,7 +111,7 @@ class Store:
         return list(self._entities("ORDER BY number", ()))
 
     def totals(self) -> dict[tuple[str, str], dict[str, Decimal]]:
-        """Booked by order and operation: yield, rework, scrap by reason, seconds by activity; reversals subtracted."""
+        """Booked by order and operation: yield, rework, scrap by reason, seconds by activity."""
         totals: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
         for entity in self._entities("", ()):
             total = totals[entity["OrderID"], entity["OrderOperation"]]
@@ -140,7 +142,8 @@ class Store:
     ) -> dict[str, Any]:
         group, count = self._db.execute(
             "INSERT INTO groups (order_id, operation, counted) VALUES (?, ?, 1)"
-            " ON CONFLICT (order_id, operation) DO UPDATE SET counted = counted + 1 RETURNING number, counted",
+            " ON CONFLICT (order_id, operation) DO UPDATE SET counted = counted + 1"
+            " RETURNING number, counted",
             (order, operation),
         ).fetchone()
         key = (f"{group:010d}", f"{count:08d}")
@@ -153,8 +156,9 @@ class Store:
         return _entity(body, key, is_reversal=is_reversal, is_reversed=False)
 
     def _entities(self, condition: str, arguments: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        query = "SELECT confirmation_group, confirmation_count, is_reversal, is_reversed, body FROM confirmations "
-        for group, count, is_reversal, is_reversed, body in self._db.execute(query + condition, arguments):
+        columns = "confirmation_group, confirmation_count, is_reversal, is_reversed, body"
+        rows = self._db.execute(f"SELECT {columns} FROM confirmations {condition}", arguments)  # noqa: S608
+        for group, count, is_reversal, is_reversed, body in rows:
             yield _entity(
                 json.loads(body), (group, count), is_reversal=bool(is_reversal), is_reversed=bool(is_reversed)
             )

@@ -1,4 +1,4 @@
-"""Claiming work: at most one posting per order, the most urgent orders first, marked before anything is sent."""
+"""Claiming work: one posting per order, the most urgent orders first, marked before anything is sent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Claims:
     steps: list[Step] = field(default_factory=list)
 
     def take(self, limit: int) -> list[Step]:
-        """Up to `limit` steps. PENDING ones are marked in flight, UNKNOWN and ACCEPTED ones are to be asked for."""
+        """Up to `limit` steps: PENDING ones are marked in flight, the others are to be asked for."""
         while len(self.steps) < limit and (due := self._due(limit - len(self.steps))):
             self._take_lanes(due)
         self._mark()
@@ -213,7 +213,7 @@ def _claim_lanes(connection: Connection, system: str, steps: list[Step]) -> None
 
 
 def recover(engine_connection: Connection, system: str, now: int, who: str) -> int:
-    """What is still in flight was sent by a poster that died: nobody knows what became of it. Returns how many."""
+    """What is in flight was sent by a poster that died: make it unknown. Returns how many postings."""
     rows = engine_connection.execute(
         select(postings).where(
             OPEN_POSTING, postings.c.system == system, postings.c.status == Status.IN_FLIGHT.value

@@ -1,8 +1,8 @@
 """ProductionConfirmation records as desired documents: the names that flows and connectors agree on.
 
 Measures: `yield`, `rework`, `scrap:<reason>` (`scrap:` where the source names no reason), `setup_time`,
-`machine_time`, `labour_time` (seconds). Everything else an ERP may need travels as an attribute under its contract
-name; dates and instants are ISO 8601 strings.
+`machine_time`, `labour_time` (seconds). Everything else an ERP may need travels as an attribute under its
+contract name; dates and instants are ISO 8601 strings.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ATTRIBUTES = (
 
 
 def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
-    """A desired document from a decoded record of the contract (decimals, dates and aware datetimes as values)."""
+    """A desired document from a decoded record: decimals, dates and aware datetimes as values."""
     return DesiredDocument(
         key=record["document_key"],
         kind=KIND,

@@ -28,7 +28,7 @@ _REPLACED = (
 
 
 def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int) -> int:
-    """Upsert; a higher version replaces a lower one, never the other way. Returns the documents that changed."""
+    """Upsert; a higher version replaces a lower one. Returns how many documents changed."""
     rows = [_row(document, now) for document in _newest(batch)]
     if not rows:
         return 0

@@ -23,8 +23,10 @@ class PostingRules:
     """What planning must know about an ERP.
 
     Args:
-        quantum: Smallest amount of a measure that the ERP can hold, in the document's unit (seconds for times).
-        split: Parts of a positive difference, each of which fits into one document of the ERP; their sum is the whole.
+        quantum: Smallest amount of a measure that the ERP can hold, in the document's unit (seconds for
+            times).
+        split: Parts of a positive difference, each of which fits into one document of the ERP; their sum is
+            the whole.
     """
 
     quantum: Callable[[str, Mapping[str, Any]], Decimal]
@@ -34,10 +36,10 @@ class PostingRules:
 def difference(
     desired: Mapping[str, Decimal], booked: Mapping[str, Decimal], quantum: Callable[[str], Decimal]
 ) -> Quantities:
-    """Amounts to post by measure, negative where too much is booked; measures without a difference are left out.
+    """Amounts to post by measure, negative where too much is booked; only those that differ.
 
-    Half a quantum rounds up. Rounding by floor does not depend on what is booked already, so any number of steps
-    ends in the same booked total.
+    Half a quantum rounds up. Rounding by floor does not depend on what is booked already, so any number of
+    steps ends in the same booked total.
     """
     names = [*desired, *(name for name in booked if name not in desired)]
     out = {}
@@ -71,7 +73,8 @@ def next_part(
 ) -> tuple[Quantities, bool] | None:
     """First part to book and whether it carries the final flag; None where nothing is left.
 
-    The flag goes with the last part: a final confirmation that more of the same document follows would be a lie.
+    The flag goes with the last part: a final confirmation that more of the same document follows would be a
+    lie.
     """
     parts = split(amounts) if amounts else []
     if not parts:

@@ -15,7 +15,7 @@ Router = Callable[[str, str], str | None]
 
 
 def intake(engine: Engine, connection: Connection, route: Router, now: int) -> list[tuple[str, str]]:
-    """Make new totals postable. Returns the (plant, kind) pairs that no route leads anywhere; they stay new."""
+    """Make new totals postable. Returns the (plant, kind) pairs without a route; these stay new."""
     pairs = connection.execute(
         select(documents.c.plant, documents.c.kind).where(NEW_DOCUMENT).distinct()
     ).all()

@@ -32,8 +32,8 @@ def now_micros() -> int:
 class Ledger:
     """What is desired and what each ERP has booked.
 
-    Safe to use from several threads and, on one database, from several processes: flows write desired totals while
-    a poster books them. A method either takes effect as a whole or raises one of `LEDGER_DOWN`.
+    Safe to use from several threads and, on one database, from several processes: flows write desired totals
+    while a poster books them. A method either takes effect as a whole or raises one of `LEDGER_DOWN`.
 
     Args:
         url: SQLAlchemy URL, for instance `sqlite:////var/lib/millrace/ledger.db`.
@@ -61,7 +61,7 @@ class Ledger:
         """Give the connections back."""
         self._engine.dispose()
 
-    # -- flows write ------------------------------------------------------------------------------------------
+    # -- flows write
 
     def put_desired(self, documents: Iterable[DesiredDocument]) -> int:
         """Store desired totals, all or none. Idempotent and monotone: a higher version replaces a lower one.
@@ -73,7 +73,11 @@ class Ledger:
             return desired.put_desired(self._engine, connection, documents, self._clock())
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
-        """Store dead letters, all or none; of one event_id the higher revision stays. Returns how many changed."""
+        """Store dead letters, all or none; of one event_id the higher revision stays.
+
+        Returns:
+            How many were new or changed.
+        """
         with dialect.writing(self._engine) as connection:
             return desired.put_dead_letters(self._engine, connection, letters)
 
@@ -82,19 +86,19 @@ class Ledger:
         with dialect.writing(self._engine) as connection:
             flow_counts.put(self._engine, connection, flow, counts)
 
-    # -- posters work -----------------------------------------------------------------------------------------
+    # -- posters work
 
     def only_poster(self, system: str) -> AbstractContextManager[None]:
-        """Hold the right to post for a system while the context lasts; raises Misconfigured if it is taken."""
+        """Hold the right to post for a system while the context lasts; Misconfigured if it is taken."""
         return dialect.only_poster(self._engine, system)
 
     def recover(self, system: str) -> int:
-        """Take over what a poster left behind: in flight becomes unknown. Returns how many postings that were."""
+        """Take over what a poster left behind: in flight becomes unknown. Returns how many postings."""
         with dialect.writing(self._engine) as connection:
             return claims.recover(connection, system, self._clock(), self._who)
 
     def intake(self, route: Router) -> list[tuple[str, str]]:
-        """Hand new totals to the posters of their systems. Returns the (plant, kind) pairs without a route."""
+        """Hand new totals to their systems' posters. Returns the (plant, kind) pairs without a route."""
         with dialect.writing(self._engine) as connection:
             return intake(self._engine, connection, route, self._clock())
 
@@ -111,19 +115,20 @@ class Ledger:
     def claim(self, system: str, limit: int, rules: PostingRules) -> list[Step]:
         """Take up to `limit` steps, one per order, the most urgent first.
 
-        Steps with status PENDING are durably marked in flight and may be sent. Steps with status UNKNOWN or ACCEPTED
-        may only be asked for. Each has to come back through `record_outcomes`, or through `recover` after a crash.
+        Steps with status PENDING are durably marked in flight and may be sent. Steps with status UNKNOWN or
+        ACCEPTED may only be asked for. Each has to come back through `record_outcomes`, or through `recover`
+        after a crash.
         """
         with dialect.writing(self._engine) as connection:
             return claims.Claims(connection, system, rules, self._clock(), self._who).take(limit)
 
     def record_outcomes(self, results: Sequence[Outcome]) -> None:
-        """Write what became of claimed steps; may be repeated when it is not known whether a write took effect."""
+        """Write what became of claimed steps; may be repeated when a write may have taken effect."""
         if results:
             with dialect.writing(self._engine) as connection:
                 outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who)
 
-    # -- people ask -------------------------------------------------------------------------------------------
+    # -- people ask
 
     def ask(self, query: Callable[[Connection], T]) -> T:
         """Run a query of `millrace.ledger.queries`, such as `documents_by_state`, on a consistent view."""

@@ -23,15 +23,16 @@ class Status(StrEnum):
     PARKED = "parked"
 
 
-#: A posting in one of these states keeps its order busy: nothing else of the order is sent before it is settled.
+#: A posting in one of these states keeps its order busy: nothing else of the order is sent before it is
+#: settled.
 OPEN_STATUSES = (Status.PENDING, Status.IN_FLIGHT, Status.ACCEPTED, Status.UNKNOWN)
 
 
 class DocumentState(StrEnum):
     """Where a document stands on its way to the ERP.
 
-    NEW has not been routed to a system yet, WAITING has a final flag that waits for other documents of its operation,
-    SETTLED has nothing left to book, REJECTED and PARKED wait for a newer version or for a person.
+    NEW has not been routed to a system yet, WAITING has a final flag that waits for other documents of its
+    operation, SETTLED has nothing left to book, REJECTED and PARKED wait for a newer version or for a person.
     """
 
     NEW = "new"
@@ -63,7 +64,8 @@ class DesiredDocument:
         revision: Distinct accepted events the total depends on.
         reference_version: Version of the reference data that enriched it; breaks ties of `revision`.
         quantities: Additive measures by name; what is posted is the difference to what is booked.
-        attributes: Everything else an ERP needs (unit, dates, work centre ...), JSON values; the newest counts.
+        attributes: Everything else an ERP needs (unit, dates, work centre ...), JSON values; the newest
+            counts.
         final: The document completes its operation; once posted as final it stays so.
         correlation_id: Ties together what one cause brought about.
     """
@@ -83,7 +85,7 @@ class DesiredDocument:
 
     @property
     def operation(self) -> str:
-        """Operation of the order, from the attribute of that name; "" where the document concerns the whole order."""
+        """Operation, from the attribute of that name; "" for a document about the whole order."""
         return str(self.attributes.get("operation") or "")
 
     @property
@@ -97,7 +99,8 @@ class Step:
     """One posting: what is sent to an ERP under one external reference. Its content never changes.
 
     Args:
-        external_reference: uuid5 of document key and step number; under it the ERP is asked what became of it.
+        external_reference: uuid5 of document key and step number; under it the ERP is asked what became of
+        it.
         document_key: Document that it books a part of.
         step: Running number within the document, from 1.
         action: BOOK adds `quantities`, REVERSE cancels the posting `reverses`.

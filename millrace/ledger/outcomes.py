@@ -1,4 +1,4 @@
-"""Writing what became of postings: status, booked totals, dead letters, audit and lanes in one transaction."""
+"""Writing what became of postings: status, booked totals, dead letters and audit in one transaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record_outcomes(
 
 
 def _not_yet_written(connection: Connection, outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Without the outcomes of postings that are settled already: booking twice in the ledger would be a lie."""
+    """Without the outcomes of postings that are settled already: these must not be added again."""
     by_reference = {outcome.step.external_reference: outcome for outcome in outcomes}
     settled = connection.scalars(
         select(postings.c.external_reference).where(

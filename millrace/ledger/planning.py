@@ -65,7 +65,7 @@ def _standing(connection: Connection, document_key: str) -> list[Step]:
 
 
 def _blocker(connection: Connection, document: Row[Any]) -> str | None:
-    """Document that keeps this one's final flag back: an earlier one of the operation, or one that is not final.
+    """Document that keeps this one's final flag back: an earlier one, or a later one that is not final.
 
     Later final ones do not count, or two final documents would wait for each other.
     """

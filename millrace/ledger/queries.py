@@ -106,7 +106,7 @@ def unfinished(connection: Connection) -> int:
 
 
 def oldest_unsettled(connection: Connection) -> int | None:
-    """When the document that has waited longest got its present total, microseconds UTC; None where none waits."""
+    """Since when the oldest unsettled document has waited, microseconds UTC; None where none waits."""
     oldest: int | None = connection.scalar(select(func.min(documents.c.updated_at)).where(UNSETTLED_DOCUMENT))
     return oldest
 

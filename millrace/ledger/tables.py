@@ -55,8 +55,8 @@ documents = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
-# Partial indexes: their size follows what is open, however much is settled. SQLite uses one only for a query that
-# repeats its condition word by word, so the conditions are literal text that both share.
+# Partial indexes: their size follows what is open, however much is settled. SQLite uses one only for a query
+# that repeats its condition word by word, so the conditions are literal text that both share.
 NEW_DOCUMENT = text(f"documents.state = '{DocumentState.NEW}'")
 UNSETTLED_DOCUMENT = text(f"documents.state <> '{DocumentState.SETTLED}'")
 LANE_IN_USE = text("lanes.due_at IS NOT NULL")
@@ -80,7 +80,8 @@ Index(
 )
 Index("documents_order", documents.c.order_id)
 
-#: The orders of each system: who is worked on, and when the next look is worth while. The row is the order's mutex.
+#: The orders of each system: who is worked on, and when the next look is worth while. The row is the order's
+#: mutex.
 lanes = Table(
     "lanes",
     metadata,

@@ -1,7 +1,7 @@
 """What a connector is: it builds requests and reads answers; the driver does everything else once.
 
-A connector holds no state, does no I/O and never sleeps. Its file declares a pydantic model of its options, and one line
-in `registry.py` makes it known; the conformance suite then runs over it.
+A connector holds no state, does no I/O and never sleeps. Its file declares a pydantic model of its options,
+and one line in `registry.py` makes it known; the conformance suite then runs over it.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Answer:
 class Kind(StrEnum):
     """What an answer means for the posting; sorted by how one goes on.
 
-    BOOKED and ACCEPTED (queued, ask later) carry the ERP's number. RETRY: certainly not booked, try again later. RENEW: not
-    booked because the session ran out. UNKNOWN: it may have been booked, ask before sending again. ABSENT (look-up only):
-    the ERP holds nothing under the reference. REJECTED: a business error that concerns this document alone.
-    MISCONFIGURED: every posting would fail alike.
+    BOOKED and ACCEPTED (queued, ask later) carry the ERP's number. RETRY: certainly not booked, try again
+    later. RENEW: not booked because the session ran out. UNKNOWN: it may have been booked, ask before sending
+    again. ABSENT (look-up only): the ERP holds nothing under the reference. REJECTED: a business error that
+    concerns this document alone. MISCONFIGURED: every posting would fail alike.
     """
 
     BOOKED = "booked"
@@ -99,11 +99,11 @@ class Connector(Protocol):
     kinds: ClassVar[frozenset[str]]
 
     def quantum(self, measure: str, attributes: Mapping[str, Any]) -> Decimal:
-        """Smallest amount of the measure that the ERP holds, in the document's unit (seconds for times)."""
+        """Smallest amount of the measure that the ERP holds; unit as in the document, seconds for times."""
         ...
 
     def split(self, amounts: Mapping[str, Decimal]) -> Sequence[Mapping[str, Decimal]]:
-        """Parts of positive amounts that each fit into one document of the ERP; together they are the whole."""
+        """Parts of positive amounts that each fit into one document of the ERP; their sum is the whole."""
         ...
 
     def session(self) -> Request | None:
@@ -119,7 +119,7 @@ class Connector(Protocol):
         ...
 
     def reverse(self, step: Step) -> Request | None:
-        """Request that cancels the posting `step.reverses_document`, None where the ERP offers no reversal."""
+        """Request that cancels `step.reverses_document`, None where the ERP offers no reversal."""
         ...
 
     def classify(self, step: Step, answer: Answer) -> Verdict:

@@ -1,7 +1,7 @@
 """One attempt at one step: send it, or ask what became of it. The same for every connector.
 
-Guarantee: a step that may have been booked is never sent again before the ERP has answered that it holds nothing under
-the step's reference, at a time when it can no longer be busy with the earlier request.
+Guarantee: a step that may have been booked is never sent again before the ERP has answered that it holds
+nothing under the step's reference, at a time when it can no longer be busy with the earlier request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import InvalidOperation
 
 import httpx
@@ -82,8 +82,6 @@ class Driver:
         verdict = await (self._look_up(step) if asked else self._send(step))
         return Attempt(self._outcome(step, verdict), verdict)
 
-    # -- sending ----------------------------------------------------------------------------------------------
-
     async def _send(self, step: Step) -> Verdict:
         try:
             request = self._request(step)
@@ -102,7 +100,7 @@ class Driver:
             raise Rejected("cannot_be_built", f"{type(error).__name__}: {error}") from error
 
     async def _post(self, step: Step, request: Request) -> Verdict:
-        """One exchange in an open session; a session that ran out is forgotten, so that the next call renews it."""
+        """One exchange in an open session; a session that ran out is forgotten, the next call renews it."""
         session = self._session
         if session is None:
             opened = await self._open_session()
@@ -141,8 +139,6 @@ class Driver:
         into.append(headers)
         return Verdict(Kind.ABSENT)
 
-    # -- asking -----------------------------------------------------------------------------------------------
-
     async def _look_up(self, step: Step) -> Verdict:
         request = self._connector.lookup(step)
         if request is None:
@@ -173,8 +169,6 @@ class Driver:
         """Seconds until a look-up that finds nothing may be believed."""
         since = (self._clock() - (step.sent_at or 0)) / 1e6
         return self._settings.settle_seconds - since
-
-    # -- both -------------------------------------------------------------------------------------------------
 
     async def _exchange(
         self, request: Request, session: Mapping[str, str], read: Callable[[Answer], Verdict]
@@ -224,5 +218,5 @@ class Driver:
 def _nothing_was_sent(verdict: Verdict) -> Verdict:
     """A session that did not open has booked nothing, whatever became of its request."""
     if verdict.kind is Kind.UNKNOWN:
-        return Verdict(Kind.RETRY, None, verdict.reason, verdict.detail, verdict.retry_after, verdict.outage)
+        return replace(verdict, kind=Kind.RETRY)
     return verdict

@@ -1,4 +1,4 @@
-"""What protects an ERP from us: a rate limit, a circuit breaker, and a stop when most documents are rejected."""
+"""What protects an ERP from us: rate limit, circuit breaker, and a stop when most documents are rejected."""
 
 from __future__ import annotations
 

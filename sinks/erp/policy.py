@@ -48,7 +48,8 @@ def _is_certificate_error(error: BaseException | None) -> bool:
 def of_status(answer: Answer, now: datetime | None = None) -> Verdict | None:
     """What the HTTP status alone says; None where the connector has to read the answer.
 
-    A 5xx or 408 may come from a gateway that gave up while the ERP went on to book, so it is not simply sent again.
+    A 5xx or 408 may come from a gateway that gave up while the ERP went on to book, so it is not simply sent
+    again.
     """
     status = answer.status
     if status == 429:
@@ -67,7 +68,7 @@ def of_status(answer: Answer, now: datetime | None = None) -> Verdict | None:
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:
-    """Seconds from a Retry-After header in either of its forms; None where there is none or it is no number."""
+    """Seconds from a Retry-After header in either of its forms; None where it says nothing."""
     value = answer.headers.get("retry-after", "").strip()
     if value.isdigit():
         return float(value[:9])

@@ -1,8 +1,8 @@
 """The poster of one ERP system: claims steps, lets the driver work on many orders at a time, writes outcomes.
 
-Guarantee: every step is durably in flight before it is sent, and its outcome is durable before the next step of its
-order is claimed. A crash at any point leaves steps in flight, which the next start takes for unknown and asks for.
-An outage of the ERP or of the ledger is waited for, however long it lasts.
+Guarantee: every step is durably in flight before it is sent, and its outcome is durable before the next step
+of its order is claimed. A crash at any point leaves steps in flight, which the next start takes for unknown
+and asks for. An outage of the ERP or of the ledger is waited for, however long it lasts.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class Poster:
         try:
             return await asyncio.to_thread(self._ledger.claim, name, limit, self._rules)
         except LEDGER_DOWN as error:
-            # The marks may have been written all the same. Nothing of them was sent, but only a look-up may say so.
+            # The marks may have been written all the same. Nothing of them was sent, but only a look-up may
+            # say so.
             log.warning("ledger_unavailable", system=name, error=str(error))
             await self._drain()
             await self._with_ledger(lambda: self._ledger.recover(name))

@@ -1,7 +1,7 @@
 """SAP S/4HANA production order confirmation (OData V2, API_PROD_ORDER_CONFIRMATION_2_SRV, set ProdnOrdConf2).
 
-Effect: one confirmation per step; looked up by `ExternalSystemConfirmation`, on which SAP enforces no uniqueness.
-Confirms at operation level; SAP does not allow order level beside it on the same order.
+Effect: one confirmation per step; looked up by `ExternalSystemConfirmation`, on which SAP enforces no
+uniqueness. Confirms at operation level; SAP does not allow order level beside it on the same order.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _LENGTHS = {
 }
 #: UN/ECE Rec 20 code to SAP's internal unit where the two differ.
 _UNITS = {
-    "C62": "PC", "H87": "ST", "KGM": "KG", "GRM": "G", "TNE": "TO", "MTR": "M", "CMT": "CM", "MMT": "MM", "MTK": "M2",
-    "MTQ": "M3", "LTR": "L", "MLT": "ML", "HUR": "H", "MIN": "MIN", "SEC": "S", "PR": "PAA",
+    "C62": "PC", "H87": "ST", "KGM": "KG", "GRM": "G", "TNE": "TO", "MTR": "M", "CMT": "CM", "MMT": "MM",
+    "MTK": "M2", "MTQ": "M3", "LTR": "L", "MLT": "ML", "HUR": "H", "MIN": "MIN", "SEC": "S", "PR": "PAA",
 }  # fmt: skip
 _SECONDS = {"S": 1, "MIN": 60, "H": 3600}
 
@@ -88,7 +88,7 @@ class SapConfirmation:
         """From settings."""
         return cls(SapConfirmationOptions.model_validate(options))
 
-    def quantum(self, measure: str, attributes: Mapping[str, Any]) -> Decimal:  # noqa: ARG002 - all units alike
+    def quantum(self, measure: str, attributes: Mapping[str, Any]) -> Decimal:  # noqa: ARG002
         """A thousandth of the unit, which for times is the activity's."""
         thousandth = Decimal(1).scaleb(-_SCALE)
         return thousandth * _SECONDS[self._options.time_unit] if measure in TIMES else thousandth

@@ -48,7 +48,8 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
     Args:
         name: Name in ledger, logs and metrics.
         connector: Name of a registered connector.
-        base_url: Root of the service, for instance `https://erp/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV`.
+        base_url: Root of the service, for instance
+            `https://erp/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV`.
         options: The connector's own options.
         user: User of basic authentication.
         password: Where its password is.
@@ -59,8 +60,9 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
         connect_timeout: Seconds to connect.
         answer_timeout: Seconds for one exchange as a whole.
         max_answer_bytes: Longer answers are cut and count as incomplete.
-        settle_seconds: How long after sending the ERP may still be busy with a request whose answer was lost. A look-up
-            that finds nothing is believed only then; it has to be longer than the ERP's own limit for one request.
+        settle_seconds: How long after sending the ERP may still be busy with a request whose answer was lost.
+            A look-up that finds nothing is believed only then; it has to be longer than the ERP's own limit
+            for one request.
         backoff_base: Seconds before the first retry.
         backoff_cap: Upper bound between retries.
         retry_after_cap: Longest wait that a Retry-After header is granted.

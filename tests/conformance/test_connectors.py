@@ -23,7 +23,7 @@ HOSTILE = (
     "1%27)/$value",
     "a&b=c#d?e",
     "Größe",
-    "‮1000",
+    "\u202e1000",
     "1\r\nX-Evil: 1",
     "\x00",
 )
@@ -103,7 +103,7 @@ def test_429_waits_as_long_as_the_erp_asks(bench: Bench) -> None:
 
 MAYBE_BOOKED: dict[str, Callable[[], httpx.Response | Exception]] = {
     "timeout": lambda: httpx.ReadTimeout("no answer in time"),
-    "total timeout": lambda: TimeoutError(),
+    "total timeout": TimeoutError,
     "cut connection": lambda: httpx.RemoteProtocolError("peer closed connection"),
     "reset": lambda: httpx.ReadError("connection reset"),
     "half an answer": lambda: httpx.Response(201, content=b'{"d": {"Confir'),
@@ -190,19 +190,19 @@ def test_a_session_that_never_holds_is_backed_off_from(bench: Bench) -> None:
     assert (bench.status(), bench.changes(), bench.world.post()) == ("pending", 2, 0)
 
 
+def _certificate_error() -> Exception:
+    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    error.__cause__ = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    return error
+
+
 CONFIGURATION: dict[str, Callable[[], httpx.Response | Exception]] = {
     "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.test/login"}),
     "401": lambda: httpx.Response(401),
     "403": lambda: httpx.Response(403),
     "404": lambda: httpx.Response(404, content=b"<html>not here</html>"),
-    "wrong certificate": lambda: _certificate_error(),
+    "wrong certificate": _certificate_error,
 }
-
-
-def _certificate_error() -> Exception:
-    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    error.__cause__ = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    return error
 
 
 @pytest.mark.parametrize("answer", CONFIGURATION.values(), ids=CONFIGURATION)

@@ -18,7 +18,7 @@ from tests.conformance.erp_world import SYSTEM, World, document
 
 _FAULTS = ("lose_answer", "drop", "half_answer", "lock", "down", "html", "throttle", "expire")
 _BOUNDED = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
@@ -47,7 +47,7 @@ class Posting(RuleBasedStateMachine):
         seconds=st.integers(0, 100),
         final=st.booleans(),
     )
-    def desire(self, number, order, revision, good, scrap, other_scrap, seconds, final) -> None:
+    def desire(self, *, number, order, revision, good, scrap, other_scrap, seconds, final) -> None:
         wanted = document(
             number,
             order,
@@ -117,14 +117,14 @@ class PostingWithoutLookup(Posting):
 
 
 def _sums(documents) -> dict[tuple[str, str], dict[str, Decimal]]:
-    """The plain sum, with times as the ERP can hold them: whole thousandths of a minute (0.06 s) per document."""
+    """The plain sum, with times in whole thousandths of a minute, as the ERP holds them."""
     sums: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for wanted in documents:
         for name, amount in wanted.quantities.items():
             quantum = Decimal("0.06") if name.endswith("_time") else Decimal("0.001")
             held = (amount / quantum + Decimal("0.5")).to_integral_value("ROUND_FLOOR") * quantum
             sums[wanted.order_id, wanted.operation][name] += held
-    plain = {key: {name: amount for name, amount in total.items() if amount} for key, total in sums.items()}
+    plain = {key: {n: a for n, a in total.items() if a} for key, total in sums.items()}
     return {key: total for key, total in plain.items() if total}
 
 
