@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from operators.micro_units import Longs, Mask, group_starts, latest, take
+from operators.micro_units import Longs, Mask, group_numbers, group_starts, latest, take
 
 WORK_CENTER = ["plant", "work_center"]
 KINDS = {"count": 0, "reading": 1, "state": 2}
@@ -23,8 +23,9 @@ _RANK = pl.col("row_kind").replace_strict(KINDS, return_dtype=pl.Int8)
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows by work centre and in the order in which they happened."""
-    return rows.sort(*WORK_CENTER, "event_time", "sequence", _RANK, "event_id", nulls_last=False)
+    """Rows work centre by work centre, in the order in which they happened."""
+    center = group_numbers(rows, WORK_CENTER)
+    return rows.sort(center, "event_time", "sequence", _RANK, "event_id", nulls_last=False)
 
 
 @dataclass(frozen=True, slots=True)

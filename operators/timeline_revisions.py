@@ -73,7 +73,7 @@ def _count_before(keys: pl.DataFrame, before: Longs, events: pl.DataFrame) -> Lo
     """Events of each key's work centre with `at` before the instant given."""
     both = pl.concat([keys.select(WORK_CENTER), events.select(WORK_CENTER)])
     centers = group_numbers(both, WORK_CENTER).cast(pl.Int64).to_numpy()
-    times = np.unique(events["at"].to_numpy())
+    times = np.sort(events["at"].to_numpy())
     # Work centre and rank of the time in one number: no product of times that could overflow.
     span = len(times) + 1
     marks = np.sort(centers[keys.height :] * span + np.searchsorted(times, events["at"].to_numpy()))

@@ -44,7 +44,7 @@ def test_one_batch_gives_the_totals_of_the_oracle(events: list[Event], policy: P
     assert consumer.totals() == normal(totals(events, window, policy))
 
 
-@bounded(25)
+@bounded(15)
 @given(event_sets(), st.sampled_from(POLICIES), st.sampled_from(WINDOWS), st.integers(0, 2**32))
 def test_late_events_crashes_and_eviction_end_in_the_same_totals(
     events: list[Event], policy: Policy, window: str, seed: int
@@ -54,7 +54,7 @@ def test_late_events_crashes_and_eviction_end_in_the_same_totals(
     assert consumer.totals() == normal(totals(events, window, policy))
 
 
-@bounded(10)
+@bounded(6)
 @given(event_sets(by_sequence=True), st.sampled_from(WINDOWS), st.integers(0, 2**32))
 def test_a_clock_that_steps_back_converges_when_readings_are_ordered_by_sequence(
     events: list[Event], window: str, seed: int
