@@ -214,6 +214,15 @@ def test_baselines_go_on_where_the_readings_were_cut(
     assert reasons(before) + reasons(after) == reasons(whole)
 
 
+@pytest.mark.parametrize("cut", range(6))
+@pytest.mark.parametrize("confirm", [1, 2])
+def test_a_level_in_quarantine_is_confirmed_across_a_cut(cut: int, confirm: int) -> None:
+    values, policy = readings(100, 3, 2, 4, 5, 9), CounterPolicy(confirm_after=confirm)
+    before = increments(values[:cut], policy)
+    after = increments(values[cut:], policy, before.baselines)
+    assert good(before) | good(after) == good(increments(values, policy))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
