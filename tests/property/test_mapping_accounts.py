@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from schemas.batch import RawBatch
 from schemas.mapping import MappedJson, Mapping, loads
+from schemas.mapping.contract_shape import contract_fields
 from sources.files import FileReader
 
 COMMON = """
@@ -200,3 +201,17 @@ def test_a_reader_that_resumes_anywhere_repeats_and_skips_nothing(tmp_path: Path
         for one, other in zip(rest, whole[i + 1 :], strict=True):
             assert one.mapped.rejects == other.mapped.rejects
             assert all(pl.DataFrame.equals(f, other.mapped.frames[n]) for n, f in one.mapped.frames.items())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 10_000])
+def test_a_record_that_waits_for_its_rows_keeps_its_place_before_later_context(rows: int) -> None:
+    """The order is written behind the count began: the count, though complete later, does not get it."""
+    lines = ["T1;M1;G;1", "T2;M1;O;4711", *(f"T{i};M2;Z;" for i in (3, 4)), "T1;M1;S;R"]
+    lines += [f"T{i};M2;Z;" for i in range(5, 14)] + ["T9;M1;G;2"]
+    stamped = [
+        f"2026-06-01 10:00:{int(text[1 : text.index(';')]):02d}{text[text.index(';') :]}" for text in lines
+    ]
+    _, _, records = read("\n".join(["time;machine;key;value", *stamped]).encode(), LONG, rows)
+    names = list(contract_fields("MachineCycle"))
+    orders = {row[-1]: row[names.index("order_id")] for row in records["MachineCycle"]}
+    assert orders == {2: None, 2 + len(lines) - 1: "4711"}

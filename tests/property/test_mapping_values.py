@@ -21,7 +21,8 @@ from schemas.mapping.units import UNITS, factor
 
 MICRO = Decimal("0.000001")
 ROUNDINGS = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "down": ROUND_DOWN}
-plain_numbers = st.from_regex(r"\A[+-]?[0-9]{1,14}(\.[0-9]{0,12})?\Z")
+ties = st.integers(0, 999).map(lambda n: f"0.{n:06d}5")
+plain_numbers = st.one_of(st.from_regex(r"\A[+-]?[0-9]{1,14}(\.[0-9]{0,12})?\Z"), ties)
 
 
 def exact(text: str, by: Fraction, rounding: str) -> Decimal | None:
@@ -45,7 +46,9 @@ def exact(text: str, by: Fraction, rounding: str) -> Decimal | None:
 @given(
     st.lists(plain_numbers, min_size=1, max_size=5),
     st.sampled_from(["reject", "half_up", "half_even", "down"]),
-    st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000),
+    st.one_of(
+        st.just(Fraction(1)), st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000)
+    ),
 )
 def test_numbers_are_exact_under_every_rounding_and_factor(
     texts: list[str], rounding: str, by: Fraction
