@@ -1,8 +1,9 @@
-"""Duplicates by `event_id`, for sources that do not number their events: exact within a horizon of event time.
+"""Duplicates by `event_id`, for sources that do not number their events: exact within a horizon.
 
-Identities are kept as two independent 64-bit hashes per event, in buckets of event time, so that what has left the
-horizon is dropped a bucket at a time. An event older than the horizon can't be judged: it counts as new, and the
-lane counts it as unverifiable.
+Identities are kept as two independent 64-bit hashes per event, in buckets of event time, so that what has
+left the horizon is dropped a bucket at a time. An event further behind the newest of its partition can't be
+judged: it is accepted and counted as unverified. Verdicts follow from the order of the log, never from how it
+was cut.
 """
 
 from __future__ import annotations
@@ -13,61 +14,89 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from operators.dedupe_sequence import DUPLICATE, NEW, UNVERIFIED
+
 Longs = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+_Saved = tuple[bytes, bytes]
 
 BUCKETS_PER_HORIZON = 12
+_NOTHING_YET = -(2**62)
 
 
 @dataclass(slots=True)
 class IdTracker:
-    """Event identities seen.
+    """Event identities of one partition.
 
     Args:
         horizon: Microseconds of event time within which a repeated identity is recognised.
     """
 
     horizon: int
+    newest: int = _NOTHING_YET
     buckets: dict[int, dict[int, int]] = field(default_factory=dict)
+    _saved: dict[int, _Saved] = field(default_factory=dict)
 
     @property
     def _width(self) -> int:
         return max(1, self.horizon // BUCKETS_PER_HORIZON)
 
-    def duplicates(self, first: Hashes, second: Hashes, times: Longs) -> npt.NDArray[np.bool_]:
-        """Which rows, in log order, repeat an identity seen before in the same bucket of event time.
+    def judge(self, first: Hashes, second: Hashes, times: Longs) -> npt.NDArray[np.uint8]:
+        """NEW, DUPLICATE or UNVERIFIED per row, in log order.
 
         A re-send keeps its event time, so it meets its original in the same bucket.
         """
-        repeated = np.zeros(len(first), np.bool_)
-        rows = zip((times // self._width).tolist(), first.tolist(), second.tolist(), strict=True)
-        for position, (bucket, one, two) in enumerate(rows):
-            seen = self.buckets.setdefault(bucket, {})
-            known = seen.get(one)
-            if known is None:
-                seen[one] = two
-            else:
-                repeated[position] = known == two
-        return repeated
+        before = np.maximum.accumulate(np.r_[self.newest, times])
+        codes = np.where(times < before[:-1] - self.horizon, UNVERIFIED, NEW).astype(np.uint8)
+        rows = np.flatnonzero(codes == NEW)
+        identities = zip(
+            rows.tolist(),
+            (times[rows] // self._width).tolist(),
+            first[rows].tolist(),
+            second[rows].tolist(),
+            strict=True,
+        )
+        for row, bucket, one, two in identities:
+            if self._seen(bucket, one, two):
+                codes[row] = DUPLICATE
+        self.newest = int(before[-1])
+        self._forget()
+        return codes
 
-    def forget(self, progress: int) -> None:
-        """Drop what lies more than the horizon behind the partition's progress (microseconds)."""
-        oldest = (progress - self.horizon) // self._width
+    def _seen(self, bucket: int, one: int, two: int) -> bool:
+        seen = self.buckets.setdefault(bucket, {})
+        known = seen.get(one)
+        if known is None:
+            seen[one] = two
+            self._saved.pop(bucket, None)
+        return known == two
+
+    def _forget(self) -> None:
+        oldest = (self.newest - self.horizon) // self._width
         for bucket in [b for b in self.buckets if b < oldest]:
             del self.buckets[bucket]
+            self._saved.pop(bucket, None)
 
-    def snapshot(self) -> dict[int, tuple[bytes, bytes]]:
-        """Buckets as two byte strings of uint64 each."""
-        return {
-            bucket: (np.array(list(seen), np.uint64).tobytes(), np.array(list(seen.values()), np.uint64).tobytes())
-            for bucket, seen in self.buckets.items()
-        }
+    def snapshot(self) -> dict[str, Any]:
+        """Buckets as two byte strings of uint64 each; one that did not change is not serialised again."""
+        for bucket, seen in self.buckets.items():
+            if bucket not in self._saved:
+                self._saved[bucket] = (_packed(list(seen)), _packed(list(seen.values())))
+        return {"newest": self.newest, "buckets": dict(self._saved)}
 
-    def restore(self, state: dict[int, tuple[bytes, bytes]]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
+        self.newest, self._saved = state["newest"], dict(state["buckets"])
         self.buckets = {
-            int(bucket): dict(
-                zip(np.frombuffer(one, np.uint64).tolist(), np.frombuffer(two, np.uint64).tolist(), strict=True)
-            )
-            for bucket, (one, two) in state.items()
+            bucket: dict(zip(_unpacked(one), _unpacked(two), strict=True))
+            for bucket, (one, two) in self._saved.items()
         }
+
+
+def _packed(hashes: list[int]) -> bytes:
+    return np.array(hashes, np.uint64).tobytes()
+
+
+def _unpacked(data: bytes) -> list[int]:
+    hashes: list[int] = np.frombuffer(data, np.uint64).tolist()
+    return hashes

@@ -1,14 +1,14 @@
 """Duplicates and gaps by the numbers that a source gives its events: exact, and a few bytes per source.
 
-A source's numbers seen so far are an interval with holes. The common case, every source going on with its next
-number, is one vector comparison for a whole batch; only sources that skipped or repeated a number are looked at
-one by one. State is kept per lane together with its offsets, since a re-send meets its original in the same
-partition (producers key records by source).
+A source's numbers seen so far are an interval with holes. The common case, every source going on with its
+next number, is one vector comparison for a whole batch; only sources that skipped or repeated a number are
+looked at one by one. State is kept per lane together with its offsets, since a re-send meets its original in
+the same partition (producers key records by source).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,9 @@ from operators.numbering import Holes, SourceTable, sort_by_source
 
 Longs = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
-NEW, DUPLICATE, REUSED, EXPIRED = 0, 1, 2, 3
+NEW, DUPLICATE, REUSED, EXPIRED, UNVERIFIED = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Verdicts:
 
     Args:
         codes: NEW, DUPLICATE, REUSED (the number was seen but the event is newer than all before: the source
-            started its numbering again without a new scope) or EXPIRED (its hole had been given up).
+            started its numbering again without a new scope) or EXPIRED (its hole had been given up);
+            UNVERIFIED is said by ids only: accepted, but too old to be recognised as a repetition.
         gaps: Holes that this batch opened.
     """
 
@@ -60,8 +62,16 @@ class SequenceTracker:
     table: SourceTable = field(default_factory=SourceTable)
     holes: dict[int, Holes] = field(default_factory=dict)
 
+    def wrapping(self, hashes: npt.NDArray[np.uint64], names: Callable[[Longs], list[str]]) -> Bools:
+        """Rows of sources whose numbers wrap."""
+        return self.table.modulus[self.table.find(hashes, names, self.modulus)] > 0
+
     def judge(
-        self, hashes: npt.NDArray[np.uint64], names: Callable[[Longs], list[str]], numbers: Longs, times: Longs
+        self,
+        hashes: npt.NDArray[np.uint64],
+        names: Callable[[Longs], list[str]],
+        numbers: Longs,
+        times: Longs,
     ) -> Verdicts:
         """Judge rows in log order.
 
@@ -88,14 +98,21 @@ class SequenceTracker:
         newest = np.maximum.reduceat(when, starts)
         if odd.any():
             strange = np.unique(sources[odd])
-            self._judge_odd(strange, sources, steps, when, order, verdicts)
+            for source in strange.tolist():
+                low, high = np.searchsorted(sources, [source, source + 1]).tolist()
+                rows = zip(order[low:high], raw[low:high].tolist(), when[low:high].tolist(), strict=True)
+                self._judge_odd(source, rows, verdicts)
             plain = ~np.isin(sources[starts], strange)
             starts, ends, newest = starts[plain], ends[plain], newest[plain]
         self._advance(sources[starts], steps[starts], steps[ends], newest)
         return verdicts
 
     def _unwrapped(self, sources: Longs, raw: Longs, starts: Longs) -> Longs:
-        """Numbers of wrapping sources, continued beyond their register by the shortest way round."""
+        """Numbers of wrapping sources, continued beyond their register from row to row.
+
+        Right where each row goes on from the highest before it; `_judge_odd` sees to the sources where one
+        does not.
+        """
         moduli = self.table.modulus[sources]
         if not moduli.any():
             return raw
@@ -121,19 +138,23 @@ class SequenceTracker:
         table.next[sources] = last + 1
         table.newest[sources] = np.maximum(table.newest[sources], newest)
 
-    def _judge_odd(
-        self, odd: Longs, sources: Longs, steps: Longs, when: Longs, order: Longs, verdicts: Verdicts
-    ) -> None:
-        """Row by row, for the few sources that skipped or repeated a number."""
-        for source in odd.tolist():
-            low, high = np.searchsorted(sources, [source, source + 1])
-            holes = self.holes.setdefault(source, Holes())
-            for position in range(int(low), int(high)):
-                number, time = int(steps[position]), int(when[position])
-                verdicts.codes[order[position]] = self._judge_one(source, holes, number, time, verdicts.gaps)
-            holes.give_up(self.most_holes)
-            if holes.empty:
-                del self.holes[source]
+    def _judge_odd(self, source: int, rows: Iterable[tuple[Any, int, int]], verdicts: Verdicts) -> None:
+        """Row by row (position, number, time) for a source that skipped or repeated a number."""
+        holes = self.holes.setdefault(source, Holes())
+        for position, raw, time in rows:
+            number = self._continued(source, raw)
+            verdicts.codes[position] = self._judge_one(source, holes, number, time, verdicts.gaps)
+        holes.give_up(self.most_holes)
+        if holes.empty:
+            del self.holes[source]
+
+    def _continued(self, source: int, raw: int) -> int:
+        """A number as it lies nearest to the highest seen, which does not depend on how the log was cut."""
+        modulus, highest = int(self.table.modulus[source]), int(self.table.next[source]) - 1
+        if modulus == 0 or highest < 0:
+            return raw
+        half = modulus // 2
+        return highest + (raw - highest + half) % modulus - half
 
     def _judge_one(self, source: int, holes: Holes, number: int, time: int, gaps: list[Gap]) -> int:
         table = self.table
@@ -164,5 +185,5 @@ class SequenceTracker:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
-        self.table.restore(state["table"])
+        self.table.restore(state["table"], self.modulus)
         self.holes = {int(k): Holes.of(h) for k, h in state["holes"].items()}

@@ -30,7 +30,7 @@ def _bytes_of(strings: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[n
     data = np.frombuffer(array.buffers()[2] or b"", np.uint8)
     padded = np.concatenate([data, np.zeros(8, np.uint8)])
     # One word per byte position: overlapping, unaligned reads that numpy gathers in one step.
-    return np.ndarray((len(padded) - 7,), np.uint64, padded, 0, (1,)), offsets
+    return np.ndarray((len(padded) - 7,), np.dtype("<u8"), padded, 0, (1,)), offsets
 
 
 #: Keeps the first n bytes of a little-endian word.
@@ -52,10 +52,10 @@ def hash_strings(strings: pl.Series, seed: int = 0) -> Hashes:
 
 
 def hash_columns(frame: pl.DataFrame, columns: list[str], seed: int = 0) -> Hashes:
-    """Hash several String columns of a frame as one value; null counts as the empty string."""
+    """Hash several columns of a frame (strings or enums) as one value; null counts as the empty string."""
     total = np.zeros(frame.height, np.uint64)
     for column in columns:
-        series = frame[column]
+        series = frame[column].cast(pl.String)
         if series.null_count():
             series = series.fill_null("")
         # A batch mostly has one plant: its hash is then computed once.

@@ -1,55 +1,47 @@
 """A lane: what happens to a batch between the poll and the first exchange between workers.
 
-A lane owns a fixed set of partitions. Decoding, screening, de-duplication, history and partial totals happen here,
-with state that is snapshotted together with the offsets, so raw rows never cross between processes.
+A lane owns a fixed set of partitions. Decoding, screening, de-duplication, history and partial totals happen
+here, with state that is snapshotted together with the offsets, so raw rows never cross between processes.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from operators.dedupe import DUPLICATE, EXPIRED, NEW, REUSED, Deduplicator, Gap, Numbering
-from operators.routes import direct, origin_code, partial_totals, timeline_rows
+from operators.dedupe import UNVERIFIED, Deduplicator, Numbering
+from operators.lane_output import Dead, Decoder, History, LaneOutput
+from operators.lane_verdicts import (
+    ANCIENT,
+    BEYOND,
+    CALENDAR,
+    FUTURE,
+    OVERSIZED,
+    REPEATED,
+    dead_letters,
+    joined,
+)
+from operators.routes import adjustments, direct, origin_code, oversized, partial_totals, timeline_rows
 from operators.screen import NO_PROGRESS, TimeLimits, screen
 from operators.shifts import CalendarBook
 from operators.windows import Window
-from schemas.batch import DecodedBatch, RawBatch, Reject
+from schemas.batch import RawBatch
+
+__all__ = ["Dead", "Decoder", "History", "Lane", "LaneConfig", "LaneOutput"]
 
 Longs = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int32]
+Codes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 STATE_VERSION = 1
-
-
-class Decoder(Protocol):
-    """Turns wire bytes of one topic into rows of its contract."""
-
-    def decode(self, raw: RawBatch) -> DecodedBatch:
-        """Every record ends in the frame or in the rejects; an outage of the registry raises Retriable."""
-        ...
-
-
-class History(Protocol):
-    """Keeps accepted rows; `sync` makes durable what was written and returns what `restore` needs."""
-
-    def write(self, contract: str, frame: pl.DataFrame) -> None:
-        """Take accepted rows with their origin columns."""
-        ...
-
-    def sync(self) -> dict[str, Any]:
-        """Make everything written durable."""
-        ...
-
-    def restore(self, state: dict[str, Any] | None) -> None:
-        """Undo what was written after the snapshot; None starts a new generation that deletes nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +52,11 @@ class LaneConfig:
         contracts: Contract by topic.
         window: How time is cut.
         limits: Limits of event times.
-        numbering: How the sources of a contract number their events; the default where a contract is not named.
+        numbering: How the sources of a contract number their events; the default where a contract is not
+            named.
         deduplicate: False only in negative controls.
+        most: Most that one event may add, in its unit or in seconds; totals are decimal(18,6) and must not
+            overflow.
     """
 
     contracts: Mapping[str, str]
@@ -69,46 +64,24 @@ class LaneConfig:
     limits: TimeLimits = field(default_factory=TimeLimits)
     numbering: Mapping[str, Numbering] = field(default_factory=dict)
     deduplicate: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """A record that was given up at a lane, with its origin."""
-
-    contract: str
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    detail: str
-    payload: bytes
+    most: Decimal = Decimal(100_000_000)
 
 
 @dataclass(slots=True)
-class LaneOutput:
-    """What a lane made of a batch.
+class _Rows:
+    """Rows on their way through a lane; what is per row is filtered together."""
 
-    Args:
-        lane: Name of the lane.
-        partials: Rows of PARTIAL.
-        timeline: Rows of TIMELINE.
-        late: Linear rows beyond the correction horizon, one adjustment each: rows of PARTIAL.
-        dead: Records given up.
-        gaps: Numbers skipped by a source.
-        progress: Newest event time by topic/partition, microseconds.
-        idle: Partitions that had nothing for a while, with the time that their silence stands for, microseconds.
-        counts: Running totals of this lane since its first start.
-    """
+    contract: str
+    topic: str
+    frame: pl.DataFrame
+    partitions: Ints
+    logged: Longs
+    late: Bools | None = None
 
-    lane: str
-    partials: list[pl.DataFrame] = field(default_factory=list)
-    timeline: list[pl.DataFrame] = field(default_factory=list)
-    late: list[pl.DataFrame] = field(default_factory=list)
-    dead: list[Dead] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    progress: dict[str, int] = field(default_factory=dict)
-    idle: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    def only(self, kept: Bools) -> _Rows:
+        late = self.late[kept] if self.late is not None else None
+        frame = self.frame.filter(kept)
+        return _Rows(self.contract, self.topic, frame, self.partitions[kept], self.logged[kept], late)
 
 
 @dataclass(slots=True)
@@ -123,6 +96,7 @@ class Lane:
     now: Callable[[], float] = time.time
     progress: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    _floors: dict[str, int] = field(default_factory=dict)
     _dedupe: dict[str, Deduplicator] = field(default_factory=dict)
 
     def process(self, raw: RawBatch) -> LaneOutput:
@@ -132,16 +106,25 @@ class Lane:
             Retriable: The registry is down; nothing has changed and the batch may be given again.
         """
         decoded = self.decoders[raw.topic].decode(raw)
-        partitions, offsets, logged = raw.partitions, raw.offsets, raw.timestamps
-        if decoded.rows is not None:
-            partitions, offsets, logged = (a[decoded.rows] for a in (partitions, offsets, logged))
-        output = LaneOutput(self.name)
-        contract = self.config.contracts[raw.topic]
+        output, contract = LaneOutput(self.name), self.config.contracts[raw.topic]
         self.counts[f"read:{contract}"] += len(raw.values)
         for reject in decoded.rejects:
-            self._bury_raw(output, contract, raw, reject)
+            row = reject.row
+            place = (int(raw.partitions[row]), int(raw.offsets[row]))
+            value = raw.values[row] or b""
+            letter = Dead(contract, raw.topic, *place, reject.reason, reject.detail, value)
+            self._bury(output, [letter])
+        rows: Any = slice(None) if decoded.rows is None else decoded.rows
         if decoded.frame.height:
-            self.accept(output, contract, raw.topic, decoded.frame, partitions, offsets, logged * 1000)
+            self.accept(
+                output,
+                contract,
+                raw.topic,
+                decoded.frame,
+                partitions=raw.partitions[rows],
+                offsets=raw.offsets[rows],
+                logged=raw.timestamps[rows] * 1000,
+            )
         self._close(output)
         return output
 
@@ -151,7 +134,8 @@ class Lane:
         contract: str,
         topic: str,
         frame: pl.DataFrame,
-        partitions: npt.NDArray[np.int32],
+        *,
+        partitions: Ints,
         offsets: Longs,
         logged: Longs,
     ) -> None:
@@ -168,39 +152,40 @@ class Lane:
         """
         times = frame["event_time"].to_physical().to_numpy()
         reasons, late = self._screen(topic, times, partitions, logged)
-        unknown = self.calendar.unknown(frame)
-        if unknown.any():
-            reasons[unknown.to_numpy() & (reasons == 0)] = _CALENDAR
-        dedupe = self._deduplicator(contract)
+        self._refuse(frame, reasons)
         clock = np.where(reasons > 0, NO_PROGRESS, times) if reasons.any() else times
-        codes, gaps = dedupe.judge(frame, clock, max(self.progress.values(), default=NO_PROGRESS))
+        codes, gaps = self._deduplicator(contract).judge(frame, clock, partitions)
         output.gaps.extend(gaps)
-        reasons = np.where(codes == NEW, reasons, codes + np.uint8(_CODES)).astype(np.uint8)
+        reasons = joined(reasons, codes) if codes.any() else reasons
         frame = frame.with_columns(
-            pl.Series("origin", _origins(contract, partitions), pl.Int32), pl.Series("offset", offsets, pl.Int64)
+            pl.Series("origin", partitions.astype(np.int32) | np.int32(origin_code(contract, 0))),
+            pl.Series("offset", offsets),
         )
+        rows = _Rows(contract, topic, frame, partitions, logged, late)
         if reasons.any():
-            frame, late = self._sort_out(output, contract, topic, frame, reasons, late, partitions, logged)
-        self.counts[f"accepted:{contract}"] += frame.height
-        if self.history is not None and frame.height:
-            self.history.write(contract, frame)
-        self._total(output, contract, topic, frame, late)
+            rows = self._sort_out(output, rows, reasons)
+        if codes.any():
+            self.counts[f"unverified:{contract}"] += int(((codes == UNVERIFIED) & (reasons == 0)).sum())
+        self.counts[f"accepted:{contract}"] += rows.frame.height
+        if self.history is not None and rows.frame.height:
+            self.history.write(contract, rows.frame)
+        self._total(output, rows)
 
     def _screen(
-        self, topic: str, times: Longs, partitions: npt.NDArray[np.int32], logged: Longs
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+        self, topic: str, times: Longs, partitions: Ints, logged: Longs
+    ) -> tuple[Codes, Bools | None]:
+        """Reasons by time per row, and which rows are late additions; moves the partitions' progress."""
         reasons = np.zeros(len(times), np.uint8)
-        late: npt.NDArray[np.bool_] | None = None
+        late: Bools | None = None
         now = int(self.now() * 1_000_000)
-        single = len(partitions) > 0 and partitions[0] == partitions[-1] and not np.ptp(partitions)
+        single = not np.ptp(partitions)
         for partition in partitions[:1].tolist() if single else np.unique(partitions).tolist():
             rows: Any = slice(None) if single else np.flatnonzero(partitions == partition)
             place = f"{topic}/{partition}"
-            found = screen(
-                times[rows], logged[rows], now, self.progress.get(place, NO_PROGRESS), self.config.limits
-            )
+            before = self.progress.get(place, NO_PROGRESS)
+            found = screen(times[rows], logged[rows], now, before, self.config.limits)
             self.progress[place] = found.progress
-            for mask, code in ((found.future, _FUTURE), (found.ancient, _ANCIENT)):
+            for mask, code in ((found.future, FUTURE), (found.ancient, ANCIENT)):
                 if mask is not None:
                     reasons[rows] = np.where(mask, code, reasons[rows])
             if found.late is not None:
@@ -208,90 +193,77 @@ class Lane:
                 late[rows] = found.late
         return reasons, late
 
+    def _refuse(self, frame: pl.DataFrame, reasons: Codes) -> None:
+        """Add the reasons that lie in a row itself."""
+        unknown = self.calendar.unknown(frame)
+        if unknown.any():
+            reasons[unknown.to_numpy() & (reasons == 0)] = CALENDAR
+        large = oversized(frame, self.config.most)
+        if large is not None:
+            reasons[large & (reasons == 0)] = OVERSIZED
+
     def _deduplicator(self, contract: str) -> Deduplicator:
         if contract not in self._dedupe:
             numbering = self.config.numbering.get(contract, Numbering())
             self._dedupe[contract] = Deduplicator(numbering, self.config.deduplicate)
         return self._dedupe[contract]
 
-    def _sort_out(
-        self,
-        output: LaneOutput,
-        contract: str,
-        topic: str,
-        frame: pl.DataFrame,
-        reasons: npt.NDArray[np.uint8],
-        late: npt.NDArray[np.bool_] | None,
-        partitions: npt.NDArray[np.int32],
-        logged: Longs,
-    ) -> tuple[pl.DataFrame, npt.NDArray[np.bool_] | None]:
+    def _sort_out(self, output: LaneOutput, rows: _Rows, reasons: Codes) -> _Rows:
         """Take out what was refused or repeated; what remains is accepted."""
-        self.counts[f"duplicates:{contract}"] += int((reasons == _CODES + DUPLICATE).sum())
-        for row in np.flatnonzero((reasons > 0) & (reasons != _CODES + DUPLICATE)).tolist():
-            record = frame.row(row, named=True)
-            offset = record.pop("offset")
-            record.pop("origin")
-            reason, detail = _REASONS[int(reasons[row])]
-            detail = detail.format(**record, logged=np.datetime64(int(logged[row]), "us"))
-            payload = json.dumps(record, default=str).encode()
-            self._bury(output, Dead(contract, topic, int(partitions[row]), offset, reason, detail, payload))
-        good = reasons == 0
-        return frame.filter(good), late[good] if late is not None else None
+        self.counts[f"duplicates:{rows.contract}"] += int((reasons == REPEATED).sum())
+        refused = (reasons > 0) & (reasons != REPEATED)
+        if refused.any():
+            bad = rows.only(refused)
+            letters = dead_letters(bad.contract, bad.topic, bad.frame, reasons[refused], bad.logged)
+            self._bury(output, letters)
+        return rows.only(reasons == 0)
 
-    def _bury_raw(self, output: LaneOutput, contract: str, raw: RawBatch, reject: Reject) -> None:
-        row = reject.row
-        place = (int(raw.partitions[row]), int(raw.offsets[row]))
-        value = raw.values[row] or b""
-        self._bury(output, Dead(contract, raw.topic, *place, reject.reason, reject.detail, value))
+    def _bury(self, output: LaneOutput, letters: Iterable[Dead], after: str = "dead") -> None:
+        for letter in letters:
+            self.counts[f"{after}:{letter.contract}:{letter.reason}"] += 1
+            output.dead.append(letter)
 
-    def _bury(self, output: LaneOutput, dead: Dead) -> None:
-        self.counts[f"dead:{dead.contract}:{dead.reason}"] += 1
-        output.dead.append(dead)
-
-    def _total(
-        self,
-        output: LaneOutput,
-        contract: str,
-        topic: str,
-        frame: pl.DataFrame,
-        late: npt.NDArray[np.bool_] | None,
-    ) -> None:
-        if late is not None and late.any():
-            self.counts[f"late:{contract}"] += int(late.sum())
-            self._adjust(output, contract, topic, frame.filter(late))
-            frame = frame.filter(~late)
+    def _total(self, output: LaneOutput, rows: _Rows) -> None:
+        contract, frame = rows.contract, rows.frame
+        if rows.late is not None and rows.late.any():
+            self.counts[f"late:{contract}"] += int(rows.late.sum())
+            self._adjust(output, rows.only(rows.late))
+            frame = frame.filter(~rows.late)
         if not frame.height:
             return
         linear = direct(contract, frame)
-        rows = frame if linear is None else frame.filter(linear)
-        if rows.height:
-            output.partials.append(partial_totals(contract, rows, self.config.window, self.calendar))
-        if linear is not None and rows.height < frame.height:
+        plain = frame if linear is None else frame.filter(linear)
+        partials = partial_totals(contract, plain, self.config.window, self.calendar)
+        if partials.height:
+            output.partials.append(partials)
+        if linear is not None and plain.height < frame.height:
             output.timeline.append(timeline_rows(contract, frame.filter(~linear)))
 
-    def _adjust(self, output: LaneOutput, contract: str, topic: str, frame: pl.DataFrame) -> None:
+    def _adjust(self, output: LaneOutput, rows: _Rows) -> None:
         """Late additions: linear rows become adjustments, the others can't be attributed any more."""
-        linear = direct(contract, frame)
-        rows = frame if linear is None else frame.filter(linear)
-        for row in rows.iter_slices(1):
-            output.late.append(partial_totals(contract, row, self.config.window, self.calendar))
-        if linear is None:
-            return
-        for record in frame.filter(~linear).to_dicts():
-            partition, offset = record.pop("origin") & 0xFFFF, record.pop("offset")
-            payload = json.dumps(record, default=str).encode()
-            dead = Dead(contract, topic, partition, offset, "beyond_horizon", _BEYOND, payload)
-            self.counts[f"dead_after_history:{contract}:beyond_horizon"] += 1
-            output.dead.append(dead)
+        linear = direct(rows.contract, rows.frame)
+        mask = np.ones(rows.frame.height, np.bool_) if linear is None else linear.to_numpy()
+        late = adjustments(
+            rows.contract, rows.topic, rows.frame.filter(mask), self.config.window, self.calendar
+        )
+        if late.height:
+            output.late.append(late)
+        lost = rows.only(~mask)
+        reasons = np.full(lost.frame.height, BEYOND, np.uint8)
+        letters = dead_letters(lost.contract, lost.topic, lost.frame, reasons, lost.logged)
+        self._bury(output, letters, "dead_after_history")
 
     def _close(self, output: LaneOutput) -> None:
         output.progress = dict(self.progress)
         output.counts = dict(self.counts)
 
     def idle_floor(self, place: str, floor: int) -> None:
-        """Let a silent partition's progress follow the wall clock from afar, so that state can be dropped."""
-        if self.progress.get(place, NO_PROGRESS) > NO_PROGRESS:
-            self.progress[place] = max(self.progress[place], floor)
+        """Let a silent partition's progress follow the wall clock from afar, so that state can be dropped.
+
+        Counts from the next snapshot on: what a row is judged by must not change between a row and its
+        replay.
+        """
+        self._floors[place] = floor
 
     def expect(self, places: Iterable[str]) -> None:
         """Name the partitions (topic/number) that must be heard, or be idle, before time passes."""
@@ -306,6 +278,9 @@ class Lane:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values; makes the history durable first, since the offsets say that it is."""
+        for place, floor in self._floors.items():
+            self.progress[place] = max(self.progress.get(place, NO_PROGRESS), floor)
+        self._floors.clear()
         return {
             "version": STATE_VERSION,
             "history": self.history.sync() if self.history is not None else None,
@@ -324,24 +299,3 @@ class Lane:
         self.counts = Counter(state["counts"])
         for contract, saved in state["dedupe"].items():
             self._deduplicator(contract).restore(saved)
-
-
-def _origins(contract: str, partitions: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    return partitions.astype(np.int32) | np.int32(origin_code(contract, 0))
-
-
-_FUTURE, _ANCIENT, _CALENDAR, _CODES = 1, 2, 3, 10
-_BEYOND = "older than the correction horizon, and its order depends on events that have left the state"
-_REASONS: dict[int, tuple[str, str]] = {
-    _FUTURE: ("future_event_time", "event_time {event_time} is ahead of the log's time {logged}"),
-    _ANCIENT: ("ancient_event_time", "event_time {event_time} is too long before the log's time {logged}"),
-    _CALENDAR: ("calendar_unknown", "plant {plant} has no ShiftCalendar and settings name no default"),
-    _CODES + REUSED: (
-        "sequence_reused",
-        "source {source} numbered a new event {sequence}, which it had used: declare a numbering scope",
-    ),
-    _CODES + EXPIRED: (
-        "sequence_expired",
-        "number {sequence} of source {source} lies in a gap that was given up",
-    ),
-}

@@ -1,6 +1,7 @@
 """How state is laid out: shards of orders, slots of windows, shards of work centres.
 
-A layout is part of a flow's state: keys and step ids name rows of the recovery store. Changing it needs a new state.
+A layout is part of a flow's state: keys and step ids name rows of the recovery store. Changing it needs a new
+state.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import polars as pl
 
 from operators.hashing import shards
 from operators.reference_lane import ReferenceOutput
-from operators.routes import origin_parts
 from operators.shifts import INSTANT, CalendarBook
 from operators.windows import Window, slot_column
 
@@ -58,26 +58,27 @@ class Layout:
         """Timeline rows per shard of work centres."""
         keyed: list[Keyed] = []
         for frame in frames:
-            place = pl.Series("_place", shards(frame, ["plant", "work_center"], self.work_center_shards), pl.Int32)
+            place = pl.Series(
+                "_place", shards(frame, ["plant", "work_center"], self.work_center_shards), pl.Int32
+            )
             keyed += [(f"w{number:03d}", rows) for number, rows in _split(frame, place)]
         return keyed
 
     def adjustments(self, frames: Sequence[pl.DataFrame]) -> list[Keyed]:
-        """Late additions per order shard, each with its identity: contract, partition and offset."""
+        """Late additions (PARTIAL with `adjustment`) per order shard."""
         keyed: list[Keyed] = []
         for frame in frames:
-            contract, partition = origin_parts(int(frame["origin"][0]))
-            name = f"{contract}|{partition}|{frame['first_offset'][0]}"
-            rows = frame.with_columns(pl.lit(name).alias("adjustment"))
-            keyed.append((self._shard_key(int(shards(frame, ["plant", "order_id"], self.shards)[0])), rows))
+            keyed += [(self._shard_key(number), rows) for number, rows in _split(frame, self._shards(frame))]
         return keyed
+
+    def _shards(self, frame: pl.DataFrame) -> pl.Series:
+        return pl.Series("_place", shards(frame, ["plant", "order_id"], self.shards), pl.Int32)
 
     def references(self, output: ReferenceOutput) -> list[Keyed]:
         """Orders to their shard, materials to every shard."""
         keyed: list[Keyed] = []
         if output.orders.height:
-            place = pl.Series("_place", shards(output.orders, ["plant", "order_id"], self.shards), pl.Int32)
-            for number, rows in _split(output.orders, place):
+            for number, rows in _split(output.orders, self._shards(output.orders)):
                 keyed.append((self._shard_key(number), ReferenceOutput(rows)))
         if output.materials:
             everyone = ReferenceOutput(materials=output.materials)
@@ -89,10 +90,12 @@ class Layout:
         if not output.touched.height:
             return []
         changed = output.orders.join(output.touched, on=["plant", "order_id"], how="semi")
-        place = pl.Series("_place", shards(changed, ["plant", "order_id"], self.shards), pl.Int32)
         return [
-            (f"{number:03d}:{slot:03d}", ReferenceOutput(rows, touched=rows.select("plant", "order_id").unique()))
-            for number, rows in _split(changed, place)
+            (
+                f"{number:03d}:{slot:03d}",
+                ReferenceOutput(rows, touched=rows.select("plant", "order_id").unique()),
+            )
+            for number, rows in _split(changed, self._shards(changed))
             for slot in range(self.ring)
         ]
 
@@ -112,14 +115,17 @@ class Layout:
         return range(self.ring) if self._next_end(before) <= now else []
 
     def _next_end(self, after: int) -> int:
-        """First end of a shift or day of any plant after an instant, microseconds; remembered until it passes."""
+        """First end of a shift or day of any plant after an instant, microseconds; kept until it passes."""
         since, until = self._ends.get("", (0, -1))
         if not since <= after < until:
-            plants = sorted({record["plant"] for record in self.calendar.records()}) or [""]
-            probe = pl.DataFrame({"plant": plants, "at": [after] * len(plants)}, schema_overrides={"at": INSTANT})
+            # The plant "" stands for those that have no calendar but the default.
+            plants = sorted({"", *(record["plant"] for record in self.calendar.records())})
+            probe = pl.DataFrame(
+                {"plant": plants, "at": [after] * len(plants)}, schema_overrides={"at": INSTANT}
+            )
             known = probe.filter(~self.calendar.unknown(probe))
             ends = known.select(self.calendar.locate(known, "at", ("shift_end", "day_end")))
-            until = min((int(ends[name].to_physical().min()) for name in ends.columns), default=FAR)  # type: ignore[arg-type]
+            until = min((end for name in ends.columns for end in ends[name].to_physical()), default=FAR)
             self._ends[""] = (after, until)
         return until
 

@@ -12,10 +12,17 @@ import numpy.typing as npt
 Longs = npt.NDArray[np.int64]
 _SIXTEEN_BITS = 0xFFFF
 _UNSEEN = np.iinfo(np.int64).min
+#: Columns of a snapshot.
+_SAVED: dict[str, type[np.int64 | np.uint64]] = {
+    "first": np.int64,
+    "next": np.int64,
+    "newest": np.int64,
+    "_keys": np.uint64,
+}
 
 
 def sort_by_source(index: Longs) -> Longs:
-    """Stable order of rows by a small index: radix sort by 16 bits, several times faster than a comparison sort."""
+    """Stable order of rows by a small index: radix sort by 16 bits, faster than a comparison sort."""
     order = np.argsort(index.astype(np.uint16), kind="stable")
     if len(index) and int(index.max()) > _SIXTEEN_BITS:
         high = (index >> 16).astype(np.uint16)
@@ -68,9 +75,7 @@ class SourceTable:
             wrong = wrong[(again >= 0) & (self._keys[again] != hashes[wrong])]
         return found
 
-    def _insert(
-        self, fresh: npt.NDArray[np.uint64], names: list[str], modulus: Callable[[str], int]
-    ) -> None:
+    def _insert(self, fresh: npt.NDArray[np.uint64], names: list[str], modulus: Callable[[str], int]) -> None:
         start, total = len(self.names), len(self.names) + len(fresh)
         if total * 2 > len(self._slots):
             self._grow(total)
@@ -103,24 +108,23 @@ class SourceTable:
     def snapshot(self) -> dict[str, Any]:
         """Plain values: names once, columns as bytes."""
         size = len(self.names)
-        columns = ("first", "next", "newest", "modulus", "_keys")
         return {
             "names": "\n".join(self.names),
             "size": size,
-            **{c: getattr(self, c)[:size].tobytes() for c in columns},
+            **{column: getattr(self, column)[:size].tobytes() for column in _SAVED},
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over a snapshot."""
+    def restore(self, state: dict[str, Any], modulus: Callable[[str], int]) -> None:
+        """Take over a snapshot; register widths are those declared now."""
         size = int(state["size"])
         capacity = 1024
         while size * 2 > capacity:
             capacity *= 4
         self._clear(capacity)
         self.names = state["names"].split("\n") if size else []
-        for column in ("first", "next", "newest", "modulus", "_keys"):
-            kind = np.uint64 if column == "_keys" else np.int64
+        for column, kind in _SAVED.items():
             getattr(self, column)[:size] = np.frombuffer(state[column], kind)
+        self.modulus[:size] = [modulus(name) for name in self.names]
         self._place(0, size)
 
 

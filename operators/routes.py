@@ -1,13 +1,16 @@
 """Where accepted rows go: straight into partial totals, or to the timeline of their work centre.
 
-What names its order and counts in increments is linear and is added up on the spot. Everything that depends on
-what else happened on the machine (no order named, a counter's reading, a change of state) goes to the timeline.
+What names its order and counts in increments is linear and is added up on the spot. Everything that depends
+on what else happened on the machine (no order named, a counter's reading, a change of state) goes to the
+timeline.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from operators.partials import INSTANT, MACHINE, PARTIAL, QUANTITY, REPORT, ROW_KEY
@@ -19,16 +22,28 @@ from operators.windows import Window, assign
 CONTRACT_CODE = {"MachineCycle": 1, "MachineState": 2, "OperationReport": 3}
 PARTITION_BITS = 16
 
-_ZERO = pl.lit(Decimal(0), dtype=QUANTITY)
+_NOTHING = Decimal(0)
+_CYCLE = ("quantity_good", "quantity_scrap", "quantity_rework")
 _CYCLE_SUMS = {
     "quantity_yield": pl.col("quantity_good"),
     "quantity_scrap": pl.col("quantity_scrap"),
     "quantity_rework": pl.col("quantity_rework"),
 }
+_TIMES = ("setup_time", "machine_time", "labour_time")
+_ZERO_TIMES = {name: pl.lit(_NOTHING, dtype=QUANTITY) for name in _TIMES}
 _REPORT_SUMS = {
-    name: pl.col(name)
-    for name in ("quantity_yield", "quantity_scrap", "quantity_rework", "setup_time", "machine_time", "labour_time")
+    name: pl.col(name) for name in ("quantity_yield", "quantity_scrap", "quantity_rework", *_TIMES)
 }
+_MEASURES = {
+    "events": pl.len().cast(pl.Int64),
+    "last_time": pl.col("event_time").max(),
+    "first_time": pl.col("event_time").min(),
+    "last_offset": pl.col("offset").max(),
+    "first_offset": pl.col("offset").min(),
+}
+#: What tells the totals of a batch apart; the posting date and a window's end follow from the rest, or are
+#: merged.
+_GROUPED = [*(name for name in ROW_KEY if name != "kind"), "window_end", "posting_date"]
 
 
 def origin_code(contract: str, partition: int) -> int:
@@ -50,7 +65,7 @@ def direct(contract: str, frame: pl.DataFrame) -> pl.Series | None:
         return pl.repeat(False, frame.height, eager=True)
     if frame["order_id"].null_count() == 0 and frame["operation"].null_count() == 0:
         counting = frame["counting"]
-        if (counting == counting[0]).all() and str(counting[0]) == "DELTA":
+        if counting[0] == "DELTA" and _is_constant(counting):
             return None
     named = pl.col("order_id").is_not_null() & pl.col("operation").is_not_null()
     return frame.select(named & (pl.col("counting").cast(pl.String) == "DELTA")).to_series()
@@ -71,8 +86,10 @@ def timeline_rows(contract: str, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def partial_totals(contract: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
-    """Add linear rows up per ROW_KEY.
+def partial_totals(
+    contract: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook
+) -> pl.DataFrame:
+    """Add linear rows up per ROW_KEY; rows with neither quantity, time nor completion are left out.
 
     Args:
         contract: MachineCycle or OperationReport.
@@ -81,56 +98,107 @@ def partial_totals(contract: str, frame: pl.DataFrame, window: Window, calendar:
         calendar: Shifts per plant.
 
     Returns:
-        One row per ROW_KEY with the columns of PARTIAL.
+        Rows with the columns of PARTIAL, few per ROW_KEY.
     """
+    return _totals(contract, frame, window, calendar, [])
+
+
+def adjustments(
+    contract: str, topic: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook
+) -> pl.DataFrame:
+    """Each row as a partial total of its own: PARTIAL with `adjustment`, the record's place in the log."""
+    partition = (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.String)
+    place = pl.concat_str(pl.lit(topic), partition, pl.col("offset").cast(pl.String), separator="|")
+    return _totals(contract, frame.with_columns(place.alias("adjustment")), window, calendar, ["adjustment"])
+
+
+def oversized(frame: pl.DataFrame, most: Decimal) -> npt.NDArray[np.bool_] | None:
+    """Mask of the rows with an increment beyond `most` either way; None where there is none.
+
+    Counter readings may be any size: what they add is a difference.
+    """
+    names = [n for n in (*_CYCLE, *_REPORT_SUMS) if n in frame.columns]
+    extremes = [bound for n in names for bound in (frame[n].min(), frame[n].max())]
+    if all(-most <= bound <= most for bound in extremes if isinstance(bound, Decimal)):
+        return None
+    large = pl.any_horizontal(pl.col(name).abs() > most for name in names)
+    if "counting" in frame.columns:
+        large &= pl.col("counting").cast(pl.String) == "DELTA"
+    return frame.select(large).to_series().to_numpy()
+
+
+def _totals(
+    contract: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook, more: list[str]
+) -> pl.DataFrame:
     reports = contract == "OperationReport"
     sums = _REPORT_SUMS if reports else _CYCLE_SUMS
-    rows = assign(frame, window, calendar)
-    if rows["scrap_reason"].null_count() < rows.height:
-        # A reason without scrap would only split the group.
-        reason = pl.when(pl.col("quantity_scrap") != 0).then(pl.col("scrap_reason"))
-        rows = rows.with_columns(reason.alias("scrap_reason"))
-    keys, constants = _keys(rows)
-    totals = rows.lazy().group_by(keys).agg(
-        pl.len().cast(pl.Int64).alias("events"),
-        *(expression.sum().alias(name) for name, expression in sums.items()),
-        pl.col("event_time").max().alias("last_time"),
-        pl.col("event_time").min().alias("first_time"),
-        pl.col("offset").max().alias("last_offset"),
-        pl.col("offset").min().alias("first_offset"),
-        *([pl.col("completed").max()] if reports else []),
-    )
-    defaults = {"kind": pl.lit(REPORT if reports else MACHINE), "completed": pl.lit(False), **_zero_times()}
-    known = {*keys, *sums, "events", "last_time", "first_time", "last_offset", "first_offset"}
-    known |= {"completed"} if reports else set()
+    schema = {**PARTIAL, **{name: pl.String() for name in more}}
+    rows = _counting(frame, reports)
+    if not rows.height:
+        return pl.DataFrame(schema=schema)
+    rows = _reasons(assign(rows, window, calendar))
+    keys, constants = _keys(rows, more)
+    known = {**_MEASURES, **{name: expression.sum() for name, expression in sums.items()}}
+    if reports:
+        known["completed"] = pl.col("completed").max()
+    totals = rows.lazy().group_by(keys).agg(expression.alias(name) for name, expression in known.items())
+    defaults = {
+        "kind": pl.lit(REPORT if reports else MACHINE),
+        "completed": pl.lit(value=False),
+        **_ZERO_TIMES,
+    }
     fill = [*constants, *(value.alias(name) for name, value in defaults.items() if name not in known)]
-    return totals.with_columns(fill).select(pl.col(name).cast(kind) for name, kind in PARTIAL.items()).collect()
+    return (
+        totals.with_columns(fill).select(pl.col(name).cast(kind) for name, kind in schema.items()).collect()
+    )
 
 
-def _zero_times() -> dict[str, pl.Expr]:
-    return {name: _ZERO for name in ("setup_time", "machine_time", "labour_time")}
+def _counting(frame: pl.DataFrame, reports: bool) -> pl.DataFrame:
+    """Rows that count something; which do depends on the row alone, so totals do not depend on the batch."""
+    first, *others = _REPORT_SUMS if reports else _CYCLE
+    if not (frame[first] == _NOTHING).any():
+        return frame
+    something = [pl.col(name) != _NOTHING for name in (first, *others)]
+    if reports:
+        something.append(pl.col("completed"))
+    return frame.filter(pl.any_horizontal(something))
 
 
-def _keys(rows: pl.DataFrame) -> tuple[list[str], list[pl.Expr]]:
-    """Columns to group by, and those that are the same in the whole batch: grouping by them would cost time."""
-    keys, constants = [], []
-    for name in [*(n for n in ROW_KEY if n != "kind"), "window_end", "posting_date"]:
+def _reasons(rows: pl.DataFrame) -> pl.DataFrame:
+    if rows["scrap_reason"].null_count() == rows.height:
+        return rows
+    # A reason without scrap would only split the group.
+    reason = pl.when(pl.col("quantity_scrap") != _NOTHING).then(pl.col("scrap_reason"))
+    return rows.with_columns(reason.alias("scrap_reason"))
+
+
+def _keys(rows: pl.DataFrame, more: list[str]) -> tuple[list[str], list[pl.Expr]]:
+    """Columns to group by, and those that are the same in the whole batch: grouping by them costs time."""
+    keys, constants = [*more], []
+    for name in _GROUPED:
         column = rows[name]
         if column.null_count() == column.len():
             constants.append(pl.lit(None).alias(name))
-        elif column.null_count() == 0 and (column == column[0]).all():
+        elif column.null_count() == 0 and _is_constant(column):
             constants.append(pl.lit(column[0], dtype=column.dtype).alias(name))
         else:
             keys.append(name)
     return keys or ["plant"], constants if keys else [c for c in constants if c.meta.output_name() != "plant"]
 
 
+def _is_constant(column: pl.Series) -> bool:
+    """Whether all values are the same; the ends are looked at first."""
+    return bool(column[0] == column[-1] and (column == column[0]).all())
+
+
 __all__ = [
     "CONTRACT_CODE",
     "INSTANT",
+    "adjustments",
     "direct",
     "origin_code",
     "origin_parts",
+    "oversized",
     "partial_totals",
     "timeline_rows",
 ]

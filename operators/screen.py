@@ -1,8 +1,9 @@
 """Screening of event times against the log's own clock and against the partition's progress.
 
-All three verdicts follow from the log alone, never from how it was cut into batches or when it was read, so a
-replay after a crash judges every record as the first life did. That is what lets a late addition be a document of
-its own: it can't be counted in its window as well.
+The verdicts follow from the log, never from how it was cut into batches or when it was read, so a replay
+after a crash judges every record as the first life did. That is what lets a late addition be a document of
+its own: it can't be counted in its window as well. (Only a record stamped ahead of the wall clock, or not at
+all, is judged by the wall clock.)
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class TimeLimits:
 
 @dataclass(slots=True)
 class Screening:
-    """Masks over the rows of a batch, None where no row is concerned (the usual case costs two reductions)."""
+    """Masks over the rows of a batch; None where no row is concerned, which is the usual case."""
 
     future: Bools | None
     ancient: Bools | None
@@ -51,12 +52,14 @@ def screen(times: Longs, logged: Longs, now: int, progress: int, limits: TimeLim
 
     Args:
         times: Event times, microseconds.
-        logged: Record timestamps, microseconds.
-        now: Wall clock, microseconds; a record stamped ahead of it is judged by the wall clock.
+        logged: Record timestamps, microseconds; negative where the log has none.
+        now: Wall clock, microseconds.
         progress: The partition's newest event time before these rows.
         limits: The limits.
     """
     clock = np.minimum(logged, now)
+    if int(clock.min(initial=0)) < 0:
+        clock = np.where(logged < 0, now, clock)
     future = _mask(times > clock + limits.ahead)
     ancient = _mask(times < clock - limits.age)
     valid = times
