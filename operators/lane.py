@@ -233,9 +233,10 @@ class Lane:
             return
         linear = direct(contract, frame)
         plain = frame if linear is None else frame.filter(linear)
-        partials = partial_totals(contract, plain, self.config.window, self.calendar)
-        if partials.height:
-            output.partials.append(partials)
+        if plain.height:  # states have no quantities to add up
+            partials = partial_totals(contract, plain, self.config.window, self.calendar)
+            if partials.height:
+                output.partials.append(partials)
         if linear is not None and plain.height < frame.height:
             output.timeline.append(timeline_rows(contract, frame.filter(~linear)))
 
@@ -243,11 +244,11 @@ class Lane:
         """Late additions: linear rows become adjustments, the others can't be attributed any more."""
         linear = direct(rows.contract, rows.frame)
         mask = np.ones(rows.frame.height, np.bool_) if linear is None else linear.to_numpy()
-        late = adjustments(
-            rows.contract, rows.topic, rows.frame.filter(mask), self.config.window, self.calendar
-        )
-        if late.height:
-            output.late.append(late)
+        if mask.any():
+            plain = rows.frame.filter(mask)
+            late = adjustments(rows.contract, rows.topic, plain, self.config.window, self.calendar)
+            if late.height:
+                output.late.append(late)
         lost = rows.only(~mask)
         reasons = np.full(lost.frame.height, BEYOND, np.uint8)
         letters = dead_letters(lost.contract, lost.topic, lost.frame, reasons, lost.logged)
