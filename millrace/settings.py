@@ -71,7 +71,11 @@ def _problem(path: Path | None, node: yaml.Node | None, problem: Any) -> str:
             break
         line, node = found
     where = ".".join(str(part) for part in problem["loc"])
-    shown = "" if problem["type"] in ("missing", "extra_forbidden") else f" (got {type(problem['input']).__name__})"
+    shown = (
+        ""
+        if problem["type"] in ("missing", "extra_forbidden")
+        else f" (got {type(problem['input']).__name__})"
+    )
     return f"{path or 'environment'}:{line}: {where}: {problem['msg']}{shown}"
 
 

@@ -11,8 +11,8 @@ from millrace.ledger.model import DeadLetter
 from operators.documents import DocumentsOutput
 from operators.lane import LaneOutput
 from operators.reference_lane import ReferenceOutput
-from operators.timeline import Output as TimelineOutput
-from sinks.dead_letter import record_letter, total_letter
+from operators.streaming import TimelineBatch
+from sinks.dead_letter import orphan, record_letter, total_letter
 
 
 @dataclass(slots=True)
@@ -62,18 +62,20 @@ def of_documents(output: DocumentsOutput, flow: str) -> Batch:
     return Batch(documents=output.confirmations, letters=letters, alerts=output.alerts)
 
 
-def of_timeline(output: TimelineOutput, flow: str) -> Batch:
-    """State times and quarantined counter readings."""
-    del flow
+def of_timeline(batch: TimelineBatch, flow: str) -> Batch:
+    """State times, quarantined counter readings, and events that came too late to be attributed."""
+    output = batch.output
     alerts = [
         {
-            "kind": "counter_quarantined",
+            "kind": row["reason"],
             "severity": "WARNING",
             "plant": row["plant"],
-            "subject": row["work_center"],
-            "message": f"{row['reason']}: {row['detail']}",
+            "subject": row["source"] or row["work_center"],
+            "message": f"counter {row['counter'] or ''} of work centre {row['work_center']}, {row['register']}: "
+            f"{row['found']} after {row['previous']}, event {row['event_id']}",
         }
         for row in output.quarantined.to_dicts()
     ]
+    letters = [record_letter(orphan(row), flow) for row in batch.orphans.to_dicts()]
     frames = [output.state_times] if output.state_times.height else []
-    return Batch(alerts=alerts, state_times=frames)
+    return Batch(letters=letters, alerts=alerts, state_times=frames)

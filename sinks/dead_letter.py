@@ -29,6 +29,14 @@ def record_letter(dead: Dead, flow: str) -> DeadLetter:
     )
 
 
+def orphan(row: dict[str, Any]) -> Dead:
+    """A row of TIMELINE that came after its window had left the state."""
+    contract, partition = origin_parts(row["origin"])
+    detail = f"work centre {row['work_center']}: the window of {row['event_time']} had left the state"
+    payload = json.dumps(row, default=str).encode()
+    return Dead(contract, contract, partition, row["offset"], "beyond_horizon", detail, payload)
+
+
 def total_letter(total: dict[str, Any], flow: str) -> DeadLetter:
     """A total that waited in vain; its identity is its document, a higher revision replaces a lower one."""
     key = _total_key(total)
