@@ -117,7 +117,7 @@ class Waiting:
 
 def totals_given_up(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """One plain record per document given up: its key, reason, revision and measures summed over its rows."""
-    parts = ("kind", "scrap_reason", "origin", "first_offset", "last_offset", *_MEASURES, "unit")
+    parts = ("kind", "events", "scrap_reason", "origin", "first_offset", "last_offset", *_MEASURES, "unit")
     grouped = rows.group_by([*IDENTITY, "reason"], maintain_order=True).agg(
         pl.col("revises").sum(),
         pl.col("events").sum(),
