@@ -99,11 +99,12 @@ class Codec:
             if writer is not None:
                 _decode(verdict, writer, group.behind(wire.PREFIX_SIZE), self.types)
             elif ask_headers:
-                self._by_header(verdict, group)
+                self._by_header(verdict, group, key)
             else:
                 verdict.reject(group.rows, *_no_schema(key))
 
-    def _by_header(self, verdict: Verdict, records: Records) -> None:
+    def _by_header(self, verdict: Verdict, records: Records, prefix: int | None = None) -> None:
+        """Read bare bodies; a record that no header speaks of is refused for what its prefix says."""
         keys = [wire.header_key(verdict.headers(row)) for row in records.rows.tolist()]
         for key in dict.fromkeys(keys):
             group = records.only(np.array([each == key for each in keys]))
@@ -111,7 +112,7 @@ class Codec:
             if writer is not None:
                 _decode(verdict, writer, group, self.types)
             else:
-                verdict.reject(group.rows, *_no_schema(key))
+                verdict.reject(group.rows, *_no_schema(prefix if key is None else key))
 
     def _writer(self, key: wire.SchemaKey) -> _Writer | None:
         """Decoders for a schema; None where there is no such schema."""

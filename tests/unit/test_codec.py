@@ -327,7 +327,7 @@ def test_the_schema_is_found_by_id_or_guid_in_the_header_where_there_is_no_prefi
     values: list[bytes | None] = [wire.prefix(1) + _body(), _body(), _body(), bare, bare]
     decoded = _probe(in_batches).decode(_batch(values, {1: by_id, 2: by_guid, 3: by_guid}))
     assert decoded.frame["text"].to_list() == ["ok", "ok", "ok", ""]
-    assert [(each.row, each.reason) for each in decoded.rejects] == [(4, "no_prefix")]
+    assert [(each.row, each.reason) for each in decoded.rejects] == [(4, "unknown_schema")]
 
 
 def test_framing_decides_whether_prefix_or_header_counts(in_batches: bool) -> None:
