@@ -23,7 +23,8 @@ TOPICS = {
 SHIFTS = (("E", "06:00", "14:00"), ("L", "14:00", "22:00"), ("N", "22:00", "06:00"))
 BREAKS = ("10:00", "18:00", "02:00")
 
-SCRAP_REASONS = ("DIM", "SURF", "SHORT", None)
+#: At most four characters: what the ERP keeps of a variance reason.
+SCRAP_REASONS = ("DIM", "SURF", "SHRT", None)
 STOP_REASONS = ("JAM", "TOOL", "MATERIAL", "ELEC")
 
 
