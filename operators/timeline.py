@@ -27,7 +27,7 @@ import polars as pl
 
 from millrace.errors import Misconfigured
 from operators.jobs import WORK_CENTER
-from operators.shifts import CalendarBook
+from operators.shifts import FIRST, CalendarBook
 from operators.state_times import state_times
 from operators.timeline_announced import (
     ANNOUNCED_PARTS,
@@ -114,6 +114,8 @@ class Timeline:
 
     def evict(self, frontier: int) -> None:
         """Drop whole parts that end at or before `frontier` (microseconds UTC), keeping the baselines."""
+        if frontier < FIRST:
+            return  # a flow that has just begun: its clock stands before all time
         self._compute()
         plants = self._rows["plant"].unique().to_list()
         window, by_shift = self._config.window, Window("shift")
