@@ -44,6 +44,8 @@ class Claims:
     now: int
     who: str
     steps: list[Step] = field(default_factory=list)
+    _states: list[dict[str, Any]] = field(default_factory=list)
+    _dues: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, limit: int) -> list[Step]:
         """Up to `limit` steps: PENDING ones are marked in flight, the others are to be asked for."""
@@ -78,6 +80,8 @@ class Claims:
                 if lane not in heads and not self._take_waiting(lane):
                     self._set_due(lane, None)
             todo = [lane for lane, document in heads.items() if not self._take_document(document)]
+            self._write_states()
+        self._write_dues()
 
     def _take_open_postings(self, due: list[Lane]) -> set[Lane]:
         """Postings that were begun before go first: nothing overtakes within an order."""
@@ -142,11 +146,7 @@ class Claims:
             return True
         waits_for = following.document_key if isinstance(following, WaitsFor) else None
         state = DocumentState.WAITING if waits_for else DocumentState.SETTLED
-        self.connection.execute(
-            update(documents)
-            .where(documents.c.key == document.key)
-            .values(state=state.value, waits_for=waits_for, reason=None)
-        )
+        self._states.append({"of": document.key, "becomes": state.value, "other": waits_for})
         if document.reason is not None:
             self._resolve_dead_letter(document.key)
         return False
@@ -159,11 +159,31 @@ class Claims:
         )
 
     def _set_due(self, lane: Lane, due_at: int | None) -> None:
-        self.connection.execute(
-            update(lanes)
-            .where(lanes.c.system == self.system, lanes.c.plant == lane[0], lanes.c.order_id == lane[1])
-            .values(due_at=due_at)
-        )
+        self._dues.append({"of_plant": lane[0], "of_order": lane[1], "due": due_at})
+
+    def _write_states(self) -> None:
+        if self._states:
+            self.connection.execute(
+                update(documents)
+                .where(documents.c.key == bindparam("of"))
+                .values(state=bindparam("becomes"), waits_for=bindparam("other"), reason=None),
+                self._states,
+            )
+        self._states = []
+
+    def _write_dues(self) -> None:
+        if self._dues:
+            self.connection.execute(
+                update(lanes)
+                .where(
+                    lanes.c.system == self.system,
+                    lanes.c.plant == bindparam("of_plant"),
+                    lanes.c.order_id == bindparam("of_order"),
+                )
+                .values(due_at=bindparam("due")),
+                self._dues,
+            )
+        self._dues = []
 
     def _mark(self) -> None:
         """Everything that will be sent is durably in flight before it is sent."""
