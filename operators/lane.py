@@ -153,9 +153,7 @@ class Lane:
         times = frame["event_time"].to_physical().to_numpy()
         reasons, late = self._screen(topic, times, partitions, logged)
         self._refuse(frame, reasons)
-        clock = np.where(reasons > 0, NO_PROGRESS, times) if reasons.any() else times
-        codes, gaps = self._deduplicator(contract).judge(frame, clock, partitions)
-        output.gaps.extend(gaps)
+        codes = self._repeated(output, contract, frame, times, partitions, reasons)
         reasons = joined(reasons, codes) if codes.any() else reasons
         frame = frame.with_columns(
             pl.Series("origin", partitions.astype(np.int32) | np.int32(origin_code(contract, 0))),
@@ -201,6 +199,26 @@ class Lane:
         large = oversized(frame, self.config.most)
         if large is not None:
             reasons[large & (reasons == 0)] = OVERSIZED
+
+    def _repeated(
+        self,
+        output: LaneOutput,
+        contract: str,
+        frame: pl.DataFrame,
+        times: Longs,
+        partitions: Ints,
+        reasons: Codes,
+    ) -> Codes:
+        """Verdict per row; a refused row takes no number, since its source may send it again mended."""
+        deduplicator = self._deduplicator(contract)
+        if not reasons.any():
+            codes, gaps = deduplicator.judge(frame, times, partitions)
+        else:
+            good = reasons == 0
+            codes = np.zeros(len(reasons), np.uint8)
+            codes[good], gaps = deduplicator.judge(frame.filter(good), times[good], partitions[good])
+        output.gaps.extend(gaps)
+        return codes
 
     def _deduplicator(self, contract: str) -> Deduplicator:
         if contract not in self._dedupe:
