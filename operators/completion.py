@@ -1,7 +1,7 @@
 """Completion of operations: the final flag and over-delivery, from the totals of the whole operation.
 
-Both depend on all windows of an operation, so they are no property of a window: a document of its own, with no
-quantity, says that the operation is complete. It is announced once when it becomes true, and again when a
+Both depend on all windows of an operation, so they are no property of a window: a document of its own, with
+no quantity, says that the operation is complete. It is announced once when it becomes true, and again when a
 correction makes it untrue or changes the over-delivery.
 """
 
@@ -38,20 +38,20 @@ def add_deltas(progress: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
-    """Operations with the columns of their order, `counted`, `now_final` and `now_over`; unknown orders are left out.
+    """Operations of known orders, with the columns of the order, `counted`, `now_final` and `now_over`.
 
     Final: a completion event came, or the yield reached the target and the profile says that this is enough.
     Over-delivery: what exceeds the target plus its tolerance; never where the tolerance is unlimited (null).
     """
     rows = progress.join(orders, on=list(OPERATION_KEY), how="inner")
     counted = pl.when(pl.col("count_source") == "MACHINE").then("machine").otherwise("report")
-    allowed = (pl.col("target") * ((_FULL + pl.col("over_tolerance")) / _FULL)).cast(QUANTITY)
-    excess = (counted - allowed).cast(QUANTITY)
+    excess = counted - pl.col("target") * (_FULL + pl.col("over_tolerance")) / _FULL
+    reached = (pl.col("target") > 0) & (counted >= pl.col("target"))
     return rows.with_columns(
         counted.alias("counted"),
-        ((pl.col("completions") > 0) | (pl.col("auto_final") & (counted >= pl.col("target")))).alias("now_final"),
+        ((pl.col("completions") > 0) | (pl.col("auto_final") & reached)).alias("now_final"),
         pl.when(pl.col("over_tolerance").is_not_null() & (excess > 0))
-        .then(excess)
+        .then(excess.cast(QUANTITY, strict=False))
         .otherwise(NO_QUANTITY)
         .alias("now_over"),
     )

@@ -1,12 +1,13 @@
 """Production confirmations: totals of a window, completed by what the order says.
 
-Which of two alternative counts is confirmed, in which unit, for which material: all of that is linear, so it is
-applied to totals, not to events.
+Which of two alternative counts is confirmed, in which unit, for which material: all of that is linear, so it
+is applied to totals, not to events.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 
@@ -53,6 +54,8 @@ CONFIRMATION: dict[str, pl.DataType] = {
         )
     ),
 }
+#: Measures that are plain sums; scrap is the sum over its reasons.
+_PLAIN = [*(name for name in QUANTITIES if name != "quantity_scrap"), *TIMES]
 NO_QUANTITY = pl.lit(Decimal(0), dtype=QUANTITY)
 
 
@@ -68,22 +71,31 @@ def document_key(*columns: str) -> pl.Expr:
 def convert_units(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Quantities in the order's unit; and the rows for which no conversion is known.
 
-    Exact per total: the cumulative total is converted and rounded once, so rounding never adds up.
+    Exact per total: the cumulative total is converted and rounded once, so rounding never adds up. Rows of
+    times alone have no unit, and nothing needs no conversion.
     """
-    same = rows["unit"] == rows["order_unit"]
+    nothing = pl.all_horizontal(pl.col(name) == 0 for name in QUANTITIES)
+    same = rows.select((pl.col("unit") == pl.col("order_unit")) | nothing).to_series()
     if same.all():
         return rows, rows.clear()
-    foreign, done, stuck = rows.filter(~same), [], []
+    foreign = rows.filter(~same)
+    done: list[dict[str, Any]] = []
+    stuck: list[dict[str, Any]] = []
     for record in foreign.to_dicts():
         where = (record["plant"], record["material"])
         found = [
-            conversions.convert(*where, record[name], record["unit"], record["order_unit"]) for name in QUANTITIES
+            conversions.convert(*where, record[name], record["unit"], record["order_unit"])
+            for name in QUANTITIES
         ]
         (stuck if None in found else done).append({**record, **dict(zip(QUANTITIES, found, strict=True))})
-    stuck_rows = foreign.join(pl.DataFrame(stuck, schema=rows.schema).select(IDENTITY), on=IDENTITY, how="semi")
+    stuck_rows = pl.DataFrame([{n: r[n] for n in IDENTITY} for r in stuck], schema=_identity(rows))
     converted = pl.DataFrame(done, schema=rows.schema).with_columns(pl.col("order_unit").alias("unit"))
     good = pl.concat([rows.filter(same), converted]).join(stuck_rows, on=IDENTITY, how="anti")
     return good, rows.join(stuck_rows, on=IDENTITY, how="semi")
+
+
+def _identity(rows: pl.DataFrame) -> dict[str, pl.DataType]:
+    return {name: rows.schema[name] for name in IDENTITY}
 
 
 def choose(rows: pl.DataFrame) -> pl.DataFrame:
@@ -101,7 +113,10 @@ def choose(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
-    """Documents from chosen rows: columns of CONFIRMATION, one row per IDENTITY.
+    """Documents from chosen rows: columns of CONFIRMATION and `negative`, one row per IDENTITY.
+
+    No measure is below zero: a total that corrections brought below it is shown as nothing, and is
+    `negative`.
 
     Args:
         rows: Rows of TOTAL with `adjustment` and the columns of the order, in the order's unit.
@@ -122,7 +137,7 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("order_unit").first().alias("unit"),
         pl.col("posting_date").max(),
         pl.col("window_end").max(),
-        *(pl.col(name).sum().cast(QUANTITY) for name in (*QUANTITIES, *TIMES)),
+        *(pl.col(name).sum().cast(QUANTITY) for name in _PLAIN),
         pl.col("first_time").min().alias("first_event_time"),
         pl.col("last_time").max().alias("last_event_time"),
         pl.col("events").sum().alias("event_count"),
@@ -132,14 +147,20 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
     start = pl.col("window_start").to_physical().cast(pl.String).alias("_start")
     plain = document_key("plant", "order_id", "operation", "work_center", "shift", "_start")
     late = pl.concat_str(pl.lit("late"), pl.col("adjustment"), separator="|")
+    negative = pl.col("scrap_negative").fill_null(value=False) | pl.any_horizontal(pl.col(_PLAIN) < 0)
     return (
         documents.with_columns(
-            start, pl.col("scrap").fill_null(pl.lit([], dtype=CONFIRMATION["scrap"])),
-            is_final=pl.lit(False), over_delivery=NO_QUANTITY,
+            start,
+            pl.col("scrap").fill_null(pl.lit([], dtype=CONFIRMATION["scrap"])),
+            pl.col("quantity_scrap").fill_null(NO_QUANTITY),
+            *(pl.max_horizontal(pl.col(name), NO_QUANTITY).alias(name) for name in _PLAIN),
+            negative=negative,
+            is_final=pl.lit(value=False),
+            over_delivery=NO_QUANTITY,
         )
         .with_columns(pl.when(pl.col("adjustment") == "").then(plain).otherwise(late).alias("document_key"))
         .with_columns(pl.col("adjustment") != "")
-        .select(pl.col(name).cast(kind) for name, kind in CONFIRMATION.items())
+        .select(*(pl.col(name).cast(kind) for name, kind in CONFIRMATION.items()), "negative")
     )
 
 
@@ -151,4 +172,9 @@ def _scrap(rows: pl.DataFrame) -> pl.DataFrame:
         .sort("scrap_reason")
     )
     struct = pl.struct(pl.col("scrap_reason").alias("reason"), "quantity").alias("scrap")
-    return by_reason.group_by(IDENTITY, maintain_order=True).agg(struct)
+    positive = pl.col("quantity") > 0
+    return by_reason.group_by(IDENTITY, maintain_order=True).agg(
+        struct.filter(positive),
+        pl.col("quantity").filter(positive).sum().cast(QUANTITY).alias("quantity_scrap"),
+        (pl.col("quantity") < 0).any().alias("scrap_negative"),
+    )

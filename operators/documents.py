@@ -1,8 +1,8 @@
 """Documents of one shard of orders: totals meet reference data and become confirmations.
 
-Keeps the shard's orders, what each operation has come to, and totals that wait for an order. Completions are held
-until the state that produced them is durable: they depend on all windows of an operation, and a document announced
-from state that a crash rolls back might never be taken back.
+Keeps the shard's orders, what each operation has come to, and totals that wait for an order. Completions are
+held until the state that produced them is durable: they depend on all windows of an operation, and a document
+announced from state that a crash rolls back might never be taken back.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ import polars as pl
 
 from operators.completion import PROGRESS, add_deltas, completion_documents, judge
 from operators.confirmations import CONFIRMATION, IDENTITY, choose, confirmations, convert_units
+from operators.document_alerts import mismatches, negative_totals, over_deliveries
 from operators.frames import from_bytes, to_bytes
 from operators.reference_lane import ReferenceOutput
 from operators.references import ORDER_ID, References
 from operators.totals import OPERATION_KEY, Closed, by_operation
-from operators.waiting import NO_ACTIVE_JOB, ORDER_UNKNOWN, UNIT_UNKNOWN, Waiting, totals_given_up
+from operators.waiting import (
+    NO_ACTIVE_JOB,
+    OPERATION_OPEN,
+    ORDER_UNKNOWN,
+    UNIT_UNKNOWN,
+    Waiting,
+    totals_given_up,
+)
 from operators.windows import Window
 
 STATE_VERSION = 1
@@ -64,6 +72,7 @@ class Documents:
         self._watermark = self._frontier = -(2**62)
         self._held = pl.DataFrame(schema=CONFIRMATION)
         self._durable = 0
+        self._ending = False
 
     def closed(self, closed: Closed, output: DocumentsOutput) -> None:
         """Take totals that are due."""
@@ -100,7 +109,7 @@ class Documents:
         self.references.conversions.put(record)
         stuck = self.waiting.rows.filter(pl.col("reason") == UNIT_UNKNOWN)
         if stuck.height:
-            self._announce(stuck, output)
+            self._announce(stuck.select(self.waiting.take(stuck.clear()).columns), output)
 
     def _announce(self, rows: pl.DataFrame, output: DocumentsOutput) -> None:
         if not rows.height:
@@ -118,6 +127,8 @@ class Documents:
         if good.height:
             self.waiting.settle(good.select(IDENTITY).unique())
             documents = confirmations(choose(good))
+            output.alerts.extend(negative_totals(documents))
+            documents = documents.select(list(CONFIRMATION))
             if self._config.window.kind == "operation":
                 documents = self._complete_only(documents, good)
             output.confirmations.append(documents)
@@ -134,13 +145,13 @@ class Documents:
 
     def _complete_only(self, documents: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         """With one window per operation the document itself is final, and is announced from then on."""
-        judged = judge(self.progress, self.references.orders).filter(
-            pl.col("now_final") | (pl.col("status") != "RELEASED")
-        )
+        judged = judge(self.progress, self.references.orders)
+        if not self._ending:
+            judged = judged.filter(pl.col("now_final") | (pl.col("status") != "RELEASED"))
         done = judged.select(*OPERATION_KEY, "now_final", "now_over")
         waiting = documents.join(done, on=list(OPERATION_KEY), how="anti")
         if waiting.height:
-            self._keep(rows.join(waiting, on=list(OPERATION_KEY), how="semi"), "operation_open")
+            self._keep(rows.join(waiting, on=list(OPERATION_KEY), how="semi"), OPERATION_OPEN)
         return (
             documents.drop("is_final", "over_delivery")
             .join(done, on=list(OPERATION_KEY), how="inner")
@@ -154,12 +165,13 @@ class Documents:
             return
         touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
         judged = judge(touched, self.references.orders)
-        changed = judged.filter((pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over")))
+        moved = (pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over"))
+        changed = judged.filter(moved)
         if not changed.height:
             return
         self._mark(changed)
-        output.alerts.extend(_over_deliveries(changed))
-        output.alerts.extend(_mismatches(changed, self._config.mismatch_percent))
+        output.alerts.extend(over_deliveries(changed))
+        output.alerts.extend(mismatches(changed, self._config.mismatch_percent))
         if self._config.window.kind == "operation":
             self._announce(self.waiting.take(changed.select(ORDER_ID).unique()), output)
             return
@@ -170,7 +182,7 @@ class Documents:
             output.confirmations.append(documents)
 
     def _mark(self, changed: pl.DataFrame) -> None:
-        marks = changed.select(*OPERATION_KEY, pl.col("now_final").alias("final"), pl.col("now_over").alias("over"))
+        marks = changed.select(*OPERATION_KEY, final=pl.col("now_final"), over=pl.col("now_over"))
         same = self.progress.join(marks, on=list(OPERATION_KEY), how="anti")
         moved = self.progress.drop("final", "over").join(marks, on=list(OPERATION_KEY), how="inner")
         self.progress = pl.concat([same, moved.select(list(PROGRESS))])
@@ -185,25 +197,34 @@ class Documents:
             self._forget(frontier)
 
     def flush(self, output: DocumentsOutput) -> None:
-        """The end of a finite input: what still waits is given up."""
+        """The end of a finite input: open operations are announced as they are, the others given up."""
         self._durable = self._held.height
         self.release(output)
+        self._ending = True
+        open_rows = self.waiting.rows.filter(pl.col("reason") == OPERATION_OPEN)
+        self._announce(self.waiting.take(open_rows.select(ORDER_ID).unique()), output)
         output.given_up.extend(totals_given_up(self.waiting.expired(2**62, -(2**62))))
 
     def release(self, output: DocumentsOutput) -> None:
-        """Announce held completions that were part of a snapshot; call when input of a later epoch has come."""
+        """Announce held completions that a snapshot holds; call when input of a later epoch has come."""
         if self._durable:
             output.confirmations.append(self._held[: self._durable])
             self._held, self._durable = self._held[self._durable :], 0
 
     def _forget(self, frontier: int) -> None:
-        """Orders that take no more confirmations leave the state once the correction horizon has passed."""
-        ended = self.references.orders.filter(pl.col("status") != "RELEASED").select(ORDER_ID).unique()
-        recent = self.progress.filter(pl.col("last_time").to_physical() > frontier).select(ORDER_ID).unique()
-        gone = ended.join(recent, on=list(ORDER_ID), how="anti")
+        """Orders that take no more confirmations leave the state once the correction horizon has passed.
+
+        It is counted from their end in event time: a backlog read long after may still hold their events.
+        """
+        orders, key = self.references.orders, list(ORDER_ID)
+        past = pl.col("changed").is_null() | (pl.col("changed").to_physical() <= frontier)
+        ended = orders.filter((pl.col("status") != "RELEASED") & past).select(key).unique()
+        recent = self.progress.filter(pl.col("last_time").to_physical() > frontier).select(key).unique()
+        gone = ended.join(recent, on=key, how="anti")
         if gone.height:
             self.references.drop(gone)
-            self.progress = self.progress.join(gone, on=list(ORDER_ID), how="anti")
+        kept = pl.concat([recent, self.references.orders.select(key)]).unique()
+        self.progress = self.progress.join(kept, on=key, how="semi")
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values. What is held becomes durable with the epoch that this snapshot closes."""
@@ -225,35 +246,3 @@ class Documents:
         self._watermark, self._frontier = state["clock"]
         self._held = from_bytes(state["held"], CONFIRMATION)
         self._durable = self._held.height
-
-
-def _over_deliveries(changed: pl.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": "over_delivery",
-            "severity": "WARNING",
-            "plant": row["plant"],
-            "subject": row["order_id"],
-            "message": f"operation {row['operation']}: {row['counted'].normalize():f} {row['order_unit']} counted, "
-            f"target {row['target'].normalize():f} and tolerance exceeded by {row['now_over'].normalize():f}",
-        }
-        for row in changed.filter(pl.col("now_over") > pl.col("over")).to_dicts()
-    ]
-
-
-def _mismatches(changed: pl.DataFrame, percent: float) -> list[dict[str, Any]]:
-    """Operations that both the machine and the operator counted, with different results."""
-    both = changed.filter((pl.col("machine") > 0) & (pl.col("report") > 0))
-    apart = (pl.col("machine") - pl.col("report")).abs().cast(pl.Float64) * 100
-    far = both.filter(apart > pl.col("machine").cast(pl.Float64) * percent)
-    return [
-        {
-            "kind": "count_mismatch",
-            "severity": "WARNING",
-            "plant": row["plant"],
-            "subject": row["order_id"],
-            "message": f"operation {row['operation']}: machine counted {row['machine'].normalize():f}, "
-            f"operators reported {row['report'].normalize():f} {row['order_unit']}",
-        }
-        for row in far.to_dicts()
-    ]

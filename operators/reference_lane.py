@@ -1,4 +1,4 @@
-"""The lane of reference data: orders and materials, and which known orders changed in what they say of totals."""
+"""The lane of reference data: orders, materials, and which known orders changed their profile."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ import polars as pl
 from operators.hashing import hash_columns
 from operators.lane import Dead, Decoder
 from operators.references import ORDER, ORDER_ID, order_operations
+from operators.screen import DAY
 from schemas.batch import RawBatch
 
+STATE_VERSION = 1
 #: What of an order changes documents that were announced already.
 PROFILE = ["material", "order_unit", "count_source", "time_source"]
+#: Orders that ended this long before the newest change are forgotten; their windows have left the state.
+FORGET = 31 * DAY
+_WORD = (1 << 64) - 1
 
 
 @dataclass(slots=True)
@@ -40,6 +45,21 @@ class ReferenceOutput:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of an order.
+
+    Args:
+        version: Its version.
+        profile: Hash of what it says of totals.
+        ended: When it ended, microseconds; 0 while it takes confirmations.
+    """
+
+    version: int
+    profile: int
+    ended: int
+
+
 @dataclass(slots=True)
 class ReferenceLane:
     """Rules and state of the reference lane.
@@ -52,7 +72,8 @@ class ReferenceLane:
     contracts: Mapping[str, str]
     decoders: Mapping[str, Decoder]
     counts: Counter[str] = field(default_factory=Counter)
-    _profiles: dict[int, int] = field(default_factory=dict)
+    _orders: dict[int, _Known] = field(default_factory=dict)
+    _newest: int = 0
 
     def process(self, raw: RawBatch) -> ReferenceOutput:
         """Take one polled batch; a tombstone deletes nothing, since its order may still be counted on.
@@ -66,6 +87,7 @@ class ReferenceLane:
         output = ReferenceOutput()
         for reject in decoded.rejects:
             if reject.reason == "tombstone":
+                self.counts[f"tombstones:{contract}"] += 1
                 continue
             place = (int(raw.partitions[reject.row]), int(raw.offsets[reject.row]))
             value = raw.values[reject.row] or b""
@@ -80,32 +102,63 @@ class ReferenceLane:
         if contract == "WorkOrder" and frame.height:
             output.orders = order_operations(frame)
             output.touched = self._touched(output.orders)
+            self._forget()
         elif contract == "Material":
             output.materials = frame.to_dicts()
         output.counts = dict(self.counts)
 
     def _touched(self, operations: pl.DataFrame) -> pl.DataFrame:
-        """Orders that were known with another profile."""
-        order = hash_columns(operations, list(ORDER_ID)).tolist()
-        profile = np.asarray(hash_columns(operations, [*ORDER_ID, "operation", *PROFILE]))
-        changed: dict[int, int] = {}
-        for key, value in zip(order, profile.tolist(), strict=True):
-            changed[key] = changed.get(key, 0) ^ value
-        touched = {k for k, v in changed.items() if k in self._profiles and self._profiles[k] != v}
-        self._profiles.update(changed)
-        mask = pl.Series([key in touched for key in order], dtype=pl.Boolean)
-        return operations.filter(mask).select(ORDER_ID).unique()
+        """Orders that were known, in a lower version, with another profile."""
+        newest = operations.filter(pl.col("version") == pl.col("version").max().over(ORDER_ID))
+        newest = newest.unique([*ORDER_ID, "operation"], keep="last")
+        keys = hash_columns(newest, list(ORDER_ID)).tolist()
+        touched = set()
+        for key, order in self._profiles(newest, keys).items():
+            former = self._orders.get(key)
+            if former is not None and former.version >= order.version:
+                continue
+            self._orders[key] = order
+            if former is not None and former.profile != order.profile:
+                touched.add(key)
+        mask = pl.Series([key in touched for key in keys], dtype=pl.Boolean)
+        return newest.filter(mask).select(ORDER_ID).unique()
+
+    def _profiles(self, newest: pl.DataFrame, keys: list[int]) -> dict[int, _Known]:
+        """What the operations say of each order; their order does not matter."""
+        hashes = hash_columns(newest, [*ORDER_ID, "operation", *PROFILE]).tolist()
+        changed = newest["changed"].to_physical().to_list()
+        found: dict[int, _Known] = {}
+        rows = zip(keys, hashes, newest["version"], newest["status"], changed, strict=True)
+        for key, profile, version, status, at in rows:
+            former = found[key].profile if key in found else 0
+            found[key] = _Known(version, (former + profile) & _WORD, 0 if status == "RELEASED" else at)
+        self._newest = max(self._newest, *changed)
+        return found
+
+    def _forget(self) -> None:
+        past = [key for key, order in self._orders.items() if 0 < order.ended < self._newest - FORGET]
+        for key in past:
+            del self._orders[key]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values."""
-        keys = np.array(list(self._profiles), np.uint64).tobytes()
-        values = np.array(list(self._profiles.values()), np.uint64).tobytes()
-        return {"version": 1, "counts": dict(self.counts), "profiles": (keys, values)}
+        orders = self._orders.values()
+        return {
+            "version": STATE_VERSION,
+            "counts": dict(self.counts),
+            "newest": self._newest,
+            "keys": np.array(list(self._orders), np.uint64).tobytes(),
+            "profiles": np.array([order.profile for order in orders], np.uint64).tobytes(),
+            "versions": np.array([order.version for order in orders], np.int64).tobytes(),
+            "ended": np.array([order.ended for order in orders], np.int64).tobytes(),
+        }
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Go on from a snapshot; None is a fresh start."""
         if state is None:
             return
-        self.counts = Counter(state["counts"])
-        keys, values = (np.frombuffer(part, np.uint64).tolist() for part in state["profiles"])
-        self._profiles = dict(zip(keys, values, strict=True))
+        self.counts, self._newest = Counter(state["counts"]), state["newest"]
+        keys, profiles = (np.frombuffer(state[name], np.uint64).tolist() for name in ("keys", "profiles"))
+        versions, ended = (np.frombuffer(state[name], np.int64).tolist() for name in ("versions", "ended"))
+        known = map(_Known, versions, profiles, ended)
+        self._orders = dict(zip(keys, known, strict=True))

@@ -5,14 +5,15 @@ The newest version of an order or material counts, whatever arrives first.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 import polars as pl
 
 from operators.frames import from_bytes, to_bytes
-from operators.partials import QUANTITY
+from operators.partials import INSTANT, QUANTITY
 
 ORDER: dict[str, pl.DataType] = {
     "plant": pl.String(),
@@ -29,15 +30,20 @@ ORDER: dict[str, pl.DataType] = {
     "count_source": pl.String(),
     "time_source": pl.String(),
     "auto_final": pl.Boolean(),
+    "changed": INSTANT,
 }
 ORDER_ID = ("plant", "order_id")
 _SIX = Decimal("0.000001")
+_EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
+#: Totals are decimal(18,6).
+_LIMIT = Decimal(10) ** 12
 
 
 def order_operations(orders: pl.DataFrame) -> pl.DataFrame:
     """One row per operation (columns of ORDER) from rows of the contract WorkOrder."""
-    kept = ["plant", "order_id", "version", "status", "material", "unit", "over_tolerance", "under_tolerance"]
-    rows = orders.select([*kept, "operations"]).rename({"unit": "order_unit"}).explode("operations")
+    kept = ["plant", "order_id", "version", "status", "material", "over_tolerance", "under_tolerance"]
+    renamed = [pl.col("unit").alias("order_unit"), pl.col("event_time").alias("changed")]
+    rows = orders.select(*kept, *renamed, "operations").explode("operations")
     rows = rows.filter(pl.col("operations").is_not_null()).unnest("operations")
     names = {"work_center": "planned_work_center", "target_quantity": "target"}
     return rows.rename(names).select(pl.col(name).cast(kind) for name, kind in ORDER.items())
@@ -48,6 +54,7 @@ class Conversions:
     """Factors between units per material, exact."""
 
     materials: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    _saved: str | None = None
 
     def put(self, record: dict[str, Any]) -> None:
         """Take a record of the contract Material; an older version is ignored."""
@@ -60,11 +67,17 @@ class Conversions:
                 if c["denominator"] and c["numerator"]
             }
             self.materials[key] = {
-                "version": record["version"], "base_unit": record["base_unit"], "factors": factors
+                "version": record["version"],
+                "base_unit": record["base_unit"],
+                "factors": factors,
             }
+            self._saved = None
 
     def convert(self, plant: str, material: str, quantity: Decimal, unit: str, to: str) -> Decimal | None:
-        """Quantity in another unit, rounded half-even to six decimals; None where no conversion is known."""
+        """Quantity in another unit, rounded half-even to six decimals.
+
+        None where no conversion is known, or where the quantity is too large for the other unit.
+        """
         known = self.materials.get((plant, material))
         if known is None:
             return None
@@ -73,7 +86,22 @@ class Conversions:
             return None
         up, down = (Decimal(text) for text in factors[unit])
         to_up, to_down = (Decimal(text) for text in factors[to])
-        return (quantity * up * to_down / (down * to_up)).quantize(_SIX, ROUND_HALF_EVEN)
+        multiply = _EXACT.multiply
+        exact = _EXACT.divide(multiply(multiply(quantity, up), to_down), multiply(down, to_up))
+        rounded = exact.quantize(_SIX, context=_EXACT)
+        return rounded if abs(rounded) < _LIMIT else None
+
+    def snapshot(self) -> str:
+        """JSON text; made again only after a change, since every shard keeps all materials."""
+        if self._saved is None:
+            self._saved = json.dumps([[*key, value] for key, value in self.materials.items()])
+        return self._saved
+
+    @classmethod
+    def of(cls, state: str) -> Conversions:
+        """From a snapshot."""
+        materials = {(plant, material): value for plant, material, value in json.loads(state)}
+        return cls(materials, state)
 
 
 class References:
@@ -109,10 +137,10 @@ class References:
         """Plain values; unchanged orders are not serialised again."""
         if self._saved is None:
             self._saved = to_bytes(self.orders)
-        return {"orders": self._saved, "materials": dict(self.conversions.materials)}
+        return {"orders": self._saved, "materials": self.conversions.snapshot()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self._saved = state["orders"]
         self.orders = from_bytes(state["orders"], ORDER)
-        self.conversions = Conversions(dict(state["materials"]))
+        self.conversions = Conversions.of(state["materials"])

@@ -1,8 +1,8 @@
 """Cumulative totals of one state slot: what is counted per window until the window leaves the state.
 
-Windows only decide when a total is announced. Rows that come after the close raise the total and announce its next
-revision; totals of the order's other windows are not touched. State is one cell per window; only cells that
-changed are written again in a snapshot.
+Windows only decide when a total is announced. Rows that come after the close raise the total and announce its
+next revision; totals of the order's other windows are not touched. State is one cell per window; only cells
+that changed are written again in a snapshot.
 """
 
 from __future__ import annotations
@@ -14,13 +14,25 @@ from typing import Any
 import polars as pl
 
 from operators.frames import from_bytes, to_bytes
-from operators.partials import CONTRIBUTION, DOCUMENT_KEY, MACHINE, MAXIMA, MINIMA, PARTIAL, REPORT, ROW_KEY, SUMS
-from operators.partials import aggregations
+from operators.partials import (
+    CONTRIBUTION,
+    DOCUMENT_KEY,
+    MACHINE,
+    MAXIMA,
+    MINIMA,
+    PARTIAL,
+    REPORT,
+    ROW_KEY,
+    SUMS,
+    aggregations,
+)
 from operators.windows import Window
 
-#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a timeline
-#: contributed the timeline's own revision, once per document and part.
+#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a
+#: timeline contributed the timeline's own revision, once per document and part.
 TOTAL: dict[str, pl.DataType] = {**PARTIAL, "revises": pl.Int64()}
+#: What a cell stands for: shifts of two plants may start together and end apart.
+_CELL = ["plant", "window_start"]
 OPERATION_KEY = ("plant", "order_id", "operation")
 #: How the totals of an operation changed by what is announced.
 DELTA: dict[str, pl.DataType] = {
@@ -52,7 +64,7 @@ class Closed:
 
 @dataclass(slots=True)
 class _Cell:
-    """One window: plain rows add up, contributions replace each other."""
+    """One window of a plant: plain rows add up, contributions replace each other."""
 
     end: int
     plain: list[pl.DataFrame] = field(default_factory=list)
@@ -83,7 +95,7 @@ class Totals:
     def __init__(self, window: Window, merge_at: int = 16) -> None:
         self._window = window
         self._merge_at = merge_at
-        self._cells: dict[tuple[int, int], _Cell] = {}
+        self._cells: dict[tuple[str, int], _Cell] = {}
 
     @property
     def open_windows(self) -> int:
@@ -111,21 +123,25 @@ class Totals:
             both = part if cell.contributed is None else pl.concat([cell.contributed, part])
             newest = pl.col("revision").max().over([*DOCUMENT_KEY, "part"])
             # A contribution that comes twice (after a resume) is the same rows at the same revision.
-            cell.contributed = both.filter(pl.col("revision") == newest).unique([*ROW_KEY, "part"], keep="last")
+            cell.contributed = both.filter(pl.col("revision") == newest).unique(
+                [*ROW_KEY, "part"], keep="last"
+            )
 
     def _split(self, rows: pl.DataFrame) -> list[tuple[_Cell, pl.DataFrame]]:
         if not rows.height:
             return []
-        starts, ends = rows["window_start"], rows["window_end"]
-        one = bool((starts == starts[0]).all() and (ends == ends[0]).all())
-        parts = [rows] if one else rows.partition_by("window_start", "window_end")
+        same = all((rows[name] == rows[name][0]).all() for name in _CELL)
+        parts = [rows] if same else rows.partition_by(_CELL)
         return [(self._cell(part), part) for part in parts]
 
     def _cell(self, part: pl.DataFrame) -> _Cell:
-        start, end = (int(part[name].to_physical()[0]) for name in ("window_start", "window_end"))
-        if (start, end) not in self._cells:
-            self._cells[start, end] = _Cell(end, closed=self._window.kind == "operation")
-        return self._cells[start, end]
+        key = (str(part["plant"][0]), int(part["window_start"].to_physical()[0]))
+        end = int(part["window_end"].to_physical().to_numpy().max())
+        if key not in self._cells:
+            self._cells[key] = _Cell(end, closed=self._window.kind == "operation")
+        # A shift that a new calendar made longer keeps its key, so it keeps its total.
+        self._cells[key].end = max(self._cells[key].end, end)
+        return self._cells[key]
 
     def _before_change(self, cell: _Cell, part: pl.DataFrame) -> None:
         cell.saved = None
@@ -135,9 +151,10 @@ class Totals:
             cell.touched.append(part.select(list(DOCUMENT_KEY)).unique())
 
     def tick(self, watermark: int, frontier: int) -> Closed | None:
-        """What is due at a watermark; windows that end at or before `frontier` leave the state. Microseconds."""
-        due = [self._close(cell) for cell in self._cells.values() if not cell.closed and cell.end <= watermark]
-        due += [self._revise(cell) for cell in self._cells.values() if cell.touched]
+        """What is due at a watermark; windows that end at or before `frontier` leave. Microseconds."""
+        cells = list(self._cells.values())
+        due = [self._close(cell) for cell in cells if not cell.closed and cell.end <= watermark]
+        due += [self._revise(cell) for cell in cells if cell.touched]
         self._evict(frontier)
         return _join(due)
 
@@ -151,7 +168,7 @@ class Totals:
         return _join(due + [self._revise(cell) for cell in self._cells.values() if cell.touched])
 
     def touch(self, orders: pl.DataFrame) -> Closed | None:
-        """Announce once more what is announced already of these orders (plant, order_id): their data changed."""
+        """Announce once more what is announced already of these orders (plant, order_id)."""
         found = [
             Closed(cell.rows().join(orders, on=["plant", "order_id"], how="semi"), pl.DataFrame(schema=DELTA))
             for cell in self._cells.values()
@@ -217,7 +234,8 @@ def _delta_sums() -> list[pl.Expr]:
 
 
 def _negated() -> list[pl.Expr]:
-    return [(-pl.col(name)).cast(DELTA[name]).alias(name) for name in ("machine", "report", "revises", "completions")]
+    names = ("machine", "report", "revises", "completions")
+    return [(-pl.col(name)).cast(DELTA[name]).alias(name) for name in names]
 
 
 def by_operation(rows: pl.DataFrame) -> pl.DataFrame:
