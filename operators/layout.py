@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from operators.hashing import shards
@@ -49,8 +50,7 @@ class Layout:
                 continue
             shard = shards(frame, ["plant", "order_id"], self.shards)
             slot = frame.select(slot_column(self.window, self.ring)).to_series().to_numpy()
-            place = pl.Series("_place", shard * self.ring + np.resize(slot, len(shard)), pl.Int32)
-            for number, rows in _split(frame, place):
+            for number, rows in _split(frame, shard * self.ring + np.resize(slot, len(shard))):
                 keyed.append((f"{number // self.ring:03d}:{number % self.ring:03d}", rows))
         return keyed
 
@@ -58,9 +58,7 @@ class Layout:
         """Timeline rows per shard of work centres."""
         keyed: list[Keyed] = []
         for frame in frames:
-            place = pl.Series(
-                "_place", shards(frame, ["plant", "work_center"], self.work_center_shards), pl.Int32
-            )
+            place = shards(frame, ["plant", "work_center"], self.work_center_shards)
             keyed += [(f"w{number:03d}", rows) for number, rows in _split(frame, place)]
         return keyed
 
@@ -71,8 +69,8 @@ class Layout:
             keyed += [(self._shard_key(number), rows) for number, rows in _split(frame, self._shards(frame))]
         return keyed
 
-    def _shards(self, frame: pl.DataFrame) -> pl.Series:
-        return pl.Series("_place", shards(frame, ["plant", "order_id"], self.shards), pl.Int32)
+    def _shards(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+        return shards(frame, ["plant", "order_id"], self.shards)
 
     def references(self, output: ReferenceOutput) -> list[Keyed]:
         """Orders to their shard, materials to every shard."""
@@ -158,9 +156,15 @@ class Layout:
         return keyed[0][0].isdigit()
 
 
-def _split(frame: pl.DataFrame, place: pl.Series) -> list[tuple[int, pl.DataFrame]]:
-    """Rows by place; a frame that has one place is passed on as it is."""
-    if place.len() and bool((place == place[0]).all()):
+def _split(frame: pl.DataFrame, place: npt.NDArray[np.int64]) -> list[tuple[int, pl.DataFrame]]:
+    """Rows by place: one gather of the whole frame, then slices, since a gather per place would cost most of a batch."""
+    if not len(place):
+        return []
+    if (place == place[0]).all():
         return [(int(place[0]), frame)]
-    parts = frame.with_columns(place).partition_by("_place", maintain_order=False)
-    return [(int(rows["_place"][0]), rows.drop("_place")) for rows in parts]
+    order = np.argsort(place.astype(np.uint16), kind="stable")
+    ordered = place[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]).tolist()
+    rows = frame[order]
+    ends = [*starts[1:], frame.height]
+    return [(int(ordered[at]), rows.slice(at, end - at)) for at, end in zip(starts, ends, strict=True)]
