@@ -41,11 +41,16 @@ class Numbering:
         modulus: Register width by pattern of the source's name (`press-*`), for numbers that wrap; first
             match counts.
         id_horizon: Microseconds of event time within which an event without number is recognised by its id.
+        across_partitions: A re-send may stand in any partition of the lane, as in overlapping exports; only
+            where partitions are always read in the same order, as files are.
+        most_holes: Gaps remembered per source; numbers of older ones can't be judged any more.
     """
 
     scope: Sequence[str] = ("plant", "source")
     modulus: tuple[tuple[str, int], ...] = ()
     id_horizon: int = HOUR
+    across_partitions: bool = False
+    most_holes: int = 1000
 
     def modulus_of(self, name: str) -> int:
         """Register width of a scope's numbers; 0 where they do not wrap."""
@@ -75,7 +80,7 @@ class Deduplicator:
 
     def __post_init__(self) -> None:
         """Build the tracker that the numbering declares."""
-        self.sequences = SequenceTracker(self.numbering.modulus_of)
+        self.sequences = SequenceTracker(self.numbering.modulus_of, self.numbering.most_holes)
 
     def judge(self, frame: pl.DataFrame, times: Longs, partitions: Ints) -> tuple[Codes, list[Gap]]:
         """Code per row (NEW, DUPLICATE, REUSED, EXPIRED, UNVERIFIED) in log order, and the gaps that opened.
@@ -127,6 +132,8 @@ class Deduplicator:
         columns = [*self.numbering.scope, "event_id"]
         one, two = hash_columns(frame, columns), hash_columns(frame, columns, seed=1)
         codes = np.zeros(frame.height, np.uint8)
+        if self.numbering.across_partitions:
+            partitions = np.zeros_like(partitions)
         for partition in np.unique(partitions).tolist():
             tracker = self.ids.setdefault(partition, IdTracker(self.numbering.id_horizon))
             rows = np.flatnonzero(partitions == partition)

@@ -179,6 +179,14 @@ class SequenceTracker:
         table.newest[source] = max(newest, time)
         return NEW
 
+    def missing(self) -> list[Gap]:
+        """Numbers that were skipped and have not turned up since, by source."""
+        return [
+            Gap(self.table.names[source], start, end - 1)
+            for source, holes in self.holes.items()
+            for start, end in holes.snapshot()["holes"]
+        ]
+
     def snapshot(self) -> dict[str, Any]:
         """Plain values that `restore` takes."""
         return {"table": self.table.snapshot(), "holes": {k: h.snapshot() for k, h in self.holes.items()}}

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from operators.dedupe import UNVERIFIED, Deduplicator, Numbering
+from operators.dedupe import UNVERIFIED, Deduplicator, Gap, Numbering
 from operators.lane_output import Dead, Decoder, History, LaneOutput
 from operators.lane_verdicts import (
     ANCIENT,
@@ -294,6 +294,10 @@ class Lane:
         output = LaneOutput(self.name, idle=dict(idle or {}))
         self._close(output)
         return output
+
+    def missing(self) -> list[Gap]:
+        """Numbers of sources that were skipped and have not arrived so far."""
+        return [gap for tracker in self._dedupe.values() for gap in tracker.sequences.missing()]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values; makes the history durable first, since the offsets say that it is."""
