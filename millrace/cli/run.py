@@ -10,25 +10,93 @@ import typer
 from dataflows import confirmations
 from dataflows.run import run as run_flow
 from dataflows.settings import ConfirmationsSettings
+from millrace.cli.run_files import FileOptions, run_on_files
 from millrace.errors import Misconfigured
 from millrace.settings import load
 from millrace.telemetry import configure_logging
 
+ON_FILES = "On files"
+
 
 def run(
     flow: Annotated[str, typer.Argument(help="Flow: confirmations.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="More inputs, as a shell makes them of `--input *.csv`.")
+    ] = None,
+    *,
     config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
     process: Annotated[int, typer.Option("--process", help="Number of this process, from 0.")] = 0,
     addresses: Annotated[
         str, typer.Option("--addresses", help="host:port of every process, separated by `;`.")
     ] = "",
-    workers: Annotated[int, typer.Option("--workers", help="Worker threads of this process.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads of this process.")] = 1,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", rich_help_panel=ON_FILES, help="File, directory or pattern; may be given again."
+        ),
+    ] = None,
+    mappings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mapping",
+            "--contract",
+            rich_help_panel=ON_FILES,
+            help="Mapping file, or name of the contract that the rows have already: one for all inputs, or "
+            "one per --input in the same order.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", rich_help_panel=ON_FILES, help="Folder for the results.")
+    ] = None,
+    orders: Annotated[
+        list[str] | None, typer.Option("--orders", rich_help_panel=ON_FILES, help="WorkOrder records.")
+    ] = None,
+    materials: Annotated[
+        list[str] | None, typer.Option("--materials", rich_help_panel=ON_FILES, help="Material records.")
+    ] = None,
+    calendar: Annotated[
+        list[str] | None, typer.Option("--calendar", rich_help_panel=ON_FILES, help="ShiftCalendar records.")
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--zone", rich_help_panel=ON_FILES, help="Time zone of plants without a calendar."),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", rich_help_panel=ON_FILES, help="Replace an earlier run's results in --out."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=ON_FILES, help="Print the summary as JSON.")
+    ] = False,
 ) -> None:
-    """Run a flow. SIGTERM drains it: last snapshot, open windows kept, exit code 0."""
+    """Run a flow: on Kafka until SIGTERM drains it, or with --input on files until they are read.
+
+    On Kafka, SIGTERM writes the last snapshot and keeps open windows; exit code 0. On files, exit code 0:
+    every row is accepted. 1: something is in the dead letters. 2: settings, a mapping or a file is wrong.
+    """
     if flow != "confirmations":
         raise Misconfigured(f"no flow named {flow!r}; there is: confirmations")
     configure_logging()
     settings = load(ConfirmationsSettings, config)
+    given = FileOptions(
+        inputs=[*(inputs or []), *(files or [])],
+        mappings=mappings or [],
+        out=out,
+        orders=orders or [],
+        materials=materials or [],
+        calendar=calendar or [],
+        zone=zone,
+        workers=workers,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+    if given.any:
+        if process or addresses:
+            raise Misconfigured("--process, --addresses: a run on files is one process; use --workers")
+        raise typer.Exit(run_on_files(settings, given))
     run_flow(
         confirmations.build(settings),
         settings.recovery,

@@ -1,0 +1,115 @@
+"""`millrace run confirmations --input FILE... --mapping MAP --out DIR`: the flow on finite files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from dataflows.file_summary import Summary, summarize
+from dataflows.files import FileRun, run_files
+from dataflows.settings import EVENTS, ConfirmationsSettings
+from millrace.cli.file_report import reading, show
+from millrace.errors import Misconfigured
+from schemas.mapping import Mapping, load
+from sources.file_lanes import FileInput
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """Options of a run on files as given on the command line."""
+
+    inputs: Sequence[str]
+    mappings: Sequence[str]
+    out: Path | None
+    orders: Sequence[str]
+    materials: Sequence[str]
+    calendar: Sequence[str]
+    zone: str | None
+    workers: int
+    overwrite: bool
+    as_json: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether one was given that only a run on files has."""
+        lists = (self.inputs, self.mappings, self.orders, self.materials, self.calendar)
+        return any(lists) or self.out is not None or self.overwrite or self.as_json or self.zone is not None
+
+
+def run_on_files(settings: ConfirmationsSettings, given: FileOptions) -> int:
+    """Run, write the summary and print it; returns the exit code.
+
+    Raises:
+        Misconfigured: Options, settings, a mapping or a file is wrong.
+    """
+    if not given.inputs or given.out is None:
+        raise Misconfigured("--input, --out: a run on files needs both")
+    inputs = file_inputs(given.inputs, given.mappings)
+    what = FileRun(
+        inputs=inputs,
+        out=given.out,
+        orders=given.orders,
+        materials=given.materials,
+        calendars=given.calendar,
+        workers=given.workers,
+        overwrite=given.overwrite,
+    )
+    with reading(inputs, Console(stderr=True)) as heard:
+        results = run_files(_with_zone(settings, given.zone), what, heard)
+    summary = summarize(results)
+    summary.write(given.out)
+    _print(summary, given.out, as_json=given.as_json)
+    return summary.exit_status
+
+
+def _print(summary: Summary, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(), ensure_ascii=False, indent=2))
+    else:
+        show(summary, out, Console())
+
+
+def file_inputs(inputs: Sequence[str], mappings: Sequence[str]) -> list[FileInput]:
+    """Each input with its mapping or contract.
+
+    Raises:
+        Misconfigured: There is neither one mapping for all nor one for each, or a mapping is wrong.
+    """
+    if len(mappings) not in (1, len(inputs)) or not mappings:
+        raise Misconfigured(
+            f"--mapping: {len(inputs)} inputs need one mapping or contract for all of them, or one each in "
+            f"the same order; {len(mappings)} are given"
+        )
+    kinds = {name: _mapping(name) for name in dict.fromkeys(mappings)}
+    each = list(mappings) if len(mappings) == len(inputs) else [mappings[0]] * len(inputs)
+    return [
+        FileInput(path, kinds[name], None if kinds[name] is not None else name)
+        for path, name in zip(inputs, each, strict=True)
+    ]
+
+
+def _mapping(name: str) -> Mapping | None:
+    """None where the name is one of the contracts that the flow reads."""
+    if name in EVENTS:
+        return None
+    mapping = load(name)
+    strange = [output.contract for output in mapping.outputs if output.contract not in EVENTS]
+    if strange:
+        raise Misconfigured(f"{name}: outputs: the confirmations flow takes no {strange[0]}")
+    return mapping
+
+
+def _with_zone(settings: ConfirmationsSettings, zone: str | None) -> ConfirmationsSettings:
+    if zone is None:
+        return settings
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise Misconfigured(f"--zone: {zone!r} is no IANA time zone") from error
+    return settings.model_copy(update={"default_zone": zone})

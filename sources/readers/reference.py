@@ -1,0 +1,128 @@
+"""Reference records as people keep them: JSON, JSON Lines, YAML, and CSV tables.
+
+Every reader yields the place of a record (line, or number in a list) and the record, still unchecked.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from millrace.errors import Misconfigured
+from schemas.contracts import contract
+
+Record = dict[str, Any]
+Records = Iterator[tuple[int, Any]]
+
+#: CSV columns that describe one item of a record's list; the others describe the record, and repeat.
+ITEMS = {
+    "WorkOrder": (
+        "operations",
+        ("operation", "work_center", "target_quantity", "count_source", "time_source", "auto_final"),
+    ),
+    "Material": ("conversions", ("unit", "numerator", "denominator")),
+}
+#: What a table may leave out.
+DEFAULTS: dict[str, Record] = {
+    "WorkOrder": {"status": "RELEASED", "under_tolerance": "0", "over_tolerance": None},
+    "Material": {"description": ""},
+    "operations": {"count_source": "MACHINE", "time_source": "MACHINE", "auto_final": False},
+    "conversions": {},
+}
+_WORDS = {"true": True, "false": False}
+
+
+def _json(path: Path, _name: str) -> Records:
+    found = json.loads(_text(path), parse_float=Decimal)
+    yield from enumerate(found if isinstance(found, list) else [found], start=1)
+
+
+def _json_lines(path: Path, _name: str) -> Records:
+    for line, text in enumerate(_text(path).split("\n"), start=1):
+        if text.strip():
+            yield line, json.loads(text, parse_float=Decimal)
+
+
+def _yaml(path: Path, name: str) -> Records:
+    """Every word stays the text that was written (`0010` is no 8); the contract has the types."""
+    root = yaml.compose(_text(path), yaml.BaseLoader)
+    if root is None:
+        return
+    for node in root.value if isinstance(root, yaml.SequenceNode) else [root]:
+        value = yaml.BaseLoader("").construct_object(node, deep=True)
+        yield node.start_mark.line + 1, typed(value, contract(name).schema)
+
+
+def _csv(path: Path, name: str) -> Records:
+    """Rows of one order, or of one material, are one record, wherever they stand."""
+    if name not in ITEMS:
+        raise Misconfigured(f"{path}: {name} has lists within lists, give it as JSON or YAML")
+    lines = _text(path).splitlines()
+    delimiter = ";" if lines and ";" in lines[0] else ","
+    found: dict[tuple[str, str], tuple[int, Record]] = {}
+    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+    for row in reader:
+        if None in row or None in row.values():
+            raise Misconfigured(f"{path}:{reader.line_num}: the row has not as many cells as the header")
+        identity = (row.get("plant", ""), row.get(contract(name).key, ""))
+        record = found.setdefault(identity, (reader.line_num, _head(row, name)))[1]
+        _add_item(record, row, name)
+    for line, record in found.values():
+        if name == "WorkOrder" and record["operations"]:
+            record.setdefault("quantity", record["operations"][-1].get("target_quantity"))
+        yield line, typed(record, contract(name).schema)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _head(row: dict[str, str], name: str) -> Record:
+    items, columns = ITEMS[name]
+    own = {field for field in contract(name).fields if field in row}
+    head = {k: v for k, v in row.items() if v != "" and (k in own or k not in columns)}
+    return {**DEFAULTS[name], **head, items: []}
+
+
+def _add_item(record: Record, row: dict[str, str], name: str) -> None:
+    items, columns = ITEMS[name]
+    item = {column: row[column] for column in columns if row.get(column)}
+    if item:
+        record[items].append({**DEFAULTS[items], **item})
+
+
+def typed(value: Any, avro: Any) -> Any:
+    """Texts as the contract's whole numbers, truth values and nulls; what fits nothing is left as it is."""
+    if isinstance(avro, list):
+        missing = value in ("", "null", "~", None)
+        return None if missing else typed(value, next(branch for branch in avro if branch != "null"))
+    kind = avro if isinstance(avro, str) else avro.get("logicalType", avro["type"])
+    if kind == "record" and isinstance(value, dict):
+        types = {field["name"]: field["type"] for field in avro["fields"]}
+        return {name: typed(item, types.get(name, "string")) for name, item in value.items()}
+    if kind == "array" and isinstance(value, list):
+        return [typed(item, avro["items"]) for item in value]
+    return _plain(value, kind) if isinstance(value, str) else value
+
+
+def _plain(text: str, kind: str) -> Any:
+    if kind in ("int", "long") and text.strip().lstrip("-").isdecimal():
+        return int(text)
+    return _WORDS.get(text.lower(), text) if kind == "boolean" else text
+
+
+#: Reader by the end of a file's name.
+READERS: dict[str, Callable[[Path, str], Records]] = {
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+    ".csv": _csv,
+}
