@@ -1,0 +1,159 @@
+"""`millrace status` and `millrace trace ORDER`: how things stand, and what became of one order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from dataflows.settings import ConfirmationsSettings
+from millrace.cli import status_tables
+from millrace.cli.trace_events import Events, events_of
+from millrace.cli.trace_tree import plain_trace, trace_tree
+from millrace.errors import Misconfigured, Retriable
+from millrace.ledger import Ledger, queries
+from millrace.ledger.ledger import LEDGER_DOWN
+from millrace.ledger.model import DocumentState, Status
+from millrace.ledger.status import flow_lanes, letters_of_order, postings_by_system, waiting
+from millrace.settings import load
+
+T = TypeVar("T")
+#: Seconds after which an unknown posting needs a look.
+UNKNOWN_AFTER_S = 900.0
+
+LedgerUrl = Annotated[
+    str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings of the flow; they name ledger and history.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+def status(
+    ledger: LedgerUrl = None,
+    config: Config = None,
+    unknown_after: Annotated[
+        float, typer.Option(help="Seconds after which an unknown posting needs a look.")
+    ] = UNKNOWN_AFTER_S,
+    as_json: Json = False,
+) -> None:
+    """How documents, postings, dead letters and flows stand, and what waits for what.
+
+    Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long. 2: no ledger.
+    """
+    found = _asked(_url(ledger, load(ConfirmationsSettings, config)), _status)
+    found["needs_a_look"] = _needs_a_look(found, unknown_after)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        status_tables.show(found, Console())
+    raise typer.Exit(1 if found["needs_a_look"] else 0)
+
+
+def _status(ledger: Ledger) -> dict[str, Any]:
+    now = time.time_ns() // 1000
+    oldest = ledger.ask(queries.oldest_unsettled)
+    return {
+        "documents": ledger.ask(queries.documents_by_state),
+        "oldest_unsettled_s": _age(oldest, now),
+        "postings": [
+            {"system": s.system, "status": s.status, "count": s.count, "oldest_s": _age(s.oldest, now)}
+            for s in ledger.ask(postings_by_system)
+        ],
+        "waiting": [
+            {**{n: v for n, v in asdict(wait).items() if n != "since"}, "for_s": _age(wait.since, now)}
+            for wait in ledger.ask(lambda connection: waiting(connection, now))
+        ],
+        "dead_letters": ledger.ask(queries.dead_letters_by_reason),
+        "flows": {
+            flow: {"lanes": lanes, "total": dict(sum((Counter(c) for c in lanes.values()), Counter()))}
+            for flow, lanes in ledger.ask(flow_lanes).items()
+        },
+        "inconsistent_documents": ledger.inconsistent(),
+    }
+
+
+def _age(at: int | None, now: int) -> float | None:
+    return None if at is None else round((now - at) / 1_000_000, 1)
+
+
+def _needs_a_look(found: dict[str, Any], unknown_after: float) -> list[str]:
+    """Why a person should look, one sentence each."""
+    why = [
+        f"{count} documents are {state}"
+        for state, count in found["documents"].items()
+        if state in (DocumentState.REJECTED, DocumentState.PARKED)
+    ]
+    why += [
+        f"postings of system {row['system']} are unknown, the oldest for {row['oldest_s']:.0f} s"
+        for row in found["postings"]
+        if row["status"] == Status.UNKNOWN and row["oldest_s"] > unknown_after
+    ]
+    if found["inconsistent_documents"]:
+        why.append(f"{len(found['inconsistent_documents'])} documents do not add up to their postings")
+    return why
+
+
+def trace(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Production order.")],
+    ledger: LedgerUrl = None,
+    config: Config = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Root of the raw zone; adds the order's events.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What became of an order: events, windows, documents, postings, ERP document numbers.
+
+    Exit code 0: found. 1: the order is unknown. 2: no ledger.
+    """
+    settings = load(ConfirmationsSettings, config)
+    root = history or settings.history
+    reports, letters = _asked(
+        _url(ledger, settings),
+        lambda found: (
+            found.order_report(order),
+            found.ask(lambda connection: letters_of_order(connection, order)),
+        ),
+    )
+    events = events_of(root, settings, order) if root is not None else Events()
+    if not reports and not letters and not events.contracts:
+        where = f"the ledger and the history {root}" if root is not None else "the ledger"
+        typer.echo(f"millrace: order {order!r} is not known to {where}", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(plain_trace(order, reports, letters, events), ensure_ascii=False, indent=2))
+    else:
+        Console().print(trace_tree(order, reports, letters, events, with_history=root is not None))
+
+
+def _url(ledger: str | None, settings: ConfirmationsSettings) -> str:
+    url = ledger or settings.ledger
+    if url is None:
+        raise Misconfigured("--ledger: give its URL, or --config with the flow's settings")
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise Misconfigured(f"--ledger: {url!r} is no URL of a database: {error}") from error
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise Misconfigured(f"--ledger: there is no ledger at {parsed.database!r}")
+    return url
+
+
+def _asked(url: str, ask: Callable[[Ledger], T]) -> T:
+    try:
+        with Ledger(url, who="cli") as ledger:
+            return ask(ledger)
+    except LEDGER_DOWN as error:
+        raise Retriable(f"the ledger does not answer: {error.orig}") from error
