@@ -27,11 +27,14 @@ from sources.kafka import KafkaLanes, lane_names
 from sources.kafka_reference import KafkaReference
 
 
-def build(settings: ConfirmationsSettings, deduplicate: bool = True) -> Dataflow:
+def build(
+    settings: ConfirmationsSettings, *, sinks: dict[str, Sink[Batch]] | None = None, deduplicate: bool = True
+) -> Dataflow:
     """The flow on Kafka.
 
     Args:
         settings: All of its settings.
+        sinks: Instead of those that the settings name.
         deduplicate: False only in negative controls.
 
     Raises:
@@ -54,11 +57,12 @@ def build(settings: ConfirmationsSettings, deduplicate: bool = True) -> Dataflow
     references = KafkaReference(
         reader, [settings.topic(name) for name in REFERENCES], lambda: parts.reference_lane(settings, schemas)
     )
-    sinks: dict[str, Sink[Batch]] = {}
-    if settings.ledger:
-        sinks["ledger"] = LedgerSink(settings.ledger, settings.flow)
-    if settings.publish:
-        sinks["topics"] = KafkaSink(client, settings.flow, schemas, parts.output_topics(settings))
+    if sinks is None:
+        sinks = {}
+        if settings.ledger:
+            sinks["ledger"] = LedgerSink(settings.ledger, settings.flow)
+        if settings.publish:
+            sinks["topics"] = KafkaSink(client, settings.flow, schemas, parts.output_topics(settings))
     if not sinks:
         raise Misconfigured("ledger, publish: the flow would announce its documents nowhere")
     return wire(settings, lanes, references, calendar, sinks, lane_names(settings.lanes), hold=True)

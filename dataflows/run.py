@@ -51,7 +51,7 @@ def run(
     """
     os.environ.pop(_OPEN_API, None)
     shutdown.install()
-    _tune()
+    tune()
     config = None
     if recovery is not None:
         _prepare(recovery, partitions, dict(layout or {}), process)
@@ -66,7 +66,7 @@ def run(
     )
 
 
-def _tune() -> None:
+def tune() -> None:
     """Spare what costs time for every batch.
 
     Ten thousand message objects a poll set off the cycle collector again and again, though nothing here is cyclic;
