@@ -8,16 +8,27 @@ correction makes it untrue or changes the over-delivery.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 
 from operators.confirmations import CONFIRMATION, NO_QUANTITY, document_key
 from operators.partials import INSTANT, QUANTITY
-from operators.references import ORDER
-from operators.totals import DELTA, OPERATION_KEY
+from operators.references import ORDER, Conversions
+from operators.totals import DELTA, DELTA_KEY, OPERATION_KEY
 
-#: What an operation has come to, and what was announced of it.
+#: What an operation has come to, a row per unit, and what was announced of it.
 PROGRESS: dict[str, pl.DataType] = {**DELTA, "final": pl.Boolean(), "over": QUANTITY}
+_SUMS = [
+    pl.col("machine").sum().cast(QUANTITY),
+    pl.col("report").sum().cast(QUANTITY),
+    pl.col("revises").sum(),
+    pl.col("completions").sum(),
+    pl.col("last_time").max(),
+    pl.col("posting_date").max(),
+    pl.col("final").max(),
+    pl.col("over").max(),
+]
 _FULL = pl.lit(Decimal(100), dtype=pl.Decimal(18, 6))
 
 
@@ -25,25 +36,18 @@ def add_deltas(progress: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
     """Operations with the changes added; rows of PROGRESS."""
     fresh = deltas.with_columns(final=pl.lit(False), over=NO_QUANTITY)
     both = pl.concat([progress, fresh.select(pl.col(n).cast(k) for n, k in PROGRESS.items())])
-    return both.group_by(list(OPERATION_KEY)).agg(
-        pl.col("machine").sum().cast(QUANTITY),
-        pl.col("report").sum().cast(QUANTITY),
-        pl.col("revises").sum(),
-        pl.col("completions").sum(),
-        pl.col("last_time").max(),
-        pl.col("posting_date").max(),
-        pl.col("final").max(),
-        pl.col("over").max(),
-    )
+    added = both.group_by(DELTA_KEY).agg(*_SUMS)
+    announced = (pl.col(name).max().over(OPERATION_KEY) for name in ("final", "over"))
+    return added.with_columns(announced).select(list(PROGRESS))
 
 
-def judge(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+def judge(progress: pl.DataFrame, orders: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
     """Operations of known orders, with the columns of the order, `counted`, `now_final` and `now_over`.
 
     Final: a completion event came, or the yield reached the target and the profile says that this is enough.
     Over-delivery: what exceeds the target plus its tolerance; never where the tolerance is unlimited (null).
     """
-    rows = progress.join(orders, on=list(OPERATION_KEY), how="inner")
+    rows = _in_order_unit(progress.join(orders, on=list(OPERATION_KEY), how="inner"), conversions)
     counted = pl.when(pl.col("count_source") == "MACHINE").then("machine").otherwise("report")
     excess = counted - pl.col("target") * (_FULL + pl.col("over_tolerance")) / _FULL
     reached = (pl.col("target") > 0) & (counted >= pl.col("target"))
@@ -55,6 +59,24 @@ def judge(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
         .otherwise(NO_QUANTITY)
         .alias("now_over"),
     )
+
+
+def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
+    """One row per operation, in the order's unit; what can't be converted waits and counts nothing yet."""
+    foreign = (pl.col("unit") != pl.col("order_unit")) & ((pl.col("machine") != 0) | (pl.col("report") != 0))
+    converted = [_converted(record, conversions) for record in rows.filter(foreign).to_dicts()]
+    rows = pl.concat([rows.filter(~foreign), pl.DataFrame(converted, schema=rows.schema)])
+    order = [pl.col(name).first() for name in ORDER if name not in OPERATION_KEY]
+    return rows.group_by(OPERATION_KEY).agg(*_SUMS, *order)
+
+
+def _converted(record: dict[str, Any], conversions: Conversions) -> dict[str, Any]:
+    units = (record["unit"], record["order_unit"])
+    counts = {
+        name: conversions.convert(record["plant"], record["material"], record[name], *units) or Decimal(0)
+        for name in ("machine", "report")
+    }
+    return {**record, **counts}
 
 
 def completion_documents(changed: pl.DataFrame) -> pl.DataFrame:

@@ -110,6 +110,8 @@ class Documents:
         stuck = self.waiting.rows.filter(pl.col("reason") == UNIT_UNKNOWN)
         if stuck.height:
             self._announce(stuck.select(self.waiting.take(stuck.clear()).columns), output)
+        made = (pl.col("plant") == record["plant"]) & (pl.col("material") == record["material"])
+        self._complete(self.references.orders.filter(made).select(OPERATION_KEY), output)
 
     def _announce(self, rows: pl.DataFrame, output: DocumentsOutput) -> None:
         if not rows.height:
@@ -145,7 +147,7 @@ class Documents:
 
     def _complete_only(self, documents: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         """With one window per operation the document itself is final, and is announced from then on."""
-        judged = judge(self.progress, self.references.orders)
+        judged = judge(self.progress, self.references.orders, self.references.conversions)
         if not self._ending:
             judged = judged.filter(pl.col("now_final") | (pl.col("status") != "RELEASED"))
         done = judged.select(*OPERATION_KEY, "now_final", "now_over")
@@ -164,7 +166,7 @@ class Documents:
         if not operations.height:
             return
         touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
-        judged = judge(touched, self.references.orders)
+        judged = judge(touched, self.references.orders, self.references.conversions)
         moved = (pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over"))
         changed = judged.filter(moved)
         if not changed.height:

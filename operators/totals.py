@@ -34,9 +34,11 @@ TOTAL: dict[str, pl.DataType] = {**PARTIAL, "revises": pl.Int64()}
 #: What a cell stands for: shifts of two plants may start together and end apart.
 _CELL = ["plant", "window_start"]
 OPERATION_KEY = ("plant", "order_id", "operation")
+#: Counts are added up per unit: the order's unit, in which an operation is complete, is not known here.
+DELTA_KEY = (*OPERATION_KEY, "unit")
 #: How the totals of an operation changed by what is announced.
 DELTA: dict[str, pl.DataType] = {
-    **{name: PARTIAL[name] for name in OPERATION_KEY},
+    **{name: PARTIAL[name] for name in DELTA_KEY},
     "machine": PARTIAL["quantity_yield"],
     "report": PARTIAL["quantity_yield"],
     "revises": pl.Int64(),
@@ -68,6 +70,7 @@ class _Cell:
 
     end: int
     plain: list[pl.DataFrame] = field(default_factory=list)
+    piled: int = 0
     contributed: pl.DataFrame | None = None
     closed: bool = False
     touched: list[pl.DataFrame] = field(default_factory=list)
@@ -89,13 +92,14 @@ class Totals:
 
     Args:
         window: How time is cut.
-        merge_at: Plain frames a cell may pile up before they are merged.
+        merge_at: Plain rows that a cell piles up at least before they are merged.
     """
 
-    def __init__(self, window: Window, merge_at: int = 16) -> None:
+    def __init__(self, window: Window, merge_at: int = 20_000) -> None:
         self._window = window
         self._merge_at = merge_at
         self._cells: dict[tuple[str, int], _Cell] = {}
+        self._watermark = -(2**62)
 
     @property
     def open_windows(self) -> int:
@@ -113,8 +117,10 @@ class Totals:
         for cell, part in self._split(rows):
             self._before_change(cell, part)
             cell.plain.append(part)
-            if len(cell.plain) >= self._merge_at:
-                cell.plain = [_merge(cell.plain)]
+            cell.piled += part.height
+            # Merging when as much has piled up as was merged before bounds both memory and work per row.
+            if cell.piled > max(self._merge_at, cell.plain[0].height):
+                cell.plain, cell.piled = [_merge(cell.plain)], 0
 
     def contribute(self, contributions: pl.DataFrame) -> None:
         """Replace what timelines contributed before, document by document and part by part (CONTRIBUTION)."""
@@ -138,7 +144,9 @@ class Totals:
         key = (str(part["plant"][0]), int(part["window_start"].to_physical()[0]))
         end = int(part["window_end"].to_physical().to_numpy().max())
         if key not in self._cells:
-            self._cells[key] = _Cell(end, closed=self._window.kind == "operation")
+            # The tick that would close a window comes once: what begins after it is announced as a revision.
+            past = end <= self._watermark
+            self._cells[key] = _Cell(end, closed=past or self._window.kind == "operation")
         # A shift that a new calendar made longer keeps its key, so it keeps its total.
         self._cells[key].end = max(self._cells[key].end, end)
         return self._cells[key]
@@ -152,6 +160,7 @@ class Totals:
 
     def tick(self, watermark: int, frontier: int) -> Closed | None:
         """What is due at a watermark; windows that end at or before `frontier` leave. Microseconds."""
+        self._watermark = max(self._watermark, watermark)
         cells = list(self._cells.values())
         due = [self._close(cell) for cell in cells if not cell.closed and cell.end <= watermark]
         due += [self._revise(cell) for cell in cells if cell.touched]
@@ -187,7 +196,7 @@ class Totals:
         former = cell.before if cell.before is not None else pl.DataFrame(schema=DELTA)
         change = pl.concat([by_operation(rows), former.with_columns(_negated())])
         operations = touched.select(OPERATION_KEY).unique()
-        deltas = change.group_by(OPERATION_KEY).agg(_delta_sums())
+        deltas = change.group_by(DELTA_KEY).agg(_delta_sums())
         cell.touched, cell.before, cell.saved = [], None, None
         return Closed(
             rows.join(touched, on=list(DOCUMENT_KEY), how="semi"),
@@ -202,10 +211,12 @@ class Totals:
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values; a cell that did not change is not serialised again."""
-        return {"version": STATE_VERSION, "cells": {key: _save(c) for key, c in self._cells.items()}}
+        cells = {key: _save(cell) for key, cell in self._cells.items()}
+        return {"version": STATE_VERSION, "watermark": self._watermark, "cells": cells}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
+        self._watermark = state["watermark"]
         self._cells = {key: _load(saved) for key, saved in state["cells"].items()}
 
 
@@ -239,9 +250,9 @@ def _negated() -> list[pl.Expr]:
 
 
 def by_operation(rows: pl.DataFrame) -> pl.DataFrame:
-    """Totals per operation, by the alternative counts."""
+    """Totals per operation and unit, by the alternative counts."""
     quantity = DELTA["machine"]
-    return rows.group_by(OPERATION_KEY).agg(
+    return rows.group_by(DELTA_KEY).agg(
         pl.col("quantity_yield").filter(pl.col("kind") == MACHINE).sum().cast(quantity).alias("machine"),
         pl.col("quantity_yield").filter(pl.col("kind") == REPORT).sum().cast(quantity).alias("report"),
         pl.col("revises").sum(),
