@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
-_name, _, _at = os.environ.get("MILLRACE_FAILPOINT", "").partition("@")
+VARIABLE = "MILLRACE_FAILPOINT"
+_name, _, _at = os.environ.get(VARIABLE, "").partition("@")
 _left = int(_at or 1)
 
 

@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from millrace.failpoints import hit
 from sandbox.erp_check import check
 from sandbox.erp_control import control_routes
 from sandbox.erp_faults import Fault, Faults
@@ -111,10 +112,12 @@ class SandboxErp:
         token = request.headers.get("x-csrf-token", "")
         if token not in self._tokens or request.cookies.get("SAP_SESSIONID") not in self._tokens:
             return _csrf_required()
+        hit("erp.before_booking")
         try:
             entity = book()
         except Refused as error:
             return _error(400, error.code, error.text)
+        hit("erp.after_booking")
         answer = JSONResponse({"d": entity}, status_code=201)
         return await self._after(request, fault, answer)
 

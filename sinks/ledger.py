@@ -45,6 +45,7 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
         hit("ledger.before_write")
         if documents:
             _patiently(lambda: self._ledger.put_desired(documents))
+        hit("ledger.between_writes")
         if letters:
             _patiently(lambda: self._ledger.put_dead_letters(letters))
         if counts:

@@ -84,6 +84,7 @@ class HistoryWriter:
         prefix = f"{self._flow}-{self._generation}-{self._lane}-"
         for path in self._root.glob(f"*/plant=*/date=*/{prefix}*.parquet"):
             if int(path.stem.removeprefix(prefix)) >= self._number:
+                hit("history.before_remove")
                 path.unlink()
                 sync_file(path.parent)
         for path in self._root.glob(f"*/plant=*/date=*/.{prefix}*.partial"):

@@ -13,6 +13,7 @@ from typing import Any
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from millrace.errors import Misconfigured, Retriable
+from millrace.failpoints import hit
 from millrace.shutdown import draining
 from operators.reference_lane import ReferenceLane, ReferenceOutput
 from schemas.batch import RawBatch
@@ -48,6 +49,7 @@ class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]
 
     def snapshot(self) -> dict[str, Any]:
         """Offsets and known profiles."""
+        hit("reference.before_snapshot")
         waiting = {(b.topic, p): o for b in reversed(self._waiting) for p, o in firsts(b)}
         return {"positions": {**self._reader.positions, **waiting}, "lane": self._lane.snapshot()}
 
