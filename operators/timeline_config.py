@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 import polars as pl
 
@@ -22,7 +23,7 @@ class TimelineConfig:
 
     Args:
         window: Window of the documents.
-        counters: Counter policy by source.
+        counters: Counter policy by pattern of the source's name (`press-*`); the first that matches counts.
         default_counter: Policy of the sources that are not named.
         micro_stop: A stop shorter than this between two PRODUCTION states is a micro-stop.
         forget_counter: A counter silent for longer than this before a cut is forgotten; its next reading is
@@ -36,9 +37,9 @@ class TimelineConfig:
     forget_counter: timedelta = timedelta(days=35)
 
     @property
-    def policies(self) -> dict[str, CounterPolicy]:
+    def policies(self) -> Mapping[str, CounterPolicy]:
         """Policy by source, "" for the others."""
-        return {**self.counters, "": self.default_counter}
+        return _Policies(self.counters, self.default_counter)
 
     @property
     def micro_stop_micros(self) -> int:
@@ -49,6 +50,23 @@ class TimelineConfig:
     def forget_micros(self) -> int:
         """Silence in microseconds after which a counter is forgotten."""
         return self.forget_counter // MICROSECOND
+
+
+class _Policies(Mapping[str, CounterPolicy]):
+    """Policy of any source: of the first pattern that matches its name, else the default."""
+
+    def __init__(self, patterns: Mapping[str, CounterPolicy], default: CounterPolicy) -> None:
+        self._patterns, self._default = patterns, default
+
+    def __getitem__(self, source: str) -> CounterPolicy:
+        found = (policy for pattern, policy in self._patterns.items() if fnmatchcase(source, pattern))
+        return next(found, self._default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._patterns, "": self._default})
+
+    def __len__(self) -> int:
+        return len({**self._patterns, "": self._default})
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,12 @@ def test_sources_follow_their_own_policies() -> None:
     assert dict(rows.select("work_center", "quantity_yield").rows()) == {"W1": 10, "W2": 0}
 
 
+def test_a_policy_is_for_every_source_that_its_pattern_matches_and_the_first_one_counts() -> None:
+    counters = {"S-W*": CounterPolicy(start="zero"), "*": CounterPolicy()}
+    line = Timeline(TimelineConfig(Window.parse("10m"), counters=counters), calendar(), hold=False)
+    assert yields(given(line, reading(1, 0, 10))) == [("", 0, 10, 1)]
+
+
 def test_outputs_have_their_schemas_even_when_empty() -> None:
     output = timeline().recompute()
     assert output.contributions.schema == pl.Schema(CONTRIBUTION)
