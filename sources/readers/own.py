@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -47,17 +48,26 @@ def read_contract(path: Path, name: str, size: int, start: int = 1) -> Batches:
 
 def _parquet(path: Path, name: str, size: int, start: int) -> Batches:
     fields = contract_fields(name)
+    folders = _partitions(path)
     for first, frame in parquet.read_frames(path, _MAX_ROWS, size, start, list(fields)):
         absent = []
         for field in fields.values():
             if field.name in frame.columns:
                 _refuse_other_type(path, field.name, frame.schema[field.name], field.dtype)
+            elif field.kind == "text" and field.name in folders:
+                absent.append(pl.lit(folders[field.name]).alias(field.name))
             elif not field.nullable:
                 raise Misconfigured(f"{path}: has no column '{field.name}', which {name} requires")
             else:
                 absent.append(pl.lit(None, dtype=field.dtype).alias(field.name))
         lines = pl.Series("_line", range(first, first + frame.height), dtype=pl.Int64)
         yield _checked(frame.with_columns(*absent, lines), name), first + frame.height
+
+
+def _partitions(path: Path) -> dict[str, str]:
+    """Columns that the history keeps in the names of its folders, such as `plant=1000`."""
+    pairs = (part.partition("=") for part in path.parts[:-1])
+    return {name: unquote(value) for name, equals, value in pairs if equals}
 
 
 def _refuse_other_type(path: Path, name: str, found: pl.DataType, wanted: pl.DataType) -> None:

@@ -220,6 +220,15 @@ def test_parquet_of_another_type_or_without_a_required_column_is_refused(tmp_pat
         own(tmp_path / "m.parquet", "MachineCycle")
 
 
+def test_a_column_that_the_history_keeps_in_its_folders_is_read_from_there(tmp_path: Path) -> None:
+    records = samples.sample(contract("MachineCycle"), 3)
+    frame = pl.DataFrame(records, schema=polars_schema(contract("MachineCycle"))).drop("plant")
+    folder = tmp_path / "plant=01%2F00" / "date=2026-03-02"
+    folder.mkdir(parents=True)
+    frame.write_parquet(folder / "x.parquet")
+    assert own(folder / "x.parquet", "MachineCycle")[0]["plant"].to_list() == ["01/00"] * 3
+
+
 def test_a_damaged_avro_container_gives_what_can_be_read_and_one_torn_row(tmp_path: Path) -> None:
     with (tmp_path / "x.avro").open("wb") as stream:
         fastavro.writer(
