@@ -156,12 +156,9 @@ def run_files(settings: ConfirmationsSettings, what: FileRun, heard: Callable[[i
         find_files(given.path)
     flow = build(settings, what, account, collected)
     _prepare(what.out, overwrite=what.overwrite)
-    try:
-        run(flow, None, epoch_s=EPOCH_S, workers=what.workers)
-    except BaseException:
-        if account.failure is not None:
-            raise account.failure from None
-        raise
+    run(flow, None, epoch_s=EPOCH_S, workers=what.workers)
+    if account.failure is not None:
+        raise account.failure
     if draining.is_set():
         raise MillraceError(f"{what.out}: interrupted, the results are incomplete and have no {SUMMARY}")
     names = [file.file for file in account.files]

@@ -108,8 +108,8 @@ class FileAccount:
 def read_through(inputs: Sequence[FileInput], lane: Lane, account: FileAccount) -> Iterator[LaneOutput]:
     """What the lane makes of each batch of each input; the history is durable when it ends.
 
-    The outputs tell no progress: time does not pass before all files are read, so no window closes early. Gaps
-    in a source's numbers are told at the end, when no file is left that could fill them.
+    The outputs tell no progress: time does not pass before all files are read, so no window closes early.
+    Gaps in a source's numbers are told at the end, when no file is left that could fill them.
     """
     newest = NO_PROGRESS
     for given in inputs:
@@ -179,14 +179,17 @@ class FilePartition(StatefulSourcePartition[LaneOutput, None]):
         self._account = account
 
     def next_batch(self) -> list[LaneOutput]:
-        """One batch through the lane; a signal ends the input early, and the run is then not complete."""
+        """One batch through the lane; a signal or a file that can't be read ends the input early.
+
+        An error is kept for whoever runs the flow: the engine would bury it in a report of its own.
+        """
         if draining.is_set():
             raise StopIteration
         try:
             return [next(self._outputs)]
         except MillraceError as error:
             self._account.failure = error
-            raise
+            raise StopIteration from error
 
     def snapshot(self) -> None:
         """A finite run keeps no state."""

@@ -50,6 +50,7 @@ def run_on_files(settings: ConfirmationsSettings, given: FileOptions) -> int:
     """
     if not given.inputs or given.out is None:
         raise Misconfigured("--input, --out: a run on files needs both")
+    settings = _with_zone(settings, given.zone)
     inputs = file_inputs(given.inputs, given.mappings)
     what = FileRun(
         inputs=inputs,
@@ -61,7 +62,7 @@ def run_on_files(settings: ConfirmationsSettings, given: FileOptions) -> int:
         overwrite=given.overwrite,
     )
     with reading(inputs, Console(stderr=True)) as heard:
-        results = run_files(_with_zone(settings, given.zone), what, heard)
+        results = run_files(settings, what, heard)
     summary = summarize(results)
     summary.write(given.out)
     _print(summary, given.out, as_json=given.as_json)
