@@ -153,7 +153,7 @@ class Lane:
         times = frame["event_time"].to_physical().to_numpy()
         reasons, late = self._screen(topic, times, partitions, logged)
         self._refuse(frame, reasons)
-        codes = self._repeated(output, contract, frame, times, partitions, reasons)
+        codes = self._repeated(output, contract, frame, times, partitions=partitions, reasons=reasons)
         reasons = joined(reasons, codes) if codes.any() else reasons
         frame = frame.with_columns(
             pl.Series("origin", partitions.astype(np.int32) | np.int32(origin_code(contract, 0))),
@@ -206,6 +206,7 @@ class Lane:
         contract: str,
         frame: pl.DataFrame,
         times: Longs,
+        *,
         partitions: Ints,
         reasons: Codes,
     ) -> Codes:
