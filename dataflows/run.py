@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
@@ -17,6 +18,7 @@ from bytewax.run import cli_main
 from millrace import shutdown
 from millrace.errors import Misconfigured
 
+log = structlog.get_logger("millrace.run")
 LAYOUT = "layout.json"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 64 << 20
 #: With this set to anything, the engine would serve its internals without a password on every interface.
@@ -56,6 +58,7 @@ def run(
     if recovery is not None:
         _prepare(recovery, partitions, dict(layout or {}), process)
         config = RecoveryConfig(str(recovery))
+    log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
     cli_main(
         flow,
         workers_per_process=workers,

@@ -47,6 +47,7 @@ async def run_poster(
                 for system in settings.systems
             }
             counts = {name: poster.counts for name, poster in posters.items()}
+            log.info("poster_started", poster=settings.name, systems=list(posters))
             if on_start:
                 on_start(counts)
             await _run_all(ledger, settings, list(posters.values()), stop_event)
