@@ -16,7 +16,8 @@ import polars as pl
 
 from operators.hashing import shards
 from operators.reference_lane import ReferenceOutput
-from operators.shifts import INSTANT, CalendarBook
+from operators.screen import NO_PROGRESS
+from operators.shifts import DAY, CalendarBook
 from operators.windows import Window, slot_column
 
 Keyed = tuple[str, Any]
@@ -113,17 +114,16 @@ class Layout:
         return range(self.ring) if self._next_end(before) <= now else []
 
     def _next_end(self, after: int) -> int:
-        """First end of a shift or day of any plant after an instant, microseconds; kept until it passes."""
+        """Next instant at which a shift or day of any plant changes, microseconds; kept until it passes."""
+        if after <= NO_PROGRESS:
+            return after
         since, until = self._ends.get("", (0, -1))
         if not since <= after < until:
             # The plant "" stands for those that have no calendar but the default.
-            plants = sorted({"", *(record["plant"] for record in self.calendar.records())})
-            probe = pl.DataFrame(
-                {"plant": plants, "at": [after] * len(plants)}, schema_overrides={"at": INSTANT}
-            )
-            known = probe.filter(~self.calendar.unknown(probe))
-            ends = known.select(self.calendar.locate(known, "at", ("shift_end", "day_end")))
-            until = min((end for name in ends.columns for end in ends[name].to_physical()), default=FAR)
+            plants = pl.DataFrame({"plant": ["", *{record["plant"] for record in self.calendar.records()}]})
+            known = plants.filter(~self.calendar.unknown(plants))["plant"]
+            cuts = [self.calendar.boundaries(plant, after + 1, after + 3 * DAY) for plant in known]
+            until = min((int(found[0]) for found in cuts if len(found)), default=FAR)
             self._ends[""] = (after, until)
         return until
 
@@ -157,7 +157,7 @@ class Layout:
 
 
 def _split(frame: pl.DataFrame, place: npt.NDArray[np.int64]) -> list[tuple[int, pl.DataFrame]]:
-    """Rows by place: one gather of the whole frame, then slices, since a gather per place would cost most of a batch."""
+    """Rows by place: one gather of the frame, then slices; a gather per place would cost most of a batch."""
     if not len(place):
         return []
     if (place == place[0]).all():
