@@ -85,12 +85,15 @@ class SourceTable:
         self._place(start, total)
 
     def _place(self, start: int, total: int) -> None:
+        """Give slots to new sources: all at once, then those that found theirs taken, one place further."""
         mask = len(self._slots) - 1
-        for index in range(start, total):
-            place = int(self._keys[index]) & mask
-            while self._slots[place] >= 0:
-                place = (place + 1) & mask
-            self._slots[place] = index
+        pending = np.arange(start, total)
+        place = (self._keys[start:total] & np.uint64(mask)).astype(np.int64)
+        while len(pending):
+            free = self._slots[place] < 0
+            self._slots[place[free]] = pending[free]
+            left = self._slots[place] != pending
+            pending, place = pending[left], (place[left] + 1) & mask
 
     def _grow(self, total: int) -> None:
         keep = len(self.names)
