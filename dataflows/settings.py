@@ -110,7 +110,7 @@ class ConfirmationsSettings(_Settings):
     idle_s: float = Field(default=60, gt=0)
     ahead_s: float = Field(default=300, gt=0)
     batch: int = Field(default=50_000, ge=1, le=100_000)
-    shards: int = Field(default=8, ge=1, le=999)
+    shards: int = Field(default=4, ge=1, le=999)
     ring: int = Field(default=32, ge=1, le=999)
     work_center_shards: int = Field(default=64, ge=1, le=999)
     counters: tuple[CounterRule, ...] = ()

@@ -44,10 +44,12 @@ def add_deltas(progress: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
 def judge(progress: pl.DataFrame, orders: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
     """Operations of known orders, with the columns of the order, `counted`, `now_final` and `now_over`.
 
+    Operations that are neither complete nor near it may be left out.
+
     Final: a completion event came, or the yield reached the target and the profile says that this is enough.
     Over-delivery: what exceeds the target plus its tolerance; never where the tolerance is unlimited (null).
     """
-    rows = _in_order_unit(progress.join(orders, on=list(OPERATION_KEY), how="inner"), conversions)
+    rows = _in_order_unit(near_completion(progress, orders), conversions)
     counted = pl.when(pl.col("count_source") == "MACHINE").then("machine").otherwise("report")
     excess = counted - pl.col("target") * (_FULL + pl.col("over_tolerance")) / _FULL
     reached = (pl.col("target") > 0) & (counted >= pl.col("target"))
@@ -59,6 +61,18 @@ def judge(progress: pl.DataFrame, orders: pl.DataFrame, conversions: Conversions
         .otherwise(NO_QUANTITY)
         .alias("now_over"),
     )
+
+
+def near_completion(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    """Operations with their order that may be complete or were announced so; the others need no closer look."""
+    return progress.join(orders, on=list(OPERATION_KEY), how="inner").filter(_may_complete())
+
+
+def _may_complete() -> pl.Expr:
+    counts = [pl.col(name) >= pl.col("target") for name in ("machine", "report")]
+    announced = pl.col("final") | (pl.col("over") > 0) | (pl.col("completions") != 0)
+    partly = (pl.col("unit") != pl.col("order_unit")) | pl.struct(OPERATION_KEY).is_duplicated()
+    return pl.any_horizontal(*counts) | announced | partly
 
 
 def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
@@ -108,4 +122,4 @@ def completion_documents(changed: pl.DataFrame) -> pl.DataFrame:
     return rows.select(columns.get(n, pl.col(n)).cast(k).alias(n) for n, k in CONFIRMATION.items())
 
 
-__all__ = ["ORDER", "PROGRESS", "add_deltas", "completion_documents", "judge"]
+__all__ = ["ORDER", "PROGRESS", "add_deltas", "completion_documents", "judge", "near_completion"]

@@ -130,6 +130,8 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
         "last_offset",
         "events",
     )
+    # A filter inside a group costs more than the rest of the aggregation: it is taken only where a row has no event.
+    counted = bool((rows["events"] > 0).all())
     documents = rows.group_by(IDENTITY).agg(
         pl.col("revises").sum().alias("revision"),
         pl.col("version").max().alias("reference_version"),
@@ -141,8 +143,12 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("first_time").min().alias("first_event_time"),
         pl.col("last_time").max().alias("last_event_time"),
         pl.col("events").sum().alias("event_count"),
-        origin.filter(pl.col("events") > 0).alias("origins"),
+        *([origin.alias("origins")] if counted else []),
     )
+    if not counted:
+        listed = rows.filter(pl.col("events") > 0).group_by(IDENTITY).agg(origin.alias("origins"))
+        documents = documents.join(listed, on=IDENTITY, how="left")
+        documents = documents.with_columns(pl.col("origins").fill_null(pl.lit([], dtype=CONFIRMATION["origins"])))
     documents = documents.join(_scrap(rows), on=IDENTITY, how="left")
     start = pl.col("window_start").to_physical().cast(pl.String).alias("_start")
     plain = document_key("plant", "order_id", "operation", "work_center", "shift", "_start")
@@ -172,9 +178,11 @@ def _scrap(rows: pl.DataFrame) -> pl.DataFrame:
         .sort("scrap_reason")
     )
     struct = pl.struct(pl.col("scrap_reason").alias("reason"), "quantity").alias("scrap")
-    positive = pl.col("quantity") > 0
-    return by_reason.group_by(IDENTITY, maintain_order=True).agg(
-        struct.filter(positive),
-        pl.col("quantity").filter(positive).sum().cast(QUANTITY).alias("quantity_scrap"),
-        (pl.col("quantity") < 0).any().alias("scrap_negative"),
+    positive = by_reason.filter(pl.col("quantity") > 0)
+    totals = positive.group_by(IDENTITY, maintain_order=True).agg(
+        struct, pl.col("quantity").sum().cast(QUANTITY).alias("quantity_scrap")
     )
+    below = by_reason.filter(pl.col("quantity") < 0).select(IDENTITY).unique()
+    if not below.height:
+        return totals.with_columns(pl.lit(value=False).alias("scrap_negative"))
+    return totals.join(below.with_columns(scrap_negative=True), on=IDENTITY, how="full", coalesce=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from operators.completion import PROGRESS, add_deltas, completion_documents, judge
+from operators.completion import PROGRESS, add_deltas, completion_documents, judge, near_completion
 from operators.confirmations import CONFIRMATION, IDENTITY, choose, confirmations, convert_units
 from operators.document_alerts import mismatches, negative_totals, over_deliveries
 from operators.frames import from_bytes, to_bytes
@@ -127,7 +127,8 @@ class Documents:
         if stuck.height:
             self._keep(stuck, UNIT_UNKNOWN)
         if good.height:
-            self.waiting.settle(good.select(IDENTITY).unique())
+            if self.waiting.rows.height:
+                self.waiting.settle(good.select(IDENTITY).unique())
             documents = confirmations(choose(good))
             output.alerts.extend(negative_totals(documents))
             documents = documents.select(list(CONFIRMATION))
@@ -166,6 +167,8 @@ class Documents:
         if not operations.height:
             return
         touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
+        if not near_completion(touched, self.references.orders).height:
+            return
         judged = judge(touched, self.references.orders, self.references.conversions)
         moved = (pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over"))
         changed = judged.filter(moved)

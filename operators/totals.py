@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -252,9 +253,14 @@ def _negated() -> list[pl.Expr]:
 def by_operation(rows: pl.DataFrame) -> pl.DataFrame:
     """Totals per operation and unit, by the alternative counts."""
     quantity = DELTA["machine"]
-    return rows.group_by(DELTA_KEY).agg(
-        pl.col("quantity_yield").filter(pl.col("kind") == MACHINE).sum().cast(quantity).alias("machine"),
-        pl.col("quantity_yield").filter(pl.col("kind") == REPORT).sum().cast(quantity).alias("report"),
+    nothing = pl.lit(Decimal(0), dtype=quantity)
+    yields = [
+        pl.when(pl.col("kind") == kind).then("quantity_yield").otherwise(nothing).alias(name)
+        for name, kind in (("machine", MACHINE), ("report", REPORT))
+    ]
+    return rows.with_columns(yields).group_by(DELTA_KEY).agg(
+        pl.col("machine").sum().cast(quantity),
+        pl.col("report").sum().cast(quantity),
         pl.col("revises").sum(),
         pl.col("completed").sum().cast(pl.Int64).alias("completions"),
         pl.col("last_time").max(),
