@@ -7,7 +7,7 @@ from decimal import Decimal
 from html import escape
 
 from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
-from sandbox.report_svg import Sample, rates
+from sandbox.report_svg import Sample, best_rate
 from sandbox.report_tables import PLACES, count, counts_of, difference, figure, status, total, verdict
 
 Cell = str | tuple[str, str]
@@ -32,7 +32,7 @@ def tiles(samples: Sequence[Sample], result: Reconciliation) -> str:
     off = difference(result.operations)
     shown = {
         "records read": _whole(last.get("read")),
-        "records/s at best": _whole(max(rates(samples, "read"), default=0)),
+        "records/s at best": _whole(best_rate(samples, "read")),
         "confirmation documents": _whole(last.get("documents")),
         "postings booked": figure(sum(row.postings for row in result.operations)),
         "duplicates dropped": figure(_found(result, "duplicates")),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
-from itertools import pairwise
 
 from sandbox.report_scale import Scale, rounded_up, short, spread, ticks
 
@@ -208,11 +207,16 @@ def _svg(width: float, height: float, content: str, title: str) -> str:
     )
 
 
-def rates(samples: Sequence[Sample], key: str) -> list[float]:
-    """Increase per second between neighbouring samples; a counter that starts again counts as no increase."""
-    out = []
-    for before, after in pairwise(samples):
-        seconds = _number(after, "t") - _number(before, "t")
-        if seconds > 0:
-            out.append(max(_number(after, key) - _number(before, key), 0.0) / seconds)
-    return out
+def best_rate(samples: Sequence[Sample], key: str, over: float = 2.0) -> float:
+    """Highest increase per second over so many seconds: counts that come in steps have no shorter rate.
+
+    A counter that starts again counts as no increase.
+    """
+    best, first = 0.0, 0
+    for last, after in enumerate(samples):
+        while first < last and _number(after, "t") - _number(samples[first + 1], "t") >= over:
+            first += 1
+        seconds = _number(after, "t") - _number(samples[first], "t")
+        if seconds >= over:
+            best = max(best, (_number(after, key) - _number(samples[first], key)) / seconds)
+    return best

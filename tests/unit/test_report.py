@@ -16,7 +16,7 @@ from sandbox.live import LiveView, sparkline
 from sandbox.reconcile import MEASURES, Check, OperationRow, Reconciliation
 from sandbox.report import render
 from sandbox.report_scale import Scale, rounded_up, short, spread, ticks
-from sandbox.report_svg import Panel, rates, timeline
+from sandbox.report_svg import Panel, best_rate, timeline
 
 SAMPLES = [
     {"t": t, "produced": 100 * t, "read": 100 * max(t - 1, 0), "documents": t, "booked": t, "lag": 100,
@@ -100,8 +100,11 @@ def test_an_outage_is_a_band_as_long_as_it_lasted():
     assert float(band[1]) == pytest.approx(x(6) - x(3), abs=0.1)
 
 
-def test_rates_never_fall_below_zero_when_a_counter_starts_again():
-    assert rates([{"t": 0, "read": 0}, {"t": 2, "read": 10}, {"t": 3, "read": 0}], "read") == [5.0, 0.0]
+def test_the_best_rate_spans_steps_and_ignores_a_counter_that_starts_again():
+    steps = [{"t": t / 10, "read": 1000 * (t // 10)} for t in range(51)]
+    assert best_rate(steps, "read") == pytest.approx(1000, rel=0.06)
+    assert best_rate([*steps, {"t": 9.0, "read": 0}], "read") == best_rate(steps, "read")
+    assert best_rate(steps[:5], "read") == 0
 
 
 @given(st.floats(0, 1e9), st.integers(2, 10))
