@@ -10,10 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from dataflows.file_summary import Summary
 from sources.file_lanes import FileInput
@@ -65,11 +66,11 @@ def _rows_of(path: Path) -> int | None:
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Tables of a finished run."""
     if summary.operations:
-        console.print(_operations(summary), "")
+        console.print(_operations(summary))
     if summary.dead_letters:
-        console.print(_dead_letters(summary), "")
-    console.print(_files(summary), "")
-    console.print(_records(summary), "")
+        console.print(_dead_letters(summary))
+    console.print(_files(summary))
+    console.print(_records(summary))
     alerts = ", ".join(f"{name} {count}" for name, count in summary.alerts.items()) or "none"
     console.print(f"alerts: {alerts}", highlight=False)
     for check in summary.checks:
@@ -80,8 +81,8 @@ def show(summary: Summary, out: Path, console: Console) -> None:
     console.print(f"{verdict}; {summary.documents} documents in {escape(str(out))}", highlight=False)
 
 
-def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in texts:
         table.add_column(name, no_wrap=True)
     for name in numbers:
@@ -89,12 +90,17 @@ def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Tabl
     return table
 
 
-def _operations(summary: Summary) -> Table:
+def _titled(title: str, table: Table) -> Group:
+    """A title above a table, which does not make a narrow table's title wrap."""
+    return Group(Text(title, style="italic"), table, "")
+
+
+def _operations(summary: Summary) -> Group:
     rows = summary.operations
     title = "Operations: totals of the last revisions, times in whole seconds"
     if len(rows) > MOST_OPERATIONS:
         title += f"; the first {MOST_OPERATIONS} of {len(rows)}, all are in summary.json"
-    table = _table(title, ("order", "op", "unit"), (*_HEADS.values(), "final", "over"))
+    table = _table(("order", "op", "unit"), (*_HEADS.values(), "final", "over"))
     several = len({row["plant"] for row in rows}) > 1
     for row in rows[:MOST_OPERATIONS]:
         order = f"{row['plant']} {row['order_id']}" if several else row["order_id"]
@@ -105,35 +111,35 @@ def _operations(summary: Summary) -> Table:
             "yes" if row["is_final"] else "",
             over,
         )
-    return table
+    return _titled(title, table)
 
 
 def _short(name: str, amount: str) -> str:
     return f"{Decimal(amount):.0f}" if name.endswith("_time") else amount
 
 
-def _dead_letters(summary: Summary) -> Table:
-    table = _table("Dead letters", ("kind", "reason", "field"), ("letters", "events"))
+def _dead_letters(summary: Summary) -> Group:
+    table = _table(("kind", "reason", "field"), ("letters", "events"))
     for row in summary.dead_letters:
         table.add_row(*(escape(str(value)) for value in row.values()))
-    return table
+    return _titled("Dead letters", table)
 
 
-def _files(summary: Summary) -> Table:
+def _files(summary: Summary) -> Group:
     numbers = ("read", "mapped", "rejected", "filtered")
-    table = _table("Rows: read = mapped + rejected + filtered", ("file",), numbers)
+    table = _table(("file",), numbers)
     for file in summary.files[:MOST_FILES]:
         table.add_row(escape(Path(file["file"]).name), *(str(file[name]) for name in numbers))
     if len(summary.files) > 1:
         table.add_section()
         table.add_row(f"all {len(summary.files)} files", *(str(summary.rows[name]) for name in numbers))
-    return table
+    return _titled("Rows: read = mapped + rejected + filtered", table)
 
 
-def _records(summary: Summary) -> Table:
-    made, accepted = "made = accepted + duplicates + dead", "accepted = in documents + given up + in no total"
-    table = _table(f"Records: {made};\n{accepted} = history", ("",), tuple(summary.records))
+def _records(summary: Summary) -> Group:
+    table = _table(("",), tuple(summary.records))
     for number in NUMBERS:
         counts = (str(getattr(records, number)) for records in summary.records.values())
         table.add_row(number.replace("_", " "), *counts)
-    return table
+    made, accepted = "made = accepted + duplicates + dead", "accepted = in documents + given up + in no total"
+    return _titled(f"Records: {made};\n{accepted} = history", table)

@@ -74,8 +74,10 @@ def run(
 ) -> None:
     """Run a flow: on Kafka until SIGTERM drains it, or with --input on files until they are read.
 
-    On Kafka, SIGTERM writes the last snapshot and keeps open windows; exit code 0. On files, exit code 0:
-    every row is accepted. 1: something is in the dead letters. 2: settings, a mapping or a file is wrong.
+    On Kafka, SIGTERM writes the last snapshot and keeps open windows; exit code 0.
+
+    On files, exit code 0: every row is accepted. 1: something is in the dead letters. 2: settings, a mapping
+    or a file is wrong.
     """
     if flow != "confirmations":
         raise Misconfigured(f"no flow named {flow!r}; there is: confirmations")
