@@ -44,12 +44,10 @@ def add_deltas(progress: pl.DataFrame, deltas: pl.DataFrame) -> pl.DataFrame:
 def judge(progress: pl.DataFrame, orders: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
     """Operations of known orders, with the columns of the order, `counted`, `now_final` and `now_over`.
 
-    Operations that are neither complete nor near it may be left out.
-
     Final: a completion event came, or the yield reached the target and the profile says that this is enough.
     Over-delivery: what exceeds the target plus its tolerance; never where the tolerance is unlimited (null).
     """
-    rows = _in_order_unit(near_completion(progress, orders), conversions)
+    rows = _in_order_unit(progress.join(orders, on=list(OPERATION_KEY), how="inner"), conversions)
     counted = pl.when(pl.col("count_source") == "MACHINE").then("machine").otherwise("report")
     excess = counted - pl.col("target") * (_FULL + pl.col("over_tolerance")) / _FULL
     reached = (pl.col("target") > 0) & (counted >= pl.col("target"))
@@ -64,8 +62,9 @@ def judge(progress: pl.DataFrame, orders: pl.DataFrame, conversions: Conversions
 
 
 def near_completion(progress: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
-    """Operations with their order that may be complete or were announced so; the others need no closer look."""
-    return progress.join(orders, on=list(OPERATION_KEY), how="inner").filter(_may_complete())
+    """Rows of PROGRESS whose operation may be complete or was announced so; the others need no closer look."""
+    joined = progress.join(orders, on=list(OPERATION_KEY), how="inner").filter(_may_complete())
+    return progress.join(joined, on=list(OPERATION_KEY), how="semi") if joined.height else progress.clear()
 
 
 def _may_complete() -> pl.Expr:

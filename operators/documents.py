@@ -167,9 +167,10 @@ class Documents:
         if not operations.height:
             return
         touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
-        if not near_completion(touched, self.references.orders).height:
+        near = near_completion(touched, self.references.orders)
+        if not near.height:
             return
-        judged = judge(touched, self.references.orders, self.references.conversions)
+        judged = judge(near, self.references.orders, self.references.conversions)
         moved = (pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over"))
         changed = judged.filter(moved)
         if not changed.height:
