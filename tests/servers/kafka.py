@@ -125,8 +125,7 @@ class Kafka:
             *self._java,
             "kafka.tools.StorageTool",
             "format",
-            "-t",
-            cluster,
+            f"--cluster-id={cluster}",  # in one word, since an id may begin with a dash
             "-c",
             str(self._properties),
         ]
