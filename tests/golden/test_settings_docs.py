@@ -1,0 +1,26 @@
+"""The page of settings is what the models say."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+
+from dataflows.settings import ConfirmationsSettings
+from sinks.erp.settings import PosterSettings, SystemSettings
+from sources.kafka_settings import KafkaSettings
+from tools import settings_docs
+
+
+def test_the_page_of_settings_is_fresh() -> None:
+    """Run `python -m tools.settings_docs` after a change of a model."""
+    assert settings_docs.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("model", [ConfirmationsSettings, KafkaSettings, PosterSettings, SystemSettings])
+def test_every_key_is_explained_and_nothing_else(model: type[BaseModel]) -> None:
+    assert set(settings_docs.meanings(model)) == set(model.model_fields)
+
+
+def test_a_stale_page_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_docs, "page", lambda: "another page")
+    assert settings_docs.main(["--check"]) == 1

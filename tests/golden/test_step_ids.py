@@ -1,0 +1,40 @@
+"""Step ids of flows as running plants have them in their recovery stores: a changed one forgets its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSink, TestingSource
+from bytewax.visualize import to_rendered
+
+from dataflows.confirmations import wire
+from dataflows.settings import ConfirmationsSettings
+from operators.shifts import CalendarBook, utc_calendar
+
+GOLDEN = Path(__file__).with_name("step_ids.txt")
+STATEFUL = {"input", "output", "stateful_batch"}
+
+
+def confirmations() -> Dataflow:
+    """The flow with both of its sinks, over sources that give nothing."""
+    source: Any = TestingSource([])
+    sinks: dict[str, Any] = {"ledger": TestingSink([]), "topics": TestingSink([])}
+    settings = ConfirmationsSettings(default_zone="UTC")
+    calendar = CalendarBook([], utc_calendar())
+    return wire(settings, source, source, calendar, sinks, ["lane-00"], hold=True)
+
+
+def steps(operators: Sequence[Any]) -> Iterator[str]:
+    """Steps that keep state or a position, `type id`, outermost first."""
+    for operator in operators:
+        if operator.op_type in STATEFUL:
+            yield f"{operator.op_type} {operator.step_id}"
+        yield from steps(operator.substeps)
+
+
+def test_no_step_that_keeps_state_changed_its_id() -> None:
+    """A change makes running flows start from nothing: give them a way before the golden file follows."""
+    assert sorted(steps(to_rendered(confirmations()).substeps)) == GOLDEN.read_text().splitlines()

@@ -1,0 +1,152 @@
+"""Writes docs/settings.md from the settings models: `python -m tools.settings_docs`; `--check` compares."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from dataflows.settings import ConfirmationsSettings, CounterRule, NumberingRule, RegistrySettings
+from operators.counter_policy import CounterPolicy
+from sinks.erp.sap_confirmation import SapConfirmationOptions
+from sinks.erp.settings import PosterSettings, RouteSettings, Secret, SystemSettings
+from sources.kafka_settings import KafkaSettings
+
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+#: Heading and model, in the order of the page.
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("The confirmations flow", ConfirmationsSettings),
+    ("`kafka`", KafkaSettings),
+    ("`registry`", RegistrySettings),
+    ("`counters`: a list of rules", CounterRule),
+    ("`counters[].policy`", CounterPolicy),
+    ("`numbering`: a list of rules", NumberingRule),
+    ("The poster", PosterSettings),
+    ("`systems`: a list of ERP systems", SystemSettings),
+    ("`systems[].password`", Secret),
+    ("`routes`: a list of rules", RouteSettings),
+    ("`systems[].options` of connector `sap_confirmation`", SapConfirmationOptions),
+)
+HEAD = """\
+# Settings
+
+Generated from the settings models by `python -m tools.settings_docs`; a test compares.
+
+A flow reads `millrace run confirmations --config FILE`, a poster `millrace post --config FILE`. Both are
+YAML; an unknown key is refused with file, line and field. A variable `MILLRACE_<KEY>` in the environment goes
+before the file; `__` steps into a section: `MILLRACE_KAFKA__BOOTSTRAP`. Lists can't be given that way.
+Passwords belong into the environment or into mounted secret files.
+"""
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "length at least"}
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(_section(heading, model) for heading, model in SECTIONS)])
+
+
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Text by key, from the `Args` of a model's docstring."""
+    _, _, text = (model.__doc__ or "").partition("Args:\n")
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        start = re.fullmatch(r" {8}(\w+): (.*)", line)
+        if start:
+            name = start[1]
+            found[name] = start[2]
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found
+
+
+def _section(heading: str, model: type[BaseModel]) -> str:
+    about = " ".join((model.__doc__ or "").partition("Args:")[0].split())
+    told = meanings(model)
+    lines = [f"## {heading}", "", about, "", "| key | values | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        cells = (f"`{name}`", _values(field), _default(field), told.get(name, ""))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _values(field: FieldInfo) -> str:
+    bounds = [
+        f"{word} {getattr(limit, name)}"
+        for limit in field.metadata
+        for name, word in _BOUNDS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return ", ".join([" or ".join(dict.fromkeys(_kinds(field.annotation))), *bounds])
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """Words for an annotation, a word per alternative; None is told by the default."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from (f"`{value}`" for value in parts)
+    elif origin in (Union, UnionType):
+        for part in parts:
+            if part is not NoneType:
+                yield from _kinds(part)
+    elif origin in (tuple, frozenset):
+        yield "list of " + ", ".join(_kinds(parts[0]))
+    elif origin is dict:
+        yield "mapping"
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield "section"
+    else:
+        yield _WORDS.get(annotation, getattr(annotation, "__name__", "text").lower())
+
+
+_WORDS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+    SecretStr: "secret",
+}
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ((), {}, ""):
+        return "none"
+    if isinstance(value, BaseModel):
+        return "its own defaults"
+    if isinstance(value, frozenset):
+        value = tuple(sorted(value))
+    if isinstance(value, dict):
+        value = tuple(f"{key}: {item}" for key, item in value.items())
+    return ", ".join(map(_shown, value if isinstance(value, tuple) else (value,)))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or with `--check` compare it; 1 where it is stale."""
+    text = page()
+    if "--check" not in arguments:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{PAGE.name} is stale: run python -m tools.settings_docs", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
