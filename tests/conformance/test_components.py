@@ -148,8 +148,16 @@ def test_no_module_checks_at_run_time_with_assert() -> None:
 
 
 def swallows(handler: ast.ExceptHandler) -> bool:
-    broad = handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException")
-    return broad and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+    caught = {"Exception"} if handler.type is None else {ast.unparse(n) for n in ast.walk(handler.type)}
+    broad = caught & {"Exception", "BaseException"}
+    return bool(broad) and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+
+
+@pytest.mark.parametrize("caught", ["", " Exception", " (ValueError, Exception)"])
+def test_a_handler_that_swallows_every_error_is_found(caught: str) -> None:
+    (statement,) = ast.parse(f"try:\n    f()\nexcept{caught}:\n    g()").body
+    assert isinstance(statement, ast.Try)
+    assert swallows(statement.handlers[0])
 
 
 def test_no_module_swallows_every_error() -> None:
