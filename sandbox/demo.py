@@ -36,7 +36,7 @@ from sandbox.report import render
 from sandbox.report_tables import tables
 
 MARKER = "demo.json"
-TICK_S = 0.1
+TICK_S, SETTLE_TICK_S = 0.15, 0.4
 #: Seconds after the day: how long the books may differ before the verdict, and must agree before it.
 SETTLE_S, AGREED_S = 60.0, 1.0
 START_S = 60.0
@@ -210,7 +210,7 @@ class Stage:
                 agreed = watch.now
             elif watch.now - agreed > AGREED_S:
                 return
-            time.sleep(TICK_S)
+            time.sleep(SETTLE_TICK_S)
 
     def _supervise(self, watch: Watch) -> None:
         """Start a dead flow again, as Kubernetes would; nothing else may die."""

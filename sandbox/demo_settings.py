@@ -76,7 +76,7 @@ def write_poster(folder: Path, erp: str) -> Path:
     return _write(
         folder / "poster.yaml",
         _POSTER_HEAD,
-        {"ledger": ledger_url(folder), "systems": [system], "name": "poster"},
+        {"ledger": ledger_url(folder), "systems": [system], "poll_seconds": 0.1, "name": "poster"},
     )
 
 
