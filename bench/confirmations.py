@@ -53,7 +53,7 @@ class Meter:
             self.begun = now
         for frame in batch.documents:
             self.documents += frame.height
-            self.pieces += frame["quantity_yield"].sum()
+            self.pieces += Decimal(str(frame["quantity_yield"].sum()))
             self.ended = now
             ends = frame["window_end"].to_physical().to_numpy() / 1e6
             self.delays.append(time.time() - ends - LATENESS_S)

@@ -73,10 +73,7 @@ class CycleBytes:
         width = block.shape[1]
         lengths = width - np.where(scrap > 0, 0, len(_ONE_SCRAP) - len(_NO_SCRAP))
         text = block.tobytes()
-        return [
-            text[at : at + length]
-            for at, length in zip(range(0, len(text), width), lengths.tolist(), strict=True)
-        ]
+        return [text[at : at + length] for at, length in zip(range(0, len(text), width), lengths.tolist(), strict=True)]
 
 
 def _event_ids(row: Integers) -> Bytes:

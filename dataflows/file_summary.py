@@ -206,9 +206,7 @@ def operations(documents: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in row.items()
-    }
+    return {name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 def _checks(rows: Mapping[str, int], records: Mapping[str, Records], results: Results) -> list[Check]:

@@ -90,9 +90,7 @@ def finite(settings: ConfirmationsSettings, out: Path) -> ConfirmationsSettings:
     )
 
 
-def build(
-    settings: ConfirmationsSettings, what: FileRun, account: FileAccount, collected: sink.Collected
-) -> Dataflow:
+def build(settings: ConfirmationsSettings, what: FileRun, account: FileAccount, collected: sink.Collected) -> Dataflow:
     """The flow over files.
 
     Args:
@@ -174,9 +172,7 @@ def _prepare(out: Path, *, overwrite: bool) -> None:
     if present and not overwrite:
         raise Misconfigured(f"{out}: holds {present[0].name} already; choose another --out, or --overwrite")
     if present and not (out / SUMMARY).exists():
-        raise Misconfigured(
-            f"{out}: holds {present[0].name} but no {SUMMARY} of a finished run; choose another folder"
-        )
+        raise Misconfigured(f"{out}: holds {present[0].name} but no {SUMMARY} of a finished run; choose another folder")
     for path in present:
         if path.is_dir():
             shutil.rmtree(path)

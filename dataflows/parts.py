@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dataflows.settings import EVENTS, OUTPUTS, REFERENCES, SECOND, ConfirmationsSettings
+from dataflows.state import state_id
 from millrace.errors import Misconfigured
 from operators.clock import Clock
 from operators.documents import DocumentConfig
@@ -101,7 +103,10 @@ def lane_builder(
     )
 
     def build(name: str) -> Lane:
-        history = HistoryWriter(settings.history, settings.flow, name, topics) if settings.history else None
+        history = None
+        if settings.history:
+            identity = partial(state_id, settings.recovery)
+            history = HistoryWriter(settings.history, settings.flow, name, topics, identity)
         return Lane(name, config, decoders, calendar, history)
 
     return build
@@ -114,9 +119,7 @@ def event_topics(settings: ConfirmationsSettings) -> dict[str, str]:
 
 def reference_lane(settings: ConfirmationsSettings, schemas: SchemaSource) -> ReferenceLane:
     """Rules of the reference lane."""
-    return ReferenceLane(
-        {settings.topic(name): name for name in REFERENCES}, codecs(settings, schemas, REFERENCES, {})
-    )
+    return ReferenceLane({settings.topic(name): name for name in REFERENCES}, codecs(settings, schemas, REFERENCES, {}))
 
 
 def output_topics(settings: ConfirmationsSettings) -> dict[str, str]:
@@ -126,9 +129,7 @@ def output_topics(settings: ConfirmationsSettings) -> dict[str, str]:
 
 def layout(settings: ConfirmationsSettings, calendar: CalendarBook) -> Layout:
     """Keys of the state."""
-    return Layout(
-        Window.parse(settings.window), calendar, settings.shards, settings.ring, settings.work_center_shards
-    )
+    return Layout(Window.parse(settings.window), calendar, settings.shards, settings.ring, settings.work_center_shards)
 
 
 def clock(settings: ConfirmationsSettings, lanes: Sequence[str]) -> Clock:

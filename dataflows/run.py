@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -12,14 +11,16 @@ from pathlib import Path
 
 import structlog
 from bytewax.dataflow import Dataflow
-from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
+from dataflows.state import prepare
+from dataflows.unfinished_epochs import forget_unfinished
 from millrace import shutdown
-from millrace.errors import Misconfigured
+from millrace.errors import MillraceError
 
 log = structlog.get_logger("millrace.run")
-LAYOUT = "layout.json"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 64 << 20
 #: With this set to anything, the engine would serve its internals without a password on every interface.
 _OPEN_API = "BYTEWAX_DATAFLOW_API_ENABLED"
@@ -56,17 +57,34 @@ def run(
     tune()
     config = None
     if recovery is not None:
-        _prepare(recovery, partitions, dict(layout or {}), process)
-        config = RecoveryConfig(str(recovery))
+        prepare(recovery, partitions, layout or {}, process)
+        if process == 0:  # the others join it before anything is read from the store
+            forget_unfinished(recovery)
+        config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
     log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
-    cli_main(
-        flow,
-        workers_per_process=workers,
-        process_id=process if addresses else None,
-        addresses=list(addresses) or None,
-        epoch_interval=timedelta(seconds=epoch_s),
-        recovery_config=config,
-    )
+    try:
+        cli_main(  # type: ignore[no-untyped-call]
+            flow,
+            workers_per_process=workers,
+            process_id=process if addresses else None,
+            addresses=list(addresses) or None,
+            epoch_interval=timedelta(seconds=epoch_s),
+            recovery_config=config,
+        )
+    except BytewaxRuntimeError as error:
+        # The engine wraps what a step raised; what was raised on purpose says in one sentence what to do.
+        cause = _own_error(error)
+        if cause is None:
+            raise
+        raise cause from error
+
+
+def _own_error(error: BaseException | None) -> MillraceError | None:
+    while error is not None:
+        if isinstance(error, MillraceError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def tune() -> None:
@@ -82,26 +100,3 @@ def tune() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-
-
-def _prepare(recovery: Path, partitions: int, layout: dict[str, object], process: int) -> None:
-    """Make the store once; refuse one that was made for another layout."""
-    described = recovery / LAYOUT
-    if described.exists():
-        known = json.loads(described.read_text(encoding="utf-8"))
-        changed = [name for name in layout if known.get(name) != layout[name]]
-        if changed:
-            was = ", ".join(f"{name} was {known.get(name)!r}, is {layout[name]!r}" for name in changed)
-            raise Misconfigured(
-                f"{recovery}: its state is laid out differently ({was}); keep these settings, or start a new flow "
-                "name with an empty recovery folder after the old one is drained"
-            )
-        return
-    if process != 0:
-        raise Misconfigured(f"{recovery}: start process 0 first, it makes the recovery store")
-    recovery.mkdir(parents=True, exist_ok=True)
-    if not list(recovery.glob("part-*.sqlite3")):
-        init_db_dir(recovery, partitions)
-    partial = described.with_suffix(".partial")
-    partial.write_text(json.dumps(layout, indent=2) + "\n", encoding="utf-8")
-    partial.rename(described)

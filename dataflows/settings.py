@@ -71,7 +71,7 @@ class ConfirmationsSettings(_Settings):
         future_s: Most that an event may be ahead of the log's time, seconds.
         age_days: Most that it may be behind, days.
         wait_s: Event time that a total waits for its order, seconds.
-        most_waiting: Totals per shard that may wait.
+        most_waiting: Rows of totals per shard that may wait.
         idle_s: Wall-clock seconds without data after which a partition does not hold the watermark.
         ahead_s: Event time that a partition may be ahead of its lane's slowest, seconds.
         batch: Most records of one poll.
@@ -92,7 +92,6 @@ class ConfirmationsSettings(_Settings):
         recovery_partitions: Its partitions.
         epoch_s: Seconds between snapshots.
         kafka_out_of_range: `stop`, or `earliest` to go on where the log still has data.
-        metrics_port: Port of the Prometheus endpoint; None serves none.
     """
 
     flow: str = Field(default="confirmations", pattern=r"^[a-z][a-z0-9_.]{0,40}$")
@@ -127,7 +126,6 @@ class ConfirmationsSettings(_Settings):
     recovery_partitions: int = Field(default=4, ge=1, le=64)
     epoch_s: float = Field(default=5, ge=0)
     kafka_out_of_range: Literal["stop", "earliest"] = "stop"
-    metrics_port: int | None = None
 
     @field_validator("window")
     @classmethod

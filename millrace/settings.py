@@ -1,4 +1,4 @@
-"""Settings: a YAML file, overridden by `MILLRACE_*` environment variables; unknown keys are refused by line and field."""
+"""Settings: a YAML file, overridden by `MILLRACE_*` environment variables; unknown keys are refused by line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from pydantic import BaseModel, ValidationError
 from millrace.errors import Misconfigured
 
 Model = TypeVar("Model", bound=BaseModel)
-PREFIX = "MILLRACE_"
 
 
-def load(model: type[Model], path: Path | None, environment: Mapping[str, str] | None = None) -> Model:
+def load(
+    model: type[Model],
+    path: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    prefix: str = "MILLRACE_",
+) -> Model:
     """Settings of a flow or poster.
 
     Environment variables go before the file: `MILLRACE_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.
@@ -25,6 +30,7 @@ def load(model: type[Model], path: Path | None, environment: Mapping[str, str] |
         model: Settings model.
         path: YAML file; None takes the environment only.
         environment: Stands in for the process's environment.
+        prefix: What the variables of this model begin with.
 
     Raises:
         Misconfigured: With file, line and field of everything that is wrong.
@@ -37,7 +43,7 @@ def load(model: type[Model], path: Path | None, environment: Mapping[str, str] |
         raise Misconfigured(f"{path}: {error}") from error
     if not isinstance(values, dict):
         raise Misconfigured(f"{path}:1: expected settings by name, found {type(values).__name__}")
-    _override(model, values, os.environ if environment is None else environment)
+    _override(model, values, os.environ if environment is None else environment, prefix)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -52,14 +58,16 @@ def _read(path: Path) -> str:
         raise Misconfigured(f"{path}: {error}") from error
 
 
-def _override(model: type[BaseModel], values: dict[str, Any], environment: Mapping[str, str]) -> None:
+def _override(model: type[BaseModel], values: dict[str, Any], environment: Mapping[str, str], prefix: str) -> None:
     for name, text in environment.items():
-        keys = name.removeprefix(PREFIX).lower().split("__")
-        if not name.startswith(PREFIX) or keys[0] not in model.model_fields:
+        keys = name.removeprefix(prefix).lower().split("__")
+        if not name.startswith(prefix) or keys[0] not in model.model_fields:
             continue
         place = values
         for key in keys[:-1]:
-            place = place.setdefault(key, {})
+            if not isinstance(place.get(key), dict):
+                place[key] = {}
+            place = place[key]
         place[keys[-1]] = text
 
 
@@ -71,11 +79,7 @@ def _problem(path: Path | None, node: yaml.Node | None, problem: Any) -> str:
             break
         line, node = found
     where = ".".join(str(part) for part in problem["loc"])
-    shown = (
-        ""
-        if problem["type"] in ("missing", "extra_forbidden")
-        else f" (got {type(problem['input']).__name__})"
-    )
+    shown = "" if problem["type"] in ("missing", "extra_forbidden") else f" (got {type(problem['input']).__name__})"
     return f"{path or 'environment'}:{line}: {where}: {problem['msg']}{shown}"
 
 

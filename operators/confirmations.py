@@ -62,8 +62,7 @@ NO_QUANTITY = pl.lit(Decimal(0), dtype=QUANTITY)
 def document_key(*columns: str) -> pl.Expr:
     """Columns joined by `|`, which is escaped inside them, so that no two keys are the same text."""
     parts = [
-        pl.col(c).str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
-        for c in columns
+        pl.col(c).str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True) for c in columns
     ]
     return pl.concat_str(parts, separator="|")
 
@@ -83,10 +82,7 @@ def convert_units(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.Data
     stuck: list[dict[str, Any]] = []
     for record in foreign.to_dicts():
         where = (record["plant"], record["material"])
-        found = [
-            conversions.convert(*where, record[name], record["unit"], record["order_unit"])
-            for name in QUANTITIES
-        ]
+        found = [conversions.convert(*where, record[name], record["unit"], record["order_unit"]) for name in QUANTITIES]
         (stuck if None in found else done).append({**record, **dict(zip(QUANTITIES, found, strict=True))})
     stuck_rows = pl.DataFrame([{n: r[n] for n in IDENTITY} for r in stuck], schema=_identity(rows))
     converted = pl.DataFrame(done, schema=rows.schema).with_columns(pl.col("order_unit").alias("unit"))
@@ -103,9 +99,7 @@ def choose(rows: pl.DataFrame) -> pl.DataFrame:
     counted = pl.col("kind") == pl.when(pl.col("count_source") == "MACHINE").then(pl.lit(MACHINE)).otherwise(
         pl.lit(REPORT)
     )
-    timed = pl.col("kind") == pl.when(pl.col("time_source") == "MACHINE").then(pl.lit(TIME)).otherwise(
-        pl.lit(REPORT)
-    )
+    timed = pl.col("kind") == pl.when(pl.col("time_source") == "MACHINE").then(pl.lit(TIME)).otherwise(pl.lit(REPORT))
     return rows.with_columns(
         *(pl.when(counted).then(name).otherwise(NO_QUANTITY).alias(name) for name in QUANTITIES),
         *(pl.when(timed).then(name).otherwise(NO_QUANTITY).alias(name) for name in TIMES),

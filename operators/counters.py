@@ -54,9 +54,7 @@ class Increments:
     baselines: pl.DataFrame
 
 
-def increments(
-    readings: pl.DataFrame, policy: CounterPolicy, baselines: pl.DataFrame | None = None
-) -> Increments:
+def increments(readings: pl.DataFrame, policy: CounterPolicy, baselines: pl.DataFrame | None = None) -> Increments:
     """Turn readings of any number of counters into increments.
 
     Args:
@@ -99,9 +97,7 @@ class Judged:
         """New readings that count, with INCREMENTS."""
         steps = [pl.Series(name, self.verdicts.steps[:, n]) for n, name in enumerate(INCREMENTS)]
         mine = (self.verdicts.reasons == ACCEPTED) & ~self._carried()
-        return (
-            self.rows.with_columns(steps).filter(mine).with_columns(quantity(pl.col(n)) for n in INCREMENTS)
-        )
+        return self.rows.with_columns(steps).filter(mine).with_columns(quantity(pl.col(n)) for n in INCREMENTS)
 
     def quarantined(self) -> pl.DataFrame:
         """New readings that do not count, with the columns of QUARANTINED."""
@@ -151,9 +147,7 @@ def judge(rows: pl.DataFrame, policy: CounterPolicy) -> Judged:
     """Judge readings (READING and CARRIED) against each other."""
     scope = [*WORK_CENTER, *(name for name in policy.identity if name != "counter")]
     ties = [~pl.col("opening"), pl.col("sequence"), pl.col("event_id")]
-    rows = rows.with_columns(
-        _named(policy.opening_event).alias("opening"), _named(policy.reset_event).alias("restart")
-    )
+    rows = rows.with_columns(_named(policy.opening_event).alias("opening"), _named(policy.reset_event).alias("restart"))
     rows = rows.with_columns(group_numbers(rows, scope).alias("scope"))
     rows = rows.sort("scope", policy.order_by, *ties, nulls_last=False)
     parent = group_starts(rows, ["scope"])

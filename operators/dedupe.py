@@ -121,9 +121,7 @@ class Deduplicator:
         rows = np.flatnonzero(wraps)
         codes[rows] = self._by_id(frame.filter(wraps), times[rows], partitions[rows])
         known = np.flatnonzero(codes != DUPLICATE)
-        verdicts = self.sequences.judge(
-            hashes[known], lambda at: names(known[at]), numbers[known], times[known]
-        )
+        verdicts = self.sequences.judge(hashes[known], lambda at: names(known[at]), numbers[known], times[known])
         # Of a wrapping source the number has a say only in what the id can't tell.
         codes[known] = np.where(wraps[known] & (codes[known] == NEW), NEW, verdicts.codes)
         return codes, verdicts.gaps

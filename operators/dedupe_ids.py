@@ -88,8 +88,7 @@ class IdTracker:
         """Go on from a snapshot."""
         self.newest, self._saved = state["newest"], dict(state["buckets"])
         self.buckets = {
-            bucket: dict(zip(_unpacked(one), _unpacked(two), strict=True))
-            for bucket, (one, two) in self._saved.items()
+            bucket: dict(zip(_unpacked(one), _unpacked(two), strict=True)) for bucket, (one, two) in self._saved.items()
         }
 
 

@@ -169,9 +169,7 @@ class Lane:
             self.history.write(contract, rows.frame)
         self._total(output, rows)
 
-    def _screen(
-        self, topic: str, times: Longs, partitions: Ints, logged: Longs
-    ) -> tuple[Codes, Bools | None]:
+    def _screen(self, topic: str, times: Longs, partitions: Ints, logged: Longs) -> tuple[Codes, Bools | None]:
         """Reasons by time per row, and which rows are late additions; moves the partitions' progress."""
         reasons = np.zeros(len(times), np.uint8)
         late: Bools | None = None

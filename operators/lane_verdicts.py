@@ -28,7 +28,7 @@ _REASONS: dict[int, tuple[str, str]] = {
     ),
     _CODES + REUSED: (
         "sequence_reused",
-        "source {source} numbered a new event {sequence}, which it had used: declare a numbering scope",
+        "source {source} numbered a new event {sequence}, used before: a source that starts again needs a new name",
     ),
     _CODES + EXPIRED: (
         "sequence_expired",

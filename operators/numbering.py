@@ -102,9 +102,7 @@ class SourceTable:
         while total * 2 > capacity:
             capacity *= 4
         self._clear(capacity)
-        for new, former in zip(
-            (self.first, self.next, self.newest, self.modulus, self._keys), old, strict=True
-        ):
+        for new, former in zip((self.first, self.next, self.newest, self.modulus, self._keys), old, strict=True):
             new[:keep] = former[:keep]
         self._place(0, keep)
 

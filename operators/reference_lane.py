@@ -38,9 +38,7 @@ class ReferenceOutput:
 
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDER))
     materials: list[dict[str, Any]] = field(default_factory=list)
-    touched: pl.DataFrame = field(
-        default_factory=lambda: pl.DataFrame(schema={name: ORDER[name] for name in ORDER_ID})
-    )
+    touched: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={name: ORDER[name] for name in ORDER_ID}))
     dead: list[Dead] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -31,9 +31,7 @@ _CYCLE_SUMS = {
 }
 _TIMES = ("setup_time", "machine_time", "labour_time")
 _ZERO_TIMES = {name: pl.lit(_NOTHING, dtype=QUANTITY) for name in _TIMES}
-_REPORT_SUMS = {
-    name: pl.col(name) for name in ("quantity_yield", "quantity_scrap", "quantity_rework", *_TIMES)
-}
+_REPORT_SUMS = {name: pl.col(name) for name in ("quantity_yield", "quantity_scrap", "quantity_rework", *_TIMES)}
 _MEASURES = {
     "events": pl.len().cast(pl.Int64),
     "last_time": pl.col("event_time").max(),
@@ -86,9 +84,7 @@ def timeline_rows(contract: str, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def partial_totals(
-    contract: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook
-) -> pl.DataFrame:
+def partial_totals(contract: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
     """Add linear rows up per ROW_KEY; rows with neither quantity, time nor completion are left out.
 
     Args:
@@ -103,9 +99,7 @@ def partial_totals(
     return _totals(contract, frame, window, calendar, [])
 
 
-def adjustments(
-    contract: str, topic: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook
-) -> pl.DataFrame:
+def adjustments(contract: str, topic: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
     """Each row as a partial total of its own: PARTIAL with `adjustment`, the record's place in the log."""
     partition = (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.String)
     place = pl.concat_str(pl.lit(topic), partition, pl.col("offset").cast(pl.String), separator="|")
@@ -148,9 +142,7 @@ def _totals(
         **_ZERO_TIMES,
     }
     fill = [*constants, *(value.alias(name) for name, value in defaults.items() if name not in known)]
-    return (
-        totals.with_columns(fill).select(pl.col(name).cast(kind) for name, kind in schema.items()).collect()
-    )
+    return totals.with_columns(fill).select(pl.col(name).cast(kind) for name, kind in schema.items()).collect()
 
 
 def _counting(frame: pl.DataFrame, reports: bool) -> pl.DataFrame:

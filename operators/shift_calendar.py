@@ -135,9 +135,7 @@ def _local_time(text: str, shift: str) -> time:
 def _disjoint(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
     """Refuse shifts that overlap anywhere in the week."""
     monday, utc = date(1970, 1, 5), ZoneInfo("UTC")
-    spans = sorted(
-        (*s.bounds(monday + timedelta(days=d - 1), utc), s.shift) for s in shifts for d in s.weekdays
-    )
+    spans = sorted((*s.bounds(monday + timedelta(days=d - 1), utc), s.shift) for s in shifts for d in s.weekdays)
     if spans:
         start, end, name = spans[0]
         spans.append((start + WEEK, end + WEEK, name))

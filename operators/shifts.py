@@ -157,9 +157,7 @@ class CalendarBook:
         if known:
             return [known[day] for day in sorted(known)]
         if self._default is None:
-            raise Rejected(
-                "calendar_unknown", f"plant {plant!r} has no ShiftCalendar and settings name no default"
-            )
+            raise Rejected("calendar_unknown", f"plant {plant!r} has no ShiftCalendar and settings name no default")
         return [self._default]
 
 
@@ -200,8 +198,7 @@ def _instances(calendars: list[Calendar], dates: list[date]) -> list[_Instance]:
     found.sort()
     following = [start for start, *_ in found[1:]] + [LAST]
     return [
-        (start, min(end, after), name, day)
-        for (start, end, name, day), after in zip(found, following, strict=True)
+        (start, min(end, after), name, day) for (start, end, name, day), after in zip(found, following, strict=True)
     ]
 
 

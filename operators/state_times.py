@@ -96,9 +96,7 @@ def pieces(rows: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.Dat
     rows = pl.concat(cut)
     if window.kind == "duration":
         rows = _cut_durations(rows, window.micros)
-    return assign(rows.with_columns(piece=pl.col("start").cast(INSTANT)), window, calendar, "piece").drop(
-        "piece"
-    )
+    return assign(rows.with_columns(piece=pl.col("start").cast(INSTANT)), window, calendar, "piece").drop("piece")
 
 
 def state_times(rows: pl.DataFrame, calendar: CalendarBook) -> pl.DataFrame:
@@ -144,9 +142,7 @@ def _cut(rows: pl.DataFrame, bounds: Longs) -> pl.DataFrame:
     """Cut at the bounds that lie inside an interval."""
     start, end = rows["start"].to_numpy(), rows["end"].to_numpy()
     first = np.searchsorted(bounds, start, side="right")
-    return _repeat(
-        rows, np.searchsorted(bounds, end, side="left") - first, lambda row, n: bounds[first[row] + n]
-    )
+    return _repeat(rows, np.searchsorted(bounds, end, side="left") - first, lambda row, n: bounds[first[row] + n])
 
 
 def _cut_durations(rows: pl.DataFrame, length: int) -> pl.DataFrame:

@@ -104,7 +104,7 @@ class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
     def __init__(
         self, config: TimelineConfig, calendar: CalendarBook, hold: bool, state: dict[str, Any] | None
     ) -> None:
-        self._make = lambda: Timeline(config, calendar, hold)
+        self._config, self._calendar, self._hold = config, calendar, hold
         self._made: Timeline | None = None
         self._saved = state
         if state is not None:
@@ -113,7 +113,7 @@ class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
     @property
     def _timeline(self) -> Timeline:
         if self._made is None:
-            self._made = self._make()
+            self._made = Timeline(self._config, self._calendar, self._hold)
         return self._made
 
     def on_batch(self, values: list[pl.DataFrame | Tick]) -> Emit:
@@ -221,8 +221,9 @@ class DocumentsLogic(StatefulBatchLogic[Any, DocumentsOutput, dict[str, Any]]):
 
     def on_batch(self, values: list[Any]) -> Emit:
         """Reference data first: what comes in one batch with its order need not wait."""
+        # Released only by a tick: what comes from the slots may have been stirred by the wall clock, in an epoch whose
+        # predecessor is not committed yet, while a tick stems from a source, and sources wait for the commit.
         output = DocumentsOutput()
-        self._documents.release(output)
         for value in values:
             if isinstance(value, ReferenceOutput):
                 self._documents.reference(value, output)
@@ -313,5 +314,3 @@ def confirmations_flow(
 
 def _second(pair: tuple[str, Any]) -> Any:
     return pair[1]
-
-

@@ -130,11 +130,7 @@ class Timeline:
         new = pl.DataFrame(cuts, schema=_CUTS, orient="row")
         cuts_before, self._cuts = (
             self._cuts,
-            (
-                pl.concat([self._cuts, new])
-                .group_by("plant")
-                .agg(pl.col("parts").max(), pl.col("shifts").max())
-            ),
+            (pl.concat([self._cuts, new]).group_by("plant").agg(pl.col("parts").max(), pl.col("shifts").max())),
         )
         if self._cuts.sort("plant").equals(cuts_before.sort("plant")):
             return
@@ -201,9 +197,7 @@ class Timeline:
     def _announce_shifts(self, happened: Happenings) -> pl.DataFrame:
         micro_stop = self._config.micro_stop_micros
         start = pl.max_horizontal("start", self._cut("shifts", happened.intervals))
-        measured = happened.intervals.with_columns(start.alias("start")).filter(
-            pl.col("end") > pl.col("start")
-        )
+        measured = happened.intervals.with_columns(start.alias("start")).filter(pl.col("end") > pl.col("start"))
         known, others = self._split(self._shifts)
         shown, known = changed_shifts(
             state_times(measured, self._calendar),

@@ -25,9 +25,7 @@ ANNOUNCED_PARTS: dict[str, pl.DataType] = {
     "revision": pl.Int64(),
 }
 SHIFT_KEY = [*WORK_CENTER, "shift", "window_start"]
-ANNOUNCED_SHIFTS: dict[str, pl.DataType] = {
-    name: STATE_TIMES[name] for name in (*SHIFT_KEY, "window_end", "revision")
-}
+ANNOUNCED_SHIFTS: dict[str, pl.DataType] = {name: STATE_TIMES[name] for name in (*SHIFT_KEY, "window_end", "revision")}
 #: A report is made once; again only where its numbers change.
 REPORT_KEY = [*WORK_CENTER, "event_id", "reason", "register", "previous"]
 ANNOUNCED_REPORTS: dict[str, pl.DataType] = {
@@ -39,9 +37,7 @@ ANNOUNCED_REPORTS: dict[str, pl.DataType] = {
 Revise = Callable[[pl.DataFrame], pl.Series]
 
 
-def changed_parts(
-    parts: pl.DataFrame, known: pl.DataFrame, revise: Revise
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def changed_parts(parts: pl.DataFrame, known: pl.DataFrame, revise: Revise) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Contributions whose revision is new, and the memory that replaces `known`.
 
     Args:
@@ -64,9 +60,7 @@ def changed_parts(
     return pl.concat(rows), keys.select(list(ANNOUNCED_PARTS))
 
 
-def changed_shifts(
-    times: pl.DataFrame, known: pl.DataFrame, revise: Revise
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def changed_shifts(times: pl.DataFrame, known: pl.DataFrame, revise: Revise) -> tuple[pl.DataFrame, pl.DataFrame]:
     """State times whose revision is new, and the memory that replaces `known`.
 
     Time once measured never vanishes: it lies between the first and the last state event.

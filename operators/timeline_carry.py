@@ -57,9 +57,7 @@ def carry(rows: pl.DataFrame, cut: pl.Expr, policies: Mapping[str, CounterPolicy
     judged = judge_all(rows, policies)
     readings = [one.baselines(one.rows["gone"].to_numpy()) for one in judged]
     states = in_order(rows.filter((pl.col("row_kind") == "state") & pl.col("gone")))
-    kept = states.filter(pl.Series(_state_baselines(states))).with_columns(
-        pl.lit(1, pl.Int8).alias("carried")
-    )
+    kept = states.filter(pl.Series(_state_baselines(states))).with_columns(pl.lit(1, pl.Int8).alias("carried"))
     return pl.concat([kept, *readings]).drop("gone")
 
 

@@ -73,9 +73,7 @@ def judge_all(rows: pl.DataFrame, policies: Mapping[str, CounterPolicy]) -> list
     return [judge(readings.filter(pl.col("source").is_in(mine)), policy) for policy, mine in sources.items()]
 
 
-def contributions(
-    happened: Happenings, window: Window, calendar: CalendarBook, since: pl.Expr
-) -> pl.DataFrame:
+def contributions(happened: Happenings, window: Window, calendar: CalendarBook, since: pl.Expr) -> pl.DataFrame:
     """What the rows add to each document key and part.
 
     Args:

@@ -42,9 +42,7 @@ def part_revisions(keys: pl.DataFrame, happened: Happenings, base: pl.DataFrame)
     return _revision(keys, happened, base.select(*WORK_CENTER, gone="events"), ends, count)
 
 
-def shift_revisions(
-    keys: pl.DataFrame, happened: Happenings, base: pl.DataFrame, micro_stop: int
-) -> pl.Series:
+def shift_revisions(keys: pl.DataFrame, happened: Happenings, base: pl.DataFrame, micro_stop: int) -> pl.Series:
     """Revision per row of `keys` (plant, work_center, window_end) of times by shift."""
     events = happened.rows.filter((pl.col("row_kind") == "state") & (pl.col("carried") == 0)).select(
         *WORK_CENTER, at=pl.col("event_time").to_physical()
@@ -54,9 +52,7 @@ def shift_revisions(
     return _revision(keys, happened, base.select(*WORK_CENTER, gone="state_events"), ends, count)
 
 
-def _revision(
-    keys: pl.DataFrame, happened: Happenings, gone: pl.DataFrame, ends: pl.Series, count: Longs
-) -> pl.Series:
+def _revision(keys: pl.DataFrame, happened: Happenings, gone: pl.DataFrame, ends: pl.Series, count: Longs) -> pl.Series:
     """Retained events before the end, events that are gone, one if a state event lies at or after it."""
     states = happened.rows.filter(pl.col("row_kind") == "state")
     last = states.group_by(WORK_CENTER).agg(last=pl.col("event_time").max().to_physical())
@@ -64,9 +60,7 @@ def _revision(
     for frame in (gone, last):
         known = known.join(frame, on=WORK_CENTER, how="left", maintain_order="left")
     closed = (pl.col("last") >= pl.col("end")).fill_null(value=False).cast(pl.Int64)
-    return known.select(
-        (pl.col("count") + pl.col("gone").fill_null(0) + closed).alias("revision")
-    ).to_series()
+    return known.select((pl.col("count") + pl.col("gone").fill_null(0) + closed).alias("revision")).to_series()
 
 
 def _count_before(keys: pl.DataFrame, before: Longs, events: pl.DataFrame) -> Longs:

@@ -46,12 +46,8 @@ PART: dict[str, pl.DataType] = {
 
 def retained(frame: pl.DataFrame) -> pl.DataFrame:
     """New rows as they are kept: an empty order is none, a missing quantity zero."""
-    quantities = [
-        pl.col(name).fill_null(0) for name in ("quantity_good", "quantity_scrap", "quantity_rework")
-    ]
-    orders = [
-        pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in ("order_id", "operation")
-    ]
+    quantities = [pl.col(name).fill_null(0) for name in ("quantity_good", "quantity_scrap", "quantity_rework")]
+    orders = [pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in ("order_id", "operation")]
     rows = frame.select(pl.col(name).cast(kind) for name, kind in TIMELINE.items())
     carried = pl.lit(0, pl.Int8).alias("carried")
     return rows.with_columns(*quantities, *orders, carried, pl.col("completed").fill_null(value=False))

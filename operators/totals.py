@@ -130,9 +130,7 @@ class Totals:
             both = part if cell.contributed is None else pl.concat([cell.contributed, part])
             newest = pl.col("revision").max().over([*DOCUMENT_KEY, "part"])
             # A contribution that comes twice (after a resume) is the same rows at the same revision.
-            cell.contributed = both.filter(pl.col("revision") == newest).unique(
-                [*ROW_KEY, "part"], keep="last"
-            )
+            cell.contributed = both.filter(pl.col("revision") == newest).unique([*ROW_KEY, "part"], keep="last")
 
     def _split(self, rows: pl.DataFrame) -> list[tuple[_Cell, pl.DataFrame]]:
         if not rows.height:
@@ -258,13 +256,17 @@ def by_operation(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("kind") == kind).then("quantity_yield").otherwise(nothing).alias(name)
         for name, kind in (("machine", MACHINE), ("report", REPORT))
     ]
-    return rows.with_columns(yields).group_by(DELTA_KEY).agg(
-        pl.col("machine").sum().cast(quantity),
-        pl.col("report").sum().cast(quantity),
-        pl.col("revises").sum(),
-        pl.col("completed").sum().cast(pl.Int64).alias("completions"),
-        pl.col("last_time").max(),
-        pl.col("posting_date").max(),
+    return (
+        rows.with_columns(yields)
+        .group_by(DELTA_KEY)
+        .agg(
+            pl.col("machine").sum().cast(quantity),
+            pl.col("report").sum().cast(quantity),
+            pl.col("revises").sum(),
+            pl.col("completed").sum().cast(pl.Int64).alias("completions"),
+            pl.col("last_time").max(),
+            pl.col("posting_date").max(),
+        )
     )
 
 

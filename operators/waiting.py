@@ -90,9 +90,7 @@ class Waiting:
                 pl.col("since").min(),
                 pl.col("given_up").all(),
                 pl.col("last_time").max().to_physical().alias("newest"),
-                ((pl.col("revises").sum() > 0) & pl.any_horizontal(pl.col(_MEASURES) != 0).any()).alias(
-                    "counts"
-                ),
+                ((pl.col("revises").sum() > 0) & pl.any_horizontal(pl.col(_MEASURES) != 0).any()).alias("counts"),
                 pl.len().cast(pl.Int64).alias("rows"),
             )
             .sort("since", *IDENTITY, descending=[True, *[False] * len(IDENTITY)])

@@ -75,9 +75,7 @@ class Window:
         return pl.col("last_time" if self.kind == "operation" else "window_end")
 
 
-def assign(
-    frame: pl.DataFrame, window: Window, calendar: CalendarBook, time: str = "event_time"
-) -> pl.DataFrame:
+def assign(frame: pl.DataFrame, window: Window, calendar: CalendarBook, time: str = "event_time") -> pl.DataFrame:
     """Add window_start, window_end (exclusive), shift and posting_date for the instant in the column `time`.
 
     Raises:

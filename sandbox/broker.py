@@ -58,13 +58,9 @@ class EmbeddedBroker:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; the address stands on standard output and in the port file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.broker", description="Embedded Kafka-protocol broker"
-    )
+    parser = argparse.ArgumentParser(prog="python -m sandbox.broker", description="Embedded Kafka-protocol broker")
     parser.add_argument("--port-file", type=Path, help="file to write host:port to, once clients can connect")
-    parser.add_argument(
-        "--topic", action="append", default=[], help="topic to create at start; may be repeated"
-    )
+    parser.add_argument("--topic", action="append", default=[], help="topic to create at start; may be repeated")
     options = parser.parse_args(arguments)
     # Blocked before the broker's threads exist, so that none of them takes the signal.
     endings = {signal.SIGTERM, signal.SIGINT}

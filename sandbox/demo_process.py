@@ -40,9 +40,7 @@ class Child:
         env: Variables to add to the environment.
     """
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments, self._env = list(arguments), dict(env or {})

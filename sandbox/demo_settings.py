@@ -39,14 +39,8 @@ def write_flow(folder: Path, bootstrap: str) -> Path:
         "ring": 32,
         "work_center_shards": 8,
         "counters": [
-            *(
-                {"source": name, "policy": {"lower": "reset", "reset_below": 10}}
-                for name in ("MILL-21", "CNC-42")
-            ),
-            *(
-                {"source": name, "policy": {"lower": "rollover", "modulus": 65536}}
-                for name in ("MILL-22", "GRIND-43")
-            ),
+            *({"source": name, "policy": {"lower": "reset", "reset_below": 10}} for name in ("MILL-21", "CNC-42")),
+            *({"source": name, "policy": {"lower": "rollover", "modulus": 65536}} for name in ("MILL-22", "GRIND-43")),
         ],
         "numbering": [{"source": "MOULD-*", "modulus": 256}],
         "ledger": ledger_url(folder),

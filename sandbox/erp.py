@@ -223,9 +223,7 @@ def _error(status: int, code: str, text: str, headers: Mapping[str, str] | None 
 
 def main() -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", required=True, help="SQLite file of the bookings")
@@ -235,9 +233,7 @@ def main() -> None:
     if arguments.orders:
         with open(arguments.orders, encoding="utf-8") as file:
             store.add_orders(json.load(file))
-    uvicorn.run(
-        SandboxErp(store), host=arguments.host, port=arguments.port, log_level="critical", access_log=False
-    )
+    uvicorn.run(SandboxErp(store), host=arguments.host, port=arguments.port, log_level="critical", access_log=False)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,7 @@ class _Control:
         return JSONResponse(self.store.documents())
 
     async def stats(self, _request: Request) -> Response:
-        return JSONResponse(
-            {**self.store.counts(), "requests": self.requests(), "faults_met": self.faults.met}
-        )
+        return JSONResponse({**self.store.counts(), "requests": self.requests(), "faults_met": self.faults.met})
 
     async def orders(self, request: Request) -> Response:
         self.store.add_orders(await request.json())

@@ -54,9 +54,7 @@ class Store:
     def __init__(self, path: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(
-            "PRAGMA synchronous = OFF"
-        )  # survives the death of the process, which is all it promises
+        self._db.execute("PRAGMA synchronous = OFF")  # survives the death of the process, which is all it promises
         self._db.executescript(_SCHEMA)
 
     def add_orders(self, orders: Mapping[str, list[str]]) -> None:
@@ -137,9 +135,7 @@ class Store:
         if known is None:
             raise Refused("SANDBOX/ORDER_UNKNOWN", f"Order {order} operation {operation} does not exist")
 
-    def _insert(
-        self, order: str, operation: str, body: dict[str, Any], *, is_reversal: bool
-    ) -> dict[str, Any]:
+    def _insert(self, order: str, operation: str, body: dict[str, Any], *, is_reversal: bool) -> dict[str, Any]:
         group, count = self._db.execute(
             "INSERT INTO groups (order_id, operation, counted) VALUES (?, ?, 1)"
             " ON CONFLICT (order_id, operation) DO UPDATE SET counted = counted + 1"
@@ -164,9 +160,7 @@ class Store:
             )
 
 
-def _entity(
-    body: Mapping[str, Any], key: tuple[str, str], *, is_reversal: bool, is_reversed: bool
-) -> dict[str, Any]:
+def _entity(body: Mapping[str, Any], key: tuple[str, str], *, is_reversal: bool, is_reversed: bool) -> dict[str, Any]:
     return {
         **body,
         "ConfirmationGroup": key[0],

@@ -132,8 +132,7 @@ class Plant:
         """The ERP never releases this order: what carries its pieces ends in the dead letters."""
         order.known = False
         self.truth.unknown_orders[order.order_id] = sum(
-            event.contract == "MachineCycle" and event.fields["order_id"] == order.order_id
-            for event in self._events
+            event.contract == "MachineCycle" and event.fields["order_id"] == order.order_id for event in self._events
         )
 
     def _number(self) -> None:

@@ -77,11 +77,7 @@ class _Ways:
 
     def __init__(self, events: Sequence[Event], rng: Random) -> None:
         self._rng = rng
-        limits = {
-            center.name: timedelta(seconds=60 * center.interval_s)
-            for center in WORK_CENTERS
-            if center.modulus
-        }
+        limits = {center.name: timedelta(seconds=60 * center.interval_s) for center in WORK_CENTERS if center.modulus}
         unnumbered = {center.name for center in WORK_CENTERS if not center.numbered}
         unnumbered |= {center.terminal for center in WORK_CENTERS}
         self._limits = {**limits, **dict.fromkeys(unnumbered, timedelta(minutes=20))}
@@ -99,9 +95,7 @@ class _Ways:
     def resend(self, event: Event, at: datetime) -> datetime:
         """When it reaches the broker again: after a lost acknowledgement, or much later."""
         seconds = self._rng.uniform(0.2, 5) if self._rng.random() < 0.7 else self._rng.uniform(60, 900)
-        return min(
-            at + timedelta(seconds=seconds), max(at, event.time + self._limit(event)) + timedelta(seconds=1)
-        )
+        return min(at + timedelta(seconds=seconds), max(at, event.time + self._limit(event)) + timedelta(seconds=1))
 
     def _limit(self, event: Event) -> timedelta:
         return self._limits.get(event.source, timedelta(minutes=85))

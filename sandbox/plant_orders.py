@@ -70,9 +70,7 @@ class Order:
         }
 
 
-def make_order(
-    rng: Random, number: int, centers: Sequence[WorkCenter], seconds: float, scale: float
-) -> Order:
+def make_order(rng: Random, number: int, centers: Sequence[WorkCenter], seconds: float, scale: float) -> Order:
     """An order whose operations run about `seconds` each on the given work centres, in that sequence."""
     article = rng.choice(ARTICLES[centers[0].line])
     slowest = max(min(center.interval_s, 16.0) for center in centers)
@@ -122,9 +120,7 @@ def material_records() -> Iterator[Record]:
 
 def calendar_record(valid_from: date) -> Record:
     """Three shifts on every day of the week."""
-    shifts = [
-        {"shift": name, "start": start, "end": end, "weekdays": [*range(1, 8)]} for name, start, end in SHIFTS
-    ]
+    shifts = [{"shift": name, "start": start, "end": end, "weekdays": [*range(1, 8)]} for name, start, end in SHIFTS]
     return {
         "plant": PLANT,
         "version": 1,

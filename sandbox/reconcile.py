@@ -237,9 +237,7 @@ def _compare(
     )
 
 
-def _scrap_differences(
-    real: Mapping[str, Any] | None, desired: Sums | None, booked: Sums | None
-) -> Iterable[str]:
+def _scrap_differences(real: Mapping[str, Any] | None, desired: Sums | None, booked: Sums | None) -> Iterable[str]:
     """Places that keep scrap by reason and differ from the truth in it."""
     expected = {reason: Decimal(value) for reason, value in (real or {}).get("scrap", {}).items()}
     for place, sums in (("ledger", desired), ("ERP", booked)):

@@ -57,8 +57,7 @@ def page(
 ) -> str:
     """The report as HTML."""
     rows = [
-        Progress(r.order_id, r.operation, r.erp["yield"], r.truth["yield"], r.target, r.unit)
-        for r in result.operations
+        Progress(r.order_id, r.operation, r.erp["yield"], r.truth["yield"], r.target, r.unit) for r in result.operations
     ]
     body = [
         headline(result, facts),

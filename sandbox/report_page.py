@@ -20,9 +20,7 @@ def headline(result: Reconciliation, facts: Mapping[str, str]) -> str:
     detail = " · ".join(f"{escape(name)} {escape(value)}" for name, value in facts.items())
     return (
         f'<header class="{kind}"><p class="eyebrow">{"passed" if result.ok else "failed"}</p>'
-        f"<h1>{title}</h1><p>{escape(verdict(result).plain)}</p>"
-        + (f"<p>{detail}</p>" if detail else "")
-        + "</header>"
+        f"<h1>{title}</h1><p>{escape(verdict(result).plain)}</p>" + (f"<p>{detail}</p>" if detail else "") + "</header>"
     )
 
 

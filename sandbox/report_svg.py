@@ -89,18 +89,14 @@ def progress(rows: Sequence[Progress]) -> str:
         for index, item in enumerate(chunk):
             parts.append(_progress_row(item, x, 24 + index * row, left, named=item.order != previous))
             previous = item.order
-    return _svg(
-        WIDTH, half * row + 34, "".join(parts), "Booked in the ERP against plant truth, per operation"
-    )
+    return _svg(WIDTH, half * row + 34, "".join(parts), "Booked in the ERP against plant truth, per operation")
 
 
 def _targets(x: Scale, bottom: float) -> str:
     lines = []
     for share in (0, 50, 100):
         kind = "target" if share == 100 else "grid"
-        lines.append(
-            f'<line class="{kind}" x1="{x(share):.1f}" x2="{x(share):.1f}" y1="18" y2="{bottom:.1f}"/>'
-        )
+        lines.append(f'<line class="{kind}" x1="{x(share):.1f}" x2="{x(share):.1f}" y1="18" y2="{bottom:.1f}"/>')
         lines.append(_text(x(share), 11, f"{share} %" if share != 100 else "target", "tick middle"))
     return "".join(lines)
 
@@ -114,8 +110,7 @@ def _progress_row(item: Progress, x: Scale, y: float, left: float, *, named: boo
     parts = [
         _text(left + 62, y + 11, item.order, "label end") if named else "",
         _text(left + 108, y + 11, item.operation, "tick end"),
-        f'<rect class="{kind}" x="{x(0):.1f}" y="{y + 2}" width="{max(x(booked) - x(0), 1):.1f}" '
-        'height="10" rx="2"/>',
+        f'<rect class="{kind}" x="{x(0):.1f}" y="{y + 2}" width="{max(x(booked) - x(0), 1):.1f}" height="10" rx="2"/>',
         f'<circle class="ring" cx="{x(truth):.1f}" cy="{y + 7}" r="5"/>',
         _text(left + WIDTH / 2 - 22, y + 11, number, "value end" if not off else "value end bad"),
     ]
@@ -127,9 +122,7 @@ def _panel(panel: Panel, samples: Sequence[Sample], x: Scale, top: float) -> str
     y = Scale(0, rounded_up(highest), top + panel.height, top)
     parts = [_text(LEFT, top - 9, panel.title, "title")]
     for tick in ticks(0, y.high, 3):
-        parts.append(
-            f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        )
+        parts.append(f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(_text(LEFT - 8, y(tick) + 4, short(tick), "tick end"))
     ends = [y(_number(samples[-1], key)) if samples else y(0) for key, _, _ in panel.series]
     places = spread(ends, 15, top + 4, top + panel.height)

@@ -87,9 +87,7 @@ class Codec:
             if self._framing == "header":
                 self._by_header(verdict, records)
             else:
-                self._by_prefix(
-                    verdict, records, ask_headers=self._framing == "auto" and raw.headers is not None
-                )
+                self._by_prefix(verdict, records, ask_headers=self._framing == "auto" and raw.headers is not None)
         return verdict.result(self.types)
 
     def _by_prefix(self, verdict: Verdict, records: Records, *, ask_headers: bool) -> None:
@@ -176,15 +174,11 @@ def _decode(verdict: Verdict, writer: _Writer, records: Records, types: dict[str
     _decode_singly(verdict, writer.slow, records, types)
 
 
-def _decode_singly(
-    verdict: Verdict, decoder: RecordDecoder, records: Records, types: dict[str, pl.DataType]
-) -> None:
+def _decode_singly(verdict: Verdict, decoder: RecordDecoder, records: Records, types: dict[str, pl.DataType]) -> None:
     accepted: list[int] = []
     decoded: list[dict[str, Any]] = []
     data = records.page.data
-    for row, first, last in zip(
-        *(each.tolist() for each in (records.rows, records.begin, records.end)), strict=True
-    ):
+    for row, first, last in zip(*(each.tolist() for each in (records.rows, records.begin, records.end)), strict=True):
         try:
             decoded.append(decoder.decode(data[first:last]))
             accepted.append(row)

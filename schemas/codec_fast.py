@@ -81,9 +81,7 @@ class BatchDecoder:
                 found[step.name] = value
         return found, either(bad, flagged(at != end))
 
-    def _series(
-        self, page: Page, found: Mapping[str, Found], rows: int
-    ) -> tuple[dict[str, pl.Series], Flags | None]:
+    def _series(self, page: Page, found: Mapping[str, Found], rows: int) -> tuple[dict[str, pl.Series], Flags | None]:
         """Columns of all fields of the contract: text that is no UTF-8 shows here, asked for or not."""
         series: dict[str, pl.Series] = {}
         bad: Flags | None = None
@@ -94,9 +92,7 @@ class BatchDecoder:
         return series, bad
 
     def _frame(self, series: Mapping[str, pl.Series], rows: int) -> pl.DataFrame:
-        return pl.DataFrame(
-            [series[name] if name in series else self._default(name, rows) for name in self._columns]
-        )
+        return pl.DataFrame([series[name] if name in series else self._default(name, rows) for name in self._columns])
 
     def _default(self, name: str, rows: int) -> pl.Series:
         value, dtype = self._defaults[name], self._types[name]

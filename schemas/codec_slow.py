@@ -138,9 +138,7 @@ def _array(node: Node, wanted: bool) -> Read:
 
 def _map(node: Node, wanted: bool) -> Read:
     value = _items(node)
-    return _blocks(
-        Node("record", members=(Member("key", Node("bytes"), False), Member("value", value, False))), wanted
-    )
+    return _blocks(Node("record", members=(Member("key", Node("bytes"), False), Member("value", value, False))), wanted)
 
 
 def _items(node: Node) -> Node:
@@ -160,9 +158,7 @@ def _blocks(item: Node, wanted: bool) -> Read:
                 cursor.varint()
                 count = -count
             if count > cursor.end - cursor.at:
-                raise Fault(
-                    "truncated", f"announces {count} items and {cursor.end - cursor.at} bytes are left"
-                )
+                raise Fault("truncated", f"announces {count} items and {cursor.end - cursor.at} bytes are left")
             for _ in range(count):
                 before = cursor.at
                 items.append(read_item(cursor))

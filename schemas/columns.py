@@ -51,9 +51,7 @@ def _spread(values: Ints | None, rows: Ints, valid: Flags) -> Ints | None:
     return full
 
 
-def column(
-    page: Page, name: str, found: Found, dtype: pl.DataType, rows: int
-) -> tuple[pl.Series, Flags | None]:
+def column(page: Page, name: str, found: Found, dtype: pl.DataType, rows: int) -> tuple[pl.Series, Flags | None]:
     """Column of a field, and the records whose text is no UTF-8."""
     if found.values is None:
         return nothing(name, dtype, rows), None

@@ -42,9 +42,7 @@ def _section(contract: Contract) -> str:
         "|---|---|---|---|---|",
         *(_row(path, field) for path, field in _fields(contract.schema, "")),
     ]
-    return "\n".join(
-        [f"## {contract.name}", "", contract.schema["doc"], "", f"{'; '.join(facts)}.", "", *rows, ""]
-    )
+    return "\n".join([f"## {contract.name}", "", contract.schema["doc"], "", f"{'; '.join(facts)}.", "", *rows, ""])
 
 
 def _fields(record: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:

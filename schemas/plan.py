@@ -113,9 +113,7 @@ class _Resolver:
         known = self.names[of_writer]
         if isinstance(avro, str) and avro in known:
             return known[avro]
-        if isinstance(avro, dict) and (
-            isinstance(avro.get("type"), (dict, list)) or avro.get("type") in known
-        ):
+        if isinstance(avro, dict) and (isinstance(avro.get("type"), (dict, list)) or avro.get("type") in known):
             return self._expand(avro["type"], of_writer)
         if isinstance(avro, dict) and "name" in avro:
             known[avro["name"]] = avro
@@ -168,9 +166,7 @@ class _Resolver:
         members = tuple(self._member(each, wanted.get(each["name"]), path) for each in writer["fields"])
         self.open.pop()
         missing = wanted.keys() - {member.name for member in members}
-        return Node(
-            "record", members=members, defaults={n: _default(wanted[n], path) for n in sorted(missing)}
-        )
+        return Node("record", members=members, defaults={n: _default(wanted[n], path) for n in sorted(missing)})
 
     def _member(self, writer: dict[str, Any], reader: dict[str, Any] | None, path: str) -> Member:
         inner = f"{path}.{writer['name']}"
@@ -195,9 +191,7 @@ def _check_same_meaning(writer: dict[str, Any], reader: dict[str, Any], path: st
         raise IncompatibleError(f"{path}: the writer's {before} cannot be read as {after}")
     for rule in ("logicalType", "scale", "size"):
         if writer.get(rule) != reader.get(rule):
-            raise IncompatibleError(
-                f"{path}: the writer's {rule} is {writer.get(rule)}, not {reader.get(rule)}"
-            )
+            raise IncompatibleError(f"{path}: the writer's {rule} is {writer.get(rule)}, not {reader.get(rule)}")
     if before == "record" and writer["name"].rpartition(".")[2] != reader["name"].rpartition(".")[2]:
         raise IncompatibleError(f"{path}: the writer's record is {writer['name']}, not {reader['name']}")
 

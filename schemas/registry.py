@@ -91,9 +91,7 @@ class FolderSchemas:
     def _add(self, schema: Schema) -> None:
         known = self._known.setdefault(schema_id(schema), schema)
         if fingerprint(known) != fingerprint(schema):
-            raise Misconfigured(
-                f"schemas {known['name']} and {schema['name']} have the same id: change a default"
-            )
+            raise Misconfigured(f"schemas {known['name']} and {schema['name']} have the same id: change a default")
         self._known.setdefault(schema_guid(schema), schema)
 
 
@@ -135,9 +133,7 @@ class RegistrySchemas:
     ) -> None:
         self._url = url.rstrip("/")
         verify = httpx.create_ssl_context(verify=str(ca), trust_env=False) if ca else True
-        self._http = httpx.Client(
-            auth=auth, verify=verify, timeout=timeout, transport=transport, trust_env=False
-        )
+        self._http = httpx.Client(auth=auth, verify=verify, timeout=timeout, transport=transport, trust_env=False)
         self._schemas: dict[int | UUID, Schema] = {}
         self._ids: dict[tuple[str, bytes], int] = {}
         self._absent: dict[int | UUID, float] = {}
@@ -158,9 +154,7 @@ class RegistrySchemas:
             body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
             status, answer = self._ask("POST", f"/subjects/{subject}/versions", body)
             if status != 200 or not isinstance(answer.get("id"), int):
-                raise Misconfigured(
-                    f"the registry refuses the schema of {subject}: {status} {_reason(answer)}"
-                )
+                raise Misconfigured(f"the registry refuses the schema of {subject}: {status} {_reason(answer)}")
             self._ids[key] = answer["id"]
         return self._ids[key]
 

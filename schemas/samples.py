@@ -96,9 +96,7 @@ def _count(name: str, _avro: Any, _field: dict[str, Any], moment: _Moment) -> in
         return moment.row
     if name == "last_offset":
         return moment.row + 9
-    return moment.chance.randrange(
-        1, 8 if name in {"weekdays", "partition"} else 4 if name == "tier" else 100
-    )
+    return moment.chance.randrange(1, 8 if name in {"weekdays", "partition"} else 4 if name == "tier" else 100)
 
 
 def _quantity(_name: str, avro: Any, field: dict[str, Any], moment: _Moment) -> Decimal:

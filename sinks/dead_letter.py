@@ -66,7 +66,6 @@ def _detail(total: dict[str, Any]) -> str:
         "order_unknown": f"{order} is not known",
         "no_active_job": f"no job was active on work centre {total['work_center']} of plant {total['plant']}",
         "unit_conversion_unknown": f"unit {total['unit']} can't be converted to the unit of {order}",
-        "window_left_state": f"window of {order} had left the state",
     }.get(total["reason"], f"{order} waits: {total['reason']}")
 
 

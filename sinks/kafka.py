@@ -7,13 +7,15 @@ by `event_id` and revision.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
 
-from millrace.errors import MillraceError
+from millrace.errors import MillraceError, Retriable
+from millrace.shutdown import draining
 from schemas.codec import Codec
 from schemas.contracts import contract
 from sinks.batches import Batch
@@ -28,7 +30,7 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
     """Producer of one worker."""
 
     def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
-        self._producer = Producer({**client, "enable.idempotence": True, "linger.ms": 5})
+        self._producer = Producer({**client, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 0})
         self._codecs = {name: Codec(contract(name), schemas) for name in CONTRACTS}
         self._flow, self._topics = flow, topics
         self._failed: KafkaError | None = None
@@ -53,7 +55,7 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
     def _send(self, name: str, records: Iterable[dict[str, Any]]) -> None:
         records = list(records)
         key = contract(name).key
-        for record, value in zip(records, self._codecs[name].encode(records), strict=True):
+        for record, value in zip(records, self._encoded(name, records), strict=True):
             while True:
                 try:
                     self._producer.produce(
@@ -63,6 +65,16 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
                 except BufferError:
                     self._producer.poll(0.1)
         self._producer.poll(0)
+
+    def _encoded(self, name: str, records: list[dict[str, Any]]) -> list[bytes]:
+        """Wire bytes; a registry that is down stalls the flow until it answers."""
+        while True:
+            try:
+                return self._codecs[name].encode(records)
+            except Retriable:
+                if draining.is_set():
+                    raise
+                time.sleep(1.0)
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         self._failed = self._failed or error

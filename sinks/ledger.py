@@ -8,6 +8,7 @@ No HTTP happens here.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from millrace.failpoints import hit
 from millrace.ledger import Ledger
 from millrace.ledger.confirmation import desired_document
 from millrace.ledger.ledger import LEDGER_DOWN
+from millrace.shutdown import draining
 from sinks.batches import Batch
 
 log = structlog.get_logger("millrace.sink.ledger")
@@ -34,14 +36,12 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
     def write_batch(self, items: list[Batch]) -> None:
         """One transaction for documents and one for dead letters."""
         records = [
-            record
-            for batch in items
-            for frame in batch.documents
-            for record in document_records(frame, self._flow)
+            record for batch in items for frame in batch.documents for record in document_records(frame, self._flow)
         ]
         documents = [desired_document(record) for record in records]
         letters = [letter for batch in items for letter in batch.letters]
         counts = {lane: values for batch in items for lane, values in batch.counts.items()}
+        _tell([alert for batch in items for alert in batch.alerts], self._flow)
         hit("ledger.before_write")
         if documents:
             _patiently(lambda: self._ledger.put_desired(documents))
@@ -68,6 +68,14 @@ class LedgerSink(DynamicSink[Batch]):
         return LedgerPartition(self._url, self._flow)
 
 
+def _tell(alerts: list[dict[str, Any]], flow: str) -> None:
+    """Alerts also go to the log, so that none is silent where nothing is published: one line a batch."""
+    if alerts:
+        kinds = Counter(alert["kind"] for alert in alerts)
+        first = f"{alerts[0]['subject']}: {alerts[0]['message']}"
+        log.warning("alerts", flow=flow, kinds=dict(kinds), first=first)
+
+
 def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
     """Rows of CONFIRMATION as records of the contract ProductionConfirmation."""
     envelope = {"source": flow, "sequence": None, "correlation_id": None, "tier": 1}
@@ -89,6 +97,8 @@ def _patiently(call: Callable[[], Any]) -> Any:
         try:
             return call()
         except LEDGER_DOWN as error:
+            if draining.is_set():
+                raise  # the epoch stays open and is read again at the next start
             wait = RETRY_S[min(attempt, len(RETRY_S) - 1)]
             log.warning("ledger_unavailable", error=type(error).__name__, retry_s=wait)
             time.sleep(wait)

@@ -9,8 +9,7 @@ state is a new generation and removes nothing.
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,9 +29,13 @@ class HistoryWriter:
         flow: Name of the flow.
         lane: Name of the lane; one writer per lane.
         topics: Topic (folder) by contract.
+        identity: Identity of the state that a fresh start begins; the same for every life before the first snapshot.
     """
 
-    def __init__(self, root: Path, flow: str, lane: str, topics: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, flow: str, lane: str, topics: Mapping[str, str], identity: Callable[[], str]
+    ) -> None:
+        self._identity = identity
         self._root, self._flow, self._lane, self._topics = root, flow, lane, topics
         self._generation, self._number = "", 0
         self._buffer: dict[str, list[pl.DataFrame]] = {}
@@ -54,9 +57,7 @@ class HistoryWriter:
         for contract, frames in self._buffer.items():
             rows = pl.concat(frames) if len(frames) > 1 else frames[0]
             for plant, date, part in _by_day(rows):
-                folder = (
-                    self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
-                )
+                folder = self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
                 self._write(folder, part)
         self._buffer, self._rows = {}, 0
 
@@ -76,11 +77,11 @@ class HistoryWriter:
         self._number += 1
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Remove what was written after the snapshot; None starts a new generation."""
+        """Remove what was written after the snapshot; without one, what a life of the same state left behind."""
         if state is None:
-            self._generation = uuid.uuid4().hex[:12]
-            return
-        self._generation, self._number = state["generation"], state["number"]
+            self._generation, self._number = self._identity(), 0
+        else:
+            self._generation, self._number = state["generation"], state["number"]
         prefix = f"{self._flow}-{self._generation}-{self._lane}-"
         for path in self._root.glob(f"*/plant=*/date=*/{prefix}*.parquet"):
             if int(path.stem.removeprefix(prefix)) >= self._number:
@@ -95,7 +96,7 @@ def make_folder(folder: Path, root: Path) -> None:
     """Create a folder durably: each new level is synced into its parent."""
     if folder.is_dir():
         return
-    if folder != root and folder.parent != folder:
+    if folder not in {root, folder.parent}:
         make_folder(folder.parent, root)
     folder.mkdir(parents=True, exist_ok=True)
     sync_file(folder.parent)

@@ -205,9 +205,7 @@ class FileLanes(FixedPartitionedSource[LaneOutput, None]):
         account: Told what is read.
     """
 
-    def __init__(
-        self, inputs: Sequence[FileInput], build: Callable[[str], Lane], account: FileAccount
-    ) -> None:
+    def __init__(self, inputs: Sequence[FileInput], build: Callable[[str], Lane], account: FileAccount) -> None:
         self._inputs, self._build, self._account = inputs, build, account
 
     def list_parts(self) -> list[str]:

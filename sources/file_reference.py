@@ -4,6 +4,8 @@ JSON, YAML, JSON Lines, Parquet and Avro files hold records of the contract; the
 `event_time`, `source`) and `version` may be left out. CSV is for what people keep in tables, one row per
 operation or unit conversion. Reference data belongs to the settings of a run, so a record that is wrong stops
 it, and file, place and field are named.
+
+Delivery: everything once, before the first event; a run on files starts again from nothing.
 """
 
 from __future__ import annotations

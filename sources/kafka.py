@@ -24,6 +24,7 @@ from sources.kafka_reader import KafkaReader, Place, ReaderConfig
 
 FULL_BATCH = 2_000
 PAUSE = timedelta(milliseconds=20)
+OUTAGE_PAUSE = timedelta(seconds=2)
 HEARTBEAT_S = 0.25
 IDLE_FLOOR_S = 86_400
 
@@ -40,8 +41,8 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
 
     def next_batch(self) -> list[LaneOutput]:
         """One poll through the lane; a registry outage keeps the batch for later."""
-        if draining.is_set() and not self._waiting:
-            raise StopIteration
+        if draining.is_set():
+            raise StopIteration  # a batch that waits for the registry is read again: the snapshot stands before it
         batches = self._waiting or self._reader.poll()
         self._waiting = []
         outputs = self._process(batches)
@@ -51,7 +52,8 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
             self._reader.align(self._lane.progress)
             outputs.append(self._lane.heartbeat(self._idle()))
         full = sum(len(batch.values) for batch in batches) >= FULL_BATCH
-        self._awake = None if full and not self._waiting else datetime.now(UTC) + PAUSE
+        pause = OUTAGE_PAUSE if self._waiting else PAUSE
+        self._awake = None if full and not self._waiting else datetime.now(UTC) + pause
         return outputs
 
     def _process(self, batches: list[RawBatch]) -> list[LaneOutput]:
@@ -60,8 +62,6 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
             try:
                 outputs.append(self._lane.process(batch))
             except Retriable:
-                if draining.is_set():
-                    raise
                 self._waiting = batches[number:]
                 break
         return outputs
@@ -70,7 +70,8 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         """Idle partitions with the time that their silence stands for: wall clock less the idle time."""
         now = time.time()
         floor = int((now - self._idle_after) * 1_000_000)
-        places = [f"{topic}/{partition}" for topic, partition in self._reader.idle()]
+        waiting = {(b.topic, partition) for b in self._waiting for partition, _ in firsts(b)}
+        places = [f"{topic}/{partition}" for topic, partition in self._reader.idle() - waiting]
         for place in places:
             self._lane.idle_floor(place, int((now - IDLE_FLOOR_S) * 1_000_000))
         return dict.fromkeys(places, floor)
@@ -117,9 +118,7 @@ class KafkaLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
         build: Makes the rules of a lane by its name.
     """
 
-    def __init__(
-        self, config: ReaderConfig, topics: Sequence[str], lanes: int, build: Callable[[str], Lane]
-    ) -> None:
+    def __init__(self, config: ReaderConfig, topics: Sequence[str], lanes: int, build: Callable[[str], Lane]) -> None:
         self._config, self._topics, self._lanes, self._build = config, topics, lanes, build
 
     def list_parts(self) -> list[str]:
@@ -148,9 +147,7 @@ def lane_names(lanes: int) -> list[str]:
     return [f"lane-{index:02d}" for index in range(lanes)]
 
 
-def partition_counts(
-    client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0
-) -> dict[str, int]:
+def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0) -> dict[str, int]:
     """Partitions per topic; waits for a broker that is down.
 
     Raises:

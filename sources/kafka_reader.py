@@ -11,15 +11,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from millrace.errors import Misconfigured
 from operators.screen import NO_PROGRESS
 from schemas.batch import Header, RawBatch
 
+log = structlog.get_logger("millrace.source.kafka")
 Place = tuple[str, int]
 _SECOND = itemgetter(1)
 
@@ -65,9 +67,7 @@ class KafkaReader:
         self._last_data = dict.fromkeys(self._places, time.monotonic())
         self._consumer = Consumer(self._client())
         fresh = {"earliest": -2, "latest": -1}[config.start]
-        self._consumer.assign(
-            [TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()]
-        )
+        self._consumer.assign([TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()])
 
     def _client(self) -> dict[str, Any]:
         return {
@@ -109,7 +109,7 @@ class KafkaReader:
         place = f"{message.topic()}/{message.partition()}"
         if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
             raise Misconfigured(
-                f"{place}: the next offset {self.positions.get((message.topic(), message.partition()))} is no longer "
+                f"{place}: the next offset {self._next(message)} is no longer "
                 "in the log; what was deleted can't be booked. To go on with what is left, set "
                 "kafka_out_of_range to earliest for one start (docs/operations.md, section Offset out of range)"
             )
@@ -117,42 +117,44 @@ class KafkaReader:
             raise Misconfigured(f"{place}: {error.str()}")
         return True
 
+    def _next(self, message: Message) -> int | None:
+        return self.positions.get((str(message.topic()), message.partition() or 0))
+
     def _batches(self, messages: Sequence[Message], values: Sequence[Any]) -> list[RawBatch]:
-        topics = {message.topic() for message in (messages[0], messages[-1])}
-        if len(self._topics) > 1 or len(topics) > 1:
-            names = list(map(Message.topic, messages))
-            if names[0] == names[-1] and len(set(names)) == 1:
-                return [self._batch(names[0], messages, values)]
-            return [
-                self._batch(name, [m for m, n in zip(messages, names, strict=True) if n == name])
-                for name in sorted(set(names))
-            ]
-        return [self._batch(topics.pop(), messages, values)]
+        names = cast("list[str]", list(map(Message.topic, messages)))
+        topics = sorted(set(names))
+        if len(topics) == 1:
+            return [self._batch(topics[0], messages, values)]
+        return [
+            self._batch(topic, [m for m, name in zip(messages, names, strict=True) if name == topic])
+            for topic in topics
+        ]
 
-    @property
-    def _topics(self) -> set[str]:
-        return {topic for topic, _ in self._places}
-
-    def _batch(
-        self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None
-    ) -> RawBatch:
+    def _batch(self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None) -> RawBatch:
         count = len(messages)
         offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
         partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
         logged = np.fromiter(map(_SECOND, map(Message.timestamp, messages)), np.int64, count)
         now = time.monotonic()
         for partition in np.unique(partitions).tolist():
-            last = int(offsets[partitions == partition].max())
+            mine = offsets[partitions == partition]
+            last = int(mine.max())
+            self._tell_skipped(topic, partition, int(mine.min()))
             self.positions[topic, partition] = last + 1
             self._last_data[topic, partition] = now
 
         def headers(row: int) -> Sequence[Header] | None:
-            found: Sequence[Header] | None = messages[row].headers()
-            return found
+            return cast("Sequence[Header] | None", messages[row].headers())
 
         if values is None:
             values = list(map(Message.value, messages))
         return RawBatch(topic, values, partitions, offsets, logged, headers)
+
+    def _tell_skipped(self, topic: str, partition: int, first: int) -> None:
+        """Going on after an offset out of range is a choice; how many records that cost is told."""
+        expected = self.positions.get((topic, partition), first)
+        if first > expected and self._config.out_of_range == "earliest":
+            log.warning("offsets_skipped", topic=topic, partition=partition, expected=expected, first=first)
 
     def align(self, progress: Mapping[str, int]) -> None:
         """Pause partitions too far ahead of the slowest that still has data; let the others go on."""

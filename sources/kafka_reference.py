@@ -67,18 +67,14 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
         build: Makes the rules.
     """
 
-    def __init__(
-        self, config: ReaderConfig, topics: Sequence[str], build: Callable[[], ReferenceLane]
-    ) -> None:
+    def __init__(self, config: ReaderConfig, topics: Sequence[str], build: Callable[[], ReferenceLane]) -> None:
         self._config, self._topics, self._build = config, topics, build
 
     def list_parts(self) -> list[str]:
         """One lane: reference data is little."""
         return ["reference"]
 
-    def build_part(
-        self, _step_id: str, _for_part: str, resume_state: dict[str, Any] | None
-    ) -> ReferencePartition:
+    def build_part(self, _step_id: str, _for_part: str, resume_state: dict[str, Any] | None) -> ReferencePartition:
         """Open it, fresh or from its snapshot."""
         known = resume_state["positions"] if resume_state else {}
         counts = partition_counts(self._config.client, self._topics)
@@ -88,9 +84,7 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
         return ReferencePartition(lane, KafkaReader(self._config, places))
 
 
-def read_all(
-    client: Mapping[str, str], topic: str, codec: Codec, patience: float = 30.0
-) -> list[dict[str, Any]]:
+def read_all(client: Mapping[str, str], topic: str, codec: Codec, patience: float = 30.0) -> list[dict[str, Any]]:
     """All records of a small topic, up to its end as of now.
 
     Raises:

@@ -25,9 +25,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for settings, logs, ledger, history and report.")] = Path(
         "demo-output"
     ),
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Move an earlier run aside instead of replacing it.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Move an earlier run aside instead of replacing it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reconciliation as JSON.")] = False,
 ) -> None:
     """Run a simulated plant day through broker, flow, poster and a sandbox ERP, with an outage and a crash.

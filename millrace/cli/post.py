@@ -20,7 +20,7 @@ def post(
 ) -> None:
     """Book desired totals in the ERPs until SIGTERM; what is in flight is finished first."""
     configure_logging()
-    settings = load(PosterSettings, config)
+    settings = load(PosterSettings, config, prefix="MILLRACE_POST_")
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -26,15 +26,11 @@ def run(
     *,
     config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
     process: Annotated[int, typer.Option("--process", help="Number of this process, from 0.")] = 0,
-    addresses: Annotated[
-        str, typer.Option("--addresses", help="host:port of every process, separated by `;`.")
-    ] = "",
+    addresses: Annotated[str, typer.Option("--addresses", help="host:port of every process, separated by `;`.")] = "",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads of this process.")] = 1,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input", rich_help_panel=ON_FILES, help="File, directory or pattern; may be given again."
-        ),
+        typer.Option("--input", rich_help_panel=ON_FILES, help="File, directory or pattern; may be given again."),
     ] = None,
     mappings: Annotated[
         list[str] | None,
@@ -46,9 +42,7 @@ def run(
             "one per --input in the same order.",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", rich_help_panel=ON_FILES, help="Folder for the results.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", rich_help_panel=ON_FILES, help="Folder for the results.")] = None,
     orders: Annotated[
         list[str] | None, typer.Option("--orders", rich_help_panel=ON_FILES, help="WorkOrder records.")
     ] = None,
@@ -64,9 +58,7 @@ def run(
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite", rich_help_panel=ON_FILES, help="Replace an earlier run's results in --out."
-        ),
+        typer.Option("--overwrite", rich_help_panel=ON_FILES, help="Replace an earlier run's results in --out."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=ON_FILES, help="Print the summary as JSON.")

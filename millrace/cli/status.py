@@ -30,12 +30,8 @@ T = TypeVar("T")
 #: Seconds after which an unknown posting needs a look.
 UNKNOWN_AFTER_S = 900.0
 
-LedgerUrl = Annotated[
-    str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings of the flow; they name ledger and history.")
-]
+LedgerUrl = Annotated[str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings of the flow; they name ledger and history.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 

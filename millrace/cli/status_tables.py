@@ -21,10 +21,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         _table(
             "Waiting",
             ("what", "waits for", "system", "count", "since"),
-            [
-                (r["what"], r["waits_for"], r["system"], r["count"], span(r["for_s"]))
-                for r in found["waiting"]
-            ],
+            [(r["what"], r["waits_for"], r["system"], r["count"], span(r["for_s"])) for r in found["waiting"]],
         ),
         _table("Dead letters, unresolved", ("reason", "count"), sorted(found["dead_letters"].items())),
         _table("Flows: records by lane", ("flow", "lane", *_COUNTS), _lanes(found["flows"])),

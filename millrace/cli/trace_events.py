@@ -39,9 +39,7 @@ class Events:
 
     def within(self, plant: str, start: datetime, end: datetime) -> dict[str, int]:
         """Events by contract from `start` until before `end`."""
-        inside = self.rows.filter(
-            pl.col("event_time").is_between(start, end, closed="left"), pl.col("plant") == plant
-        )
+        inside = self.rows.filter(pl.col("event_time").is_between(start, end, closed="left"), pl.col("plant") == plant)
         return dict(sorted(inside["contract"].value_counts().iter_rows()))
 
 
@@ -55,9 +53,7 @@ def events_of(root: Path, settings: ConfirmationsSettings, order: str) -> Events
         raise Misconfigured(f"--history: there is no folder {str(root)!r}")
     found = {name: _rows(root / settings.topic(name), order) for name in EVENTS}
     named = {name: rows for name, rows in found.items() if rows.height}
-    every = [
-        rows.select(pl.lit(name).alias("contract"), "plant", "event_time") for name, rows in named.items()
-    ]
+    every = [rows.select(pl.lit(name).alias("contract"), "plant", "event_time") for name, rows in named.items()]
     return Events({name: _ranges(rows) for name, rows in named.items()}, pl.concat([Events().rows, *every]))
 
 

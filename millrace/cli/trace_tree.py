@@ -134,9 +134,7 @@ def _micros(at: int) -> str:
     return _instant(datetime.fromtimestamp(at / 1_000_000, UTC))
 
 
-def plain_trace(
-    order: str, reports: Sequence[DocumentReport], letters: Letters, events: Events
-) -> dict[str, Any]:
+def plain_trace(order: str, reports: Sequence[DocumentReport], letters: Letters, events: Events) -> dict[str, Any]:
     """The same as plain values: decimals as strings, instants as ISO 8601 or microseconds UTC."""
     return {
         "order_id": order,

@@ -235,9 +235,7 @@ def _claim_lanes(connection: Connection, system: str, steps: list[Step]) -> None
 def recover(engine_connection: Connection, system: str, now: int, who: str) -> int:
     """What is in flight was sent by a poster that died: make it unknown. Returns how many postings."""
     rows = engine_connection.execute(
-        select(postings).where(
-            OPEN_POSTING, postings.c.system == system, postings.c.status == Status.IN_FLIGHT.value
-        )
+        select(postings).where(OPEN_POSTING, postings.c.system == system, postings.c.status == Status.IN_FLIGHT.value)
     ).all()
     if rows:
         engine_connection.execute(
@@ -248,8 +246,6 @@ def recover(engine_connection: Connection, system: str, now: int, who: str) -> i
         entries = [audit_row(step_of(row), Status.UNKNOWN, now, who, "found in flight") for row in rows]
         engine_connection.execute(insert(audit), entries)
     engine_connection.execute(
-        update(lanes)
-        .where(lanes.c.system == system, lanes.c.claimed.is_(True))
-        .values(claimed=False, due_at=now)
+        update(lanes).where(lanes.c.system == system, lanes.c.claimed.is_(True)).values(claimed=False, due_at=now)
     )
     return len(rows)

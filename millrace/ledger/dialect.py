@@ -59,17 +59,14 @@ def _check_schema(engine: Engine) -> None:
         found = connection.scalar(select(schema_version.c.version))
     if found != SCHEMA_VERSION:
         raise Misconfigured(
-            f"ledger {engine.url.render_as_string()} has schema version {found}, "
-            f"this Millrace needs {SCHEMA_VERSION}"
+            f"ledger {engine.url.render_as_string()} has schema version {found}, this Millrace needs {SCHEMA_VERSION}"
         )
 
 
 def _create(engine: Engine) -> None:
     with writing(engine) as connection:
         metadata.create_all(connection)
-        connection.execute(
-            insert(engine, schema_version).values(version=SCHEMA_VERSION).on_conflict_do_nothing()
-        )
+        connection.execute(insert(engine, schema_version).values(version=SCHEMA_VERSION).on_conflict_do_nothing())
 
 
 @contextmanager
@@ -94,14 +91,14 @@ def only_poster(engine: Engine, system: str) -> Iterator[None]:
         Misconfigured: Another process holds it.
     """
     path = make_url(engine.url).database
-    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+    if engine.dialect.name != "sqlite":
+        raise Misconfigured("posting needs a ledger on SQLite: only there a second poster is kept out so far")
+    if not path or path == ":memory:":
         yield
         return
     with Path(f"{path}.{system}.poster").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Misconfigured(
-                f"another poster already serves system {system!r} on ledger {path}"
-            ) from error
+            raise Misconfigured(f"another poster already serves system {system!r} on ledger {path}") from error
         yield

@@ -42,5 +42,3 @@ def totals(connection: Connection, flow: str | None = None) -> dict[str, int]:
     for (text,) in connection.execute(query):
         total.update(json.loads(text))
     return dict(total)
-
-

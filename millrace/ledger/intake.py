@@ -16,9 +16,7 @@ Router = Callable[[str, str], str | None]
 
 def intake(engine: Engine, connection: Connection, route: Router, now: int) -> list[tuple[str, str]]:
     """Make new totals postable. Returns the (plant, kind) pairs without a route; these stay new."""
-    pairs = connection.execute(
-        select(documents.c.plant, documents.c.kind).where(NEW_DOCUMENT).distinct()
-    ).all()
+    pairs = connection.execute(select(documents.c.plant, documents.c.kind).where(NEW_DOCUMENT).distinct()).all()
     unrouted = []
     for plant, kind in pairs:
         system = route(plant, kind)
@@ -33,17 +31,13 @@ def _open(connection: Connection, plant: str, kind: str, system: str) -> list[tu
     rows = connection.execute(
         update(documents)
         .where(NEW_DOCUMENT, documents.c.plant == plant, documents.c.kind == kind)
-        .values(
-            state=DocumentState.OPEN.value, system=func.coalesce(documents.c.system, system), waits_for=None
-        )
+        .values(state=DocumentState.OPEN.value, system=func.coalesce(documents.c.system, system), waits_for=None)
         .returning(documents.c.system, documents.c.plant, documents.c.order_id, documents.c.tier)
     )
     return [(row.system, row.plant, row.order_id, row.tier) for row in rows]
 
 
-def _wake_lanes(
-    engine: Engine, connection: Connection, opened: Iterable[tuple[str, str, str, int]], now: int
-) -> None:
+def _wake_lanes(engine: Engine, connection: Connection, opened: Iterable[tuple[str, str, str, int]], now: int) -> None:
     urgency: dict[tuple[str, str, str], int] = {}
     for system, plant, order_id, tier in opened:
         lane = (system, plant, order_id)

@@ -17,9 +17,7 @@ from millrace.ledger.text import add, dump_json, dump_quantities, load_quantitie
 _SETTLED = (Status.BOOKED, Status.REJECTED)
 
 
-def record_outcomes(
-    engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str
-) -> None:
+def record_outcomes(engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str) -> None:
     """Write a round. Writing it again after a commit whose answer was lost changes nothing."""
     fresh = _not_yet_written(connection, outcomes)
     if not fresh:
@@ -28,9 +26,7 @@ def record_outcomes(
     _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
     _hold_documents(connection, fresh)
     put_dead_letters(engine, connection, [_dead_letter(o, now, who) for o in fresh if _is_given_up(o)])
-    connection.execute(
-        insert(audit), [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
-    )
+    connection.execute(insert(audit), [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh])
     _release_lanes(connection, fresh, now)
 
 
@@ -83,9 +79,7 @@ def _write_booked(connection: Connection, outcomes: Sequence[Outcome]) -> None:
         return
     steps = {outcome.step.document_key: outcome.step for outcome in outcomes}
     rows = connection.execute(
-        select(documents.c.key, documents.c.booked, documents.c.booked_final).where(
-            documents.c.key.in_(steps)
-        )
+        select(documents.c.key, documents.c.booked, documents.c.booked_final).where(documents.c.key.in_(steps))
     )
     connection.execute(
         update(documents)

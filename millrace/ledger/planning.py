@@ -52,9 +52,7 @@ def _shrinks(amounts: Quantities) -> bool:
 def _standing(connection: Connection, document_key: str) -> list[Step]:
     """Booked steps that no booked reversal has cancelled."""
     booked = connection.execute(
-        select(postings).where(
-            postings.c.document_key == document_key, postings.c.status == Status.BOOKED.value
-        )
+        select(postings).where(postings.c.document_key == document_key, postings.c.status == Status.BOOKED.value)
     ).all()
     cancelled = {row.reverses for row in booked}
     return [

@@ -58,9 +58,7 @@ def order_report(connection: Connection, order_id: str) -> list[DocumentReport]:
     return [
         DocumentReport(_decoded(row._asdict()), steps[row.key], changes[row.key])
         for row in connection.execute(
-            select(documents)
-            .where(documents.c.order_id == order_id)
-            .order_by(documents.c.sort_key, documents.c.key)
+            select(documents).where(documents.c.order_id == order_id).order_by(documents.c.sort_key, documents.c.key)
         )
     ]
 
@@ -113,9 +111,7 @@ def oldest_unsettled(connection: Connection) -> int | None:
 
 def overdue(connection: Connection, system: str, before: int) -> int:
     """Postings of a system that were first sent before the given time and are still open."""
-    query = select(func.count()).where(
-        OPEN_POSTING, postings.c.system == system, postings.c.created_at < before
-    )
+    query = select(func.count()).where(OPEN_POSTING, postings.c.system == system, postings.c.created_at < before)
     return connection.scalar(query) or 0
 
 
@@ -144,9 +140,7 @@ def _totals(rows: Iterator[tuple[Any, str]]) -> dict[OperationKey, Quantities]:
 def inconsistent(connection: Connection) -> list[str]:
     """Keys of documents whose booked total is not the sum of their booked steps; a sound ledger has none."""
     sums: dict[str, Quantities] = defaultdict(dict)
-    booked = select(postings.c.document_key, postings.c.quantities).where(
-        postings.c.status == Status.BOOKED.value
-    )
+    booked = select(postings.c.document_key, postings.c.quantities).where(postings.c.status == Status.BOOKED.value)
     for key, quantities in connection.execute(booked):
         sums[key] = add(sums[key], load_quantities(quantities))
     return [

@@ -35,18 +35,14 @@ def occurrences(keys: pl.Series, lines: pl.Series, held: Numbered) -> tuple[pl.S
         return pl.Series("n", [], dtype=pl.Int64), held
     last = {key: line for key, (line, _) in held.items()}
     count = {key: number for key, (_, number) in held.items()}
-    frame = pl.DataFrame(
-        {"key": keys, "line": lines}, schema={"key": pl.String, "line": pl.Int64}
-    ).with_columns(
+    frame = pl.DataFrame({"key": keys, "line": lines}, schema={"key": pl.String, "line": pl.Int64}).with_columns(
         last=pl.col("key").replace_strict(last, default=None, return_dtype=pl.Int64),
         count=pl.col("key").replace_strict(count, default=0, return_dtype=pl.Int64),
     )
     before = pl.coalesce(pl.col("line").shift(1).over("key"), "last")
     starts = ((pl.col("line") - before) > HORIZON).fill_null(value=False)
     frame = frame.with_columns(run=starts.cast(pl.Int64).cum_sum().over("key"))
-    number = pl.int_range(1, pl.len() + 1).over("key", "run") + pl.when(pl.col("run") == 0).then(
-        "count"
-    ).otherwise(0)
+    number = pl.int_range(1, pl.len() + 1).over("key", "run") + pl.when(pl.col("run") == 0).then("count").otherwise(0)
     frame = frame.with_columns(number=number.cast(pl.Int64))
     return frame["number"], _remembered(frame, held)
 

@@ -66,17 +66,13 @@ def _names(mapping: Mapping) -> Iterator[Finding]:
     for section in ("rename", "constants", "derive", "convert"):
         values = mapping.rename.values() if section == "rename" else getattr(mapping, section)
         yield from (
-            ((section,), f"'{name}': names that begin with _ are reserved")
-            for name in values
-            if name[:1] == "_"
+            ((section,), f"'{name}': names that begin with _ are reserved") for name in values if name[:1] == "_"
         )
     if mapping.long is not None and mapping.long.join_on:
         if isinstance(mapping.format, JsonLines) and mapping.format.items:
             yield ("long", "join_on"), "cannot be used together with format.items"
         values = set(mapping.long.keys.values())
-        yield from (
-            (("long", "join_on"), f"'{n}' is a value of keys") for n in mapping.long.join_on if n in values
-        )
+        yield from ((("long", "join_on"), f"'{n}' is a value of keys") for n in mapping.long.join_on if n in values)
     identities = [output.identity for output in mapping.outputs]
     for i, identity in enumerate(identities):
         if identity in identities[:i]:
@@ -189,9 +185,7 @@ def _ours(place: Place, rule: Rule, target: Target, mapping: Mapping) -> Iterato
                 continue
             reason = read_ours(pl.Series("x", [text], dtype=pl.String), target).reasons[0]
             if reason is not None:
-                wanted = (
-                    f"one of {', '.join(target.symbols)}" if target.symbols else f"a {target.kind} ({reason})"
-                )
+                wanted = f"one of {', '.join(target.symbols)}" if target.symbols else f"a {target.kind} ({reason})"
                 yield (*place, key), f"'{text}' is not {wanted}"
 
 

@@ -36,21 +36,15 @@ def fill(frame: pl.DataFrame, context: Context, held: Held, place: str) -> Fille
 
     A row whose machine is missing keeps what it says itself and passes nothing on.
     """
-    machine = frame.select(
-        pl.concat_str([pl.col(c).cast(pl.String) for c in context.per], separator=_SEPARATOR)
-    )
+    machine = frame.select(pl.concat_str([pl.col(c).cast(pl.String) for c in context.per], separator=_SEPARATOR))
     rows = machine.to_series().alias("key").to_frame()
     failed: list[tuple[int, str, str]] = []
     columns: list[pl.Series] = []
     carries = pl.Series("carries", [False]).new_from_index(0, frame.height)
     after: Held = {}
     for name, field in context.fields.items():
-        set_here = _condition(
-            frame, field.set_when, f"{place}.{name}.set_when", (name, failed), otherwise=True
-        )
-        reset = _condition(
-            frame, field.reset_when, f"{place}.{name}.reset_when", (name, failed), otherwise=False
-        )
+        set_here = _condition(frame, field.set_when, f"{place}.{name}.set_when", (name, failed), otherwise=True)
+        reset = _condition(frame, field.reset_when, f"{place}.{name}.reset_when", (name, failed), otherwise=False)
         own = frame[field.from_].cast(pl.String).set(~set_here, None)
         one = rows.with_columns(own.alias("own"), reset.alias("reset"))
         values, after[name] = _forward(one, field, held.get(name, {}))
@@ -76,9 +70,7 @@ def _condition(
     return found.values
 
 
-def _forward(
-    rows: pl.DataFrame, field: ContextField, held: dict[str, str]
-) -> tuple[pl.Series, dict[str, str]]:
+def _forward(rows: pl.DataFrame, field: ContextField, held: dict[str, str]) -> tuple[pl.Series, dict[str, str]]:
     """Values by row, and those that hold behind the last row of each machine."""
     resets = pl.col("reset").cast(pl.Int64)
     before = resets if field.reset_includes_row else resets.shift(1, fill_value=0)

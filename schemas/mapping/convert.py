@@ -98,9 +98,7 @@ def _without_missing(texts: pl.Series, rule: Rule, mapping: Mapping) -> pl.Serie
     return pl.DataFrame({"text": texts}).select(kept).to_series()
 
 
-def _read_texts(
-    frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping
-) -> Parsed:
+def _read_texts(frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping) -> Parsed:
     if rule.codes is not None:
         codes = mapping.code_lists[rule.codes] if isinstance(rule.codes, str) else rule.codes
         coded = words.read_codes(texts, codes, rule)
@@ -114,17 +112,11 @@ def _read_texts(
         return words.read_booleans(texts, rule)
     if target.kind in {"time", "date"}:
         style = time_style(rule, mapping)
-        return (
-            times.read_times(texts, style)
-            if target.kind == "time"
-            else times.read_dates(texts, style.formats)
-        )
+        return times.read_times(texts, style) if target.kind == "time" else times.read_dates(texts, style.formats)
     return read_ours(texts, target)
 
 
-def _read_number(
-    frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping
-) -> Parsed:
+def _read_number(frame: pl.DataFrame, texts: pl.Series, rule: Rule, target: Target, mapping: Mapping) -> Parsed:
     style = number_style(rule, mapping)
     if target.kind == "integer":
         return narrowed(numbers.read_integers(texts, style), target)
@@ -132,17 +124,13 @@ def _read_number(
     return quantities.read_quantities(texts, rule, style, target.unit, units)
 
 
-def _read_typed(
-    frame: pl.DataFrame, source: pl.Series, rule: Rule, target: Target, mapping: Mapping
-) -> Parsed:
+def _read_typed(frame: pl.DataFrame, source: pl.Series, rule: Rule, target: Target, mapping: Mapping) -> Parsed:
     """Read a column that a conversion or expression has typed already."""
     dtype = source.dtype
     if dtype == pl.Null:
         return Parsed.good(pl.Series("value", [None], dtype=target.dtype).new_from_index(0, source.len()))
     if dtype.is_float() and target.kind in {"number", "integer", "duration"}:
-        raise Misconfigured(
-            f"{target.place}: gives floats, which drift; CAST(... AS DECIMAL(18,6)) keeps it exact"
-        )
+        raise Misconfigured(f"{target.place}: gives floats, which drift; CAST(... AS DECIMAL(18,6)) keeps it exact")
     numeric = dtype.is_integer() or dtype.is_decimal()
     if target.kind in {"number", "duration"} and numeric:
         plain = Numbers(rounding=number_style(rule, mapping).rounding)
@@ -180,9 +168,7 @@ def _completed(parsed: Parsed, texts: pl.Series, rule: Rule, target: Target) -> 
     frame = pl.DataFrame({"value": parsed.values.cast(target.dtype), "reason": parsed.reasons})
     open_ = pl.col("value").is_null() & pl.col("reason").is_null()
     if rule.default is not None:
-        ours = read_ours(pl.Series("value", [rule.default], dtype=pl.String), target).values.cast(
-            target.dtype
-        )
+        ours = read_ours(pl.Series("value", [rule.default], dtype=pl.String), target).values.cast(target.dtype)
         frame = frame.with_columns(value=pl.when(open_).then(pl.lit(ours).first()).otherwise("value"))
     if rule.required or target.required:
         frame = frame.with_columns(reason=pl.when(open_).then(pl.lit("missing")).otherwise("reason"))

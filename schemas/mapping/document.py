@@ -96,9 +96,7 @@ def _value(node: yaml.Node, place: Place, lines: dict[Place, int], path: str, de
     return str(node.value)
 
 
-def _mapping(
-    node: yaml.MappingNode, place: Place, lines: dict[Place, int], path: str, depth: int
-) -> dict[str, Node]:
+def _mapping(node: yaml.MappingNode, place: Place, lines: dict[Place, int], path: str, depth: int) -> dict[str, Node]:
     out: dict[str, Node] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1

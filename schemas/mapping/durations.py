@@ -39,9 +39,7 @@ def read_durations(texts: pl.Series, patterns: list[str]) -> Parsed:
     frame = pl.DataFrame({"text": texts.alias("text")}, schema={"text": pl.String})
     micros: list[pl.Expr] = [_micros(pattern) for pattern in patterns]
     wide = pl.Decimal(38, 6)
-    seconds = (pl.coalesce(micros).cast(pl.Int128).cast(wide) * pl.lit("0.000001").cast(wide)).cast(
-        pl.Decimal(18, 6)
-    )
+    seconds = (pl.coalesce(micros).cast(pl.Int128).cast(wide) * pl.lit("0.000001").cast(wide)).cast(pl.Decimal(18, 6))
     value = seconds.alias("value")
     reason = pl.when(pl.col("value").is_null()).then(pl.lit("not_a_duration"))
     return from_frame(frame.with_columns(value).with_columns(reason=reason))

@@ -36,9 +36,7 @@ class Csv(_Lines):
 
     type: Literal["csv"] = Field(description="Format of the files.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Mark between cells; one character.")
-    quote: str = Field(
-        '"', description="Mark around cells that hold delimiters or line breaks; `none` for no quoting."
-    )
+    quote: str = Field('"', description="Mark around cells that hold delimiters or line breaks; `none` for no quoting.")
     header: bool = Field(True, description="Whether the first row names the columns.")
     columns: list[str] = Field([], description="Names of the columns; they win over the header's.")
     comment: str = Field("", description="Lines that start with this are no rows.")

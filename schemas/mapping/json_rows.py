@@ -54,9 +54,7 @@ def read_json(values: Sequence[bytes | str | None], lines: Sequence[int], mappin
         except _Unreadable as error:
             rejects.append(RowReject(line, "", error.reason, str(error), raw[:_LARGEST]))
     series = [pl.Series(name, cells, dtype=pl.String) for name, cells in columns.items()]
-    frame = pl.DataFrame(
-        [*series, pl.Series("_line", kept, dtype=pl.Int64), pl.Series("_raw", raws, dtype=pl.Binary)]
-    )
+    frame = pl.DataFrame([*series, pl.Series("_line", kept, dtype=pl.Int64), pl.Series("_raw", raws, dtype=pl.Binary)])
     return JsonRows(frame, rejects)
 
 

@@ -75,8 +75,7 @@ def _columns(long: Long) -> list[pl.Expr]:
     for key, column in long.keys.items():
         sources.setdefault(column, []).append(key)
     return [
-        pl.when(pl.col(long.key).is_in(keys)).then(pl.col(long.value)).alias(column)
-        for column, keys in sources.items()
+        pl.when(pl.col(long.key).is_in(keys)).then(pl.col(long.value)).alias(column) for column, keys in sources.items()
     ]
 
 

@@ -30,9 +30,7 @@ class Long(Strict):
     value: str = Field(description="Column that holds the value.")
     keys: dict[str, str] = Field(description="Their keys to the columns that the values go to.", min_length=1)
     other_keys: Literal["reject", "ignore"] = Field("reject", description="What rows with any other key are.")
-    join_on: Texts = Field(
-        [], description="Rows equal in these columns (time, machine) become one row; files only."
-    )
+    join_on: Texts = Field([], description="Rows equal in these columns (time, machine) become one row; files only.")
     join_within: int = Field(
         1000, ge=1, le=100_000, description="Rows further apart than this many lines are not joined."
     )
@@ -53,13 +51,9 @@ class ContextField(Strict):
 class Context(Strict):
     """Values that hold until they are replaced or reset, for the rows of the same machine."""
 
-    per: Texts = Field(
-        description="Columns that tell whose rows a value holds for; usually the machine.", min_length=1
-    )
+    per: Texts = Field(description="Columns that tell whose rows a value holds for; usually the machine.", min_length=1)
     fields: dict[str, ContextField] = Field(description="Column that is filled, and how.", min_length=1)
-    across_files: bool = Field(
-        False, description="Whether values hold on into the next file, as in rotated logs."
-    )
+    across_files: bool = Field(False, description="Whether values hold on into the next file, as in rotated logs.")
 
 
 class Output(Strict):
@@ -70,9 +64,7 @@ class Output(Strict):
         None, description="Name of the output, part of hashed event ids; default is the contract's."
     )
     when: str | None = Field(None, description="SQL condition: only such rows make this record.")
-    any_of: Texts = Field(
-        [], description="Only rows in which one of these columns has a value make this record."
-    )
+    any_of: Texts = Field([], description="Only rows in which one of these columns has a value make this record.")
     fields: dict[str, RuleOrColumn] = Field({}, description="Fields of the contract and their rules.")
 
     @property
@@ -90,9 +82,7 @@ class Mapping(Strict):
     trim: bool = Field(True, description="Whether blanks around values are cut off.")
     missing: list[str] = Field([], description="Words that mean missing, beside the empty text.")
     numbers: Numbers = Field(default_factory=Numbers, description="How numbers are written.")
-    times: Times = Field(
-        default_factory=Times, description="How times are written and where their clock stands."
-    )
+    times: Times = Field(default_factory=Times, description="How times are written and where their clock stands.")
     code_lists: dict[str, dict[str, str]] = Field({}, description="Named lists of their words to ours.")
     rename: dict[str, str] = Field({}, description="Their column names to the names used below.")
     constants: dict[str, str] = Field({}, description="Columns with the same value in every row.")
@@ -101,22 +91,12 @@ class Mapping(Strict):
         None, description="SQL condition over text columns: other rows are left out and counted."
     )
     long: Long | None = Field(None, description="Long format.")
-    convert: dict[str, Conversion] = Field(
-        {}, description="Typed columns, for expressions to calculate with."
-    )
+    convert: dict[str, Conversion] = Field({}, description="Typed columns, for expressions to calculate with.")
     derive: dict[str, str] = Field({}, description="New columns by SQL expressions, in order.")
-    context: Context | None = Field(
-        None, description="Values written once that hold for the rows that follow."
-    )
-    fields: dict[str, RuleOrColumn] = Field(
-        {}, description="Rules for every output whose contract has such a field."
-    )
-    outputs: list[Output] = Field(
-        description="Records that a row makes; several may come from one row.", min_length=1
-    )
-    unmatched: Literal["reject", "ignore"] = Field(
-        "reject", description="What a row that makes no record is."
-    )
+    context: Context | None = Field(None, description="Values written once that hold for the rows that follow.")
+    fields: dict[str, RuleOrColumn] = Field({}, description="Rules for every output whose contract has such a field.")
+    outputs: list[Output] = Field(description="Records that a row makes; several may come from one row.", min_length=1)
+    unmatched: Literal["reject", "ignore"] = Field("reject", description="What a row that makes no record is.")
 
     @property
     def needs_header(self) -> bool:

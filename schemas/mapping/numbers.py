@@ -78,9 +78,7 @@ def _parts(texts: pl.Series, style: Numbers) -> pl.DataFrame:
     )
     good = pl.col("matched")
     return parts.with_columns(
-        pl.when(good)
-        .then(pl.when(pl.col("sign") == "-").then(pl.lit("-")).otherwise(pl.lit("")))
-        .alias("sign"),
+        pl.when(good).then(pl.when(pl.col("sign") == "-").then(pl.lit("-")).otherwise(pl.lit(""))).alias("sign"),
         pl.when(good).then("whole").alias("whole"),
         reason=pl.when(~good).then(pl.lit("not_a_number")),
     )
@@ -122,9 +120,7 @@ def _factors(frame: pl.DataFrame, factor: Fraction | pl.DataFrame | None) -> pl.
 def _mantissa() -> pl.Expr:
     """The number times 10^12 as an integer; null where it is too long to calculate with."""
     digits = pl.concat_str(["whole", pl.col("decimals").str.pad_end(DECIMALS, "0")])
-    short = (pl.col("whole").str.len_bytes() <= WHOLE_DIGITS) & (
-        pl.col("decimals").str.len_bytes() <= DECIMALS
-    )
+    short = (pl.col("whole").str.len_bytes() <= WHOLE_DIGITS) & (pl.col("decimals").str.len_bytes() <= DECIMALS)
     return pl.when(short).then(digits).cast(pl.Int128, strict=False)
 
 

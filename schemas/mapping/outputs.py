@@ -77,9 +77,7 @@ def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Num
 def _salt(output: Output, rules: dict[str, Rule]) -> str:
     """What hashed ids start with: two plants or two records of one row never share an id."""
     plant = rules.get("plant")
-    return "\x1f".join(
-        [output.identity, plant.value if plant is not None and plant.value is not None else ""]
-    )
+    return "\x1f".join([output.identity, plant.value if plant is not None and plant.value is not None else ""])
 
 
 def _chosen(frame: pl.DataFrame, output: Output, place: str) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -109,11 +107,7 @@ def refused(rows: pl.DataFrame, name: str, value: convert.Value) -> list[pl.Data
     if value.reasons.null_count() == value.reasons.len():
         return []
     bad = pl.DataFrame([rows["_line"], value.reasons.alias("reason"), value.texts.alias("text")])
-    return [
-        bad.filter(pl.col("reason").is_not_null()).select(
-            "_line", pl.lit(name).alias("field"), "reason", "text"
-        )
-    ]
+    return [bad.filter(pl.col("reason").is_not_null()).select("_line", pl.lit(name).alias("field"), "reason", "text")]
 
 
 def failures(frame: pl.DataFrame, name: str, failed: dict[int, str]) -> list[pl.DataFrame]:

@@ -18,9 +18,7 @@ from schemas.mapping.words import clean
 _OWN = {"_line", "_raw"}
 
 
-def apply(
-    mapping: Mapping, rows: pl.DataFrame, state: State | None = None, *, final: bool = False
-) -> MappedBatch:
+def apply(mapping: Mapping, rows: pl.DataFrame, state: State | None = None, *, final: bool = False) -> MappedBatch:
     """Map one batch of rows; batches of one file or partition follow one another with their state.
 
     Args:
@@ -80,9 +78,7 @@ class _Run:
         self.rejects = [each.filter(~pl.col("_line").is_in(refused.implode())) for each in self.rejects]
         return rows.filter(found.values.fill_null(value=False))
 
-    def _widened(
-        self, kept: pl.DataFrame, prepared: pl.DataFrame, *, final: bool
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _widened(self, kept: pl.DataFrame, prepared: pl.DataFrame, *, final: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows that records are made of, and the rows as read that end in this batch."""
         long = self.mapping.long
         if long is None:
@@ -94,18 +90,14 @@ class _Run:
             self.state["long"] = widened.held
         if long.other_keys == "reject":
             self._reject(widened.unknown, long.key, "unknown_key", pl.col(long.key))
-        left_out = (
-            prepared.join(kept, on="_line", how="anti") if kept.height < prepared.height else kept.clear()
-        )
+        left_out = prepared.join(kept, on="_line", how="anti") if kept.height < prepared.height else kept.clear()
         wide = self._split(widened.frame, set(long.keys.values()))
         return wide, pl.concat([left_out, widened.rows], how="diagonal")
 
     def _valueless(self, wide: pl.DataFrame) -> pl.Series:
         """Rows of the long format that only say that a value is missing need not make a record."""
         columns = sorted(set(self.mapping.long.keys.values())) if self.mapping.long else []
-        missing = (
-            pl.all_horizontal(pl.col(name).is_null() for name in columns) if columns else pl.lit(value=False)
-        )
+        missing = pl.all_horizontal(pl.col(name).is_null() for name in columns) if columns else pl.lit(value=False)
         return pl.Series("x", wide.select(missing.alias("x"), "_line")["x"])
 
     def _converted(self, wide: pl.DataFrame) -> pl.DataFrame:
@@ -146,9 +138,7 @@ class _Run:
             self.state["numbered"] = numbered
         return made
 
-    def _settle(
-        self, made: list[tuple[str, outputs.Made]], wide: pl.DataFrame, read: pl.DataFrame
-    ) -> MappedBatch:
+    def _settle(self, made: list[tuple[str, outputs.Made]], wide: pl.DataFrame, read: pl.DataFrame) -> MappedBatch:
         """Reject unmatched rows, take every rejected row's records back, and count."""
         if self.mapping.unmatched == "reject":
             matched = pl.concat([one.rows for _, one in made])
@@ -157,11 +147,7 @@ class _Run:
         first = self._first_rejects()
         frames = settling.whole_rows([(name, one.frame) for name, one in made], first["_line"])
         rejects = settling.row_rejects(settling.with_joined(first, wide), read)
-        taken = (
-            pl.concat([frame["_line"] for frame in frames.values()]).unique()
-            if frames
-            else first["_line"].clear()
-        )
+        taken = pl.concat([frame["_line"] for frame in frames.values()]).unique() if frames else first["_line"].clear()
         count, mapped = read["_line"].n_unique(), settling.lines_behind(wide, taken)
         return MappedBatch(frames, rejects, count, mapped, count - mapped - len(rejects), self.state)
 

@@ -39,9 +39,7 @@ def markdown() -> str:
     """Tables of every key, of the units and of the reasons for rejection."""
     parts = [_table(title, each) for title, each in MODELS.items()]
     units = ", ".join(f"`{code}`" for code in sorted(UNITS))
-    reasons = "\n".join(
-        f"| `{reason}` | {text.replace('{text}', '...')} |" for reason, text in SENTENCES.items()
-    )
+    reasons = "\n".join(f"| `{reason}` | {text.replace('{text}', '...')} |" for reason, text in SENTENCES.items())
     parts.append(f"### Units\n\nUN/ECE Rec 20 codes with exact factors: {units}.\n")
     parts.append(f"### Reasons for rejection\n\n| reason | the row's sentence |\n|---|---|\n{reasons}\n")
     return "\n".join(parts)
@@ -62,13 +60,7 @@ def _written(value: Any) -> str:
         return "see below"
     if value is None or value in ("", [], {}):
         return "none"
-    text = (
-        str(value).lower()
-        if isinstance(value, bool)
-        else ", ".join(value)
-        if isinstance(value, list)
-        else value
-    )
+    text = str(value).lower() if isinstance(value, bool) else ", ".join(value) if isinstance(value, list) else value
     return f"`{text}`"
 
 

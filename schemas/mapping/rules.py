@@ -34,9 +34,7 @@ class Numbers(Strict):
     thousands: Literal["", ".", ",", " ", "'", "_"] = Field(
         "", description="Mark between groups of three digits; a space also stands for a no-break space."
     )
-    trailing_minus: bool = Field(
-        False, description="Whether a minus may stand behind the number, as in `12,5-`."
-    )
+    trailing_minus: bool = Field(False, description="Whether a minus may stand behind the number, as in `12,5-`.")
     rounding: Rounding = Field(
         "reject",
         description="What happens to more than six decimals: the row is rejected, or they are rounded.",
@@ -56,9 +54,7 @@ class Times(Strict):
         ["iso8601"],
         description="Formats in order: strptime patterns, `iso8601`, `epoch_s`, `epoch_ms`, `epoch_us`.",
     )
-    zone: str | None = Field(
-        None, description="IANA zone of times without an offset; without it these are rejected."
-    )
+    zone: str | None = Field(None, description="IANA zone of times without an offset; without it these are rejected.")
     ambiguous: Ambiguous = Field(
         "reject",
         description="A local time that happens twice when clocks go back: the first, the second, or reject.",
@@ -102,9 +98,7 @@ class Rule(Strict):
     codes: dict[str, str] | str | None = Field(
         None, description="Their words to ours, or the name of a list under `code_lists`."
     )
-    other: str | None = Field(
-        None, description="Our word for a word that `codes` does not list; without it: reject."
-    )
+    other: str | None = Field(None, description="Our word for a word that `codes` does not list; without it: reject.")
     ignore_case: bool = Field(False, description="Whether `codes` compares without regard to case.")
     decimal: Literal[".", ","] | None = Field(None, description="As `numbers.decimal`, for this value.")
     thousands: Literal["", ".", ",", " ", "'", "_"] | None = Field(

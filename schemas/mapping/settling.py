@@ -33,17 +33,13 @@ def with_joined(first: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
     if "_lines" not in wide.columns or first.height == 0:
         return first
     groups = wide.filter(pl.col("_line").is_in(first["_line"].implode()) & (pl.col("_lines").list.len() > 1))
-    lines = groups.select(leader="_line", _line="_lines").explode(
-        "_line", empty_as_null=False, keep_nulls=False
-    )
+    lines = groups.select(leader="_line", _line="_lines").explode("_line", empty_as_null=False, keep_nulls=False)
     others = lines.filter(pl.col("_line") != pl.col("leader")).join(first, on="_line", how="anti")
     named = others.join(first.rename({"_line": "leader"}), on="leader")
     text = pl.concat_str(
         [pl.lit("line "), pl.col("leader"), pl.lit(", "), pl.col("field"), pl.lit(": "), pl.col("reason")]
     )
-    extra = (
-        named.select("_line", "field", text=text).with_columns(reason=pl.lit("joined")).select(list(REJECTS))
-    )
+    extra = named.select("_line", "field", text=text).with_columns(reason=pl.lit("joined")).select(list(REJECTS))
     return pl.concat([first, extra]).unique("_line", keep="first", maintain_order=True).sort("_line")
 
 
@@ -74,7 +70,5 @@ def _detail(name: str, reason: str, text: str | None) -> str:
 def _raw(row: dict[str, Any]) -> bytes:
     raw = row.get("_raw")
     if raw is None:
-        raw = json.dumps(
-            {k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False
-        )
+        raw = json.dumps({k: v for k, v in row.items() if not k.startswith("_") and v is not None}, ensure_ascii=False)
     return raw if isinstance(raw, bytes) else str(raw).encode()

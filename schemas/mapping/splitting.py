@@ -17,9 +17,7 @@ def group_names(pattern: str) -> set[str]:
     return set(_GROUP.findall(pattern))
 
 
-def apply_splits(
-    frame: pl.DataFrame, splits: list[Split], mapping: Mapping
-) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+def apply_splits(frame: pl.DataFrame, splits: list[Split], mapping: Mapping) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """Add a column per named group.
 
     Returns:

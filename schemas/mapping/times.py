@@ -75,9 +75,7 @@ def read_dates(texts: pl.Series, formats: list[str]) -> Parsed:
         found = texts.str.strptime(pl.Date, "%Y-%m-%d" if pattern == "iso8601" else pattern, strict=False)
         value = value.zip_with(value.is_not_null(), found)
     frame = pl.DataFrame({"text": texts.alias("text"), "value": value})
-    return from_frame(
-        frame.with_columns(reason=pl.when(pl.col("value").is_null()).then(pl.lit("not_a_time")))
-    )
+    return from_frame(frame.with_columns(reason=pl.when(pl.col("value").is_null()).then(pl.lit("not_a_time"))))
 
 
 def _parse(texts: pl.Series, formats: list[str]) -> tuple[pl.Series, pl.Series]:
@@ -85,9 +83,7 @@ def _parse(texts: pl.Series, formats: list[str]) -> tuple[pl.Series, pl.Series]:
     empty = pl.Series("x", [None], dtype=_NAIVE).new_from_index(0, texts.len())
     instants, local = empty.dt.replace_time_zone("UTC"), empty
     for pattern in formats:
-        open_texts = texts.zip_with(
-            (instants.is_null() & local.is_null()), pl.Series([None], dtype=pl.String)
-        )
+        open_texts = texts.zip_with((instants.is_null() & local.is_null()), pl.Series([None], dtype=pl.String))
         if open_texts.null_count() == open_texts.len():
             break
         if pattern in EPOCHS:

@@ -51,9 +51,7 @@ class MappedJson:
         if mapping.format.type != "jsonl":
             raise Misconfigured(f"format.type: a topic of JSON needs jsonl, not {mapping.format.type}")
         if mapping.long is not None and mapping.long.join_on:
-            raise Misconfigured(
-                "long.join_on: joins rows of files only, each record of a topic stands for itself"
-            )
+            raise Misconfigured("long.join_on: joins rows of files only, each record of a topic stands for itself")
         self.mapping = mapping
 
     def decode(self, raw: RawBatch, state: dict[int, State] | None = None) -> MappedRecords:
@@ -83,9 +81,7 @@ class MappedJson:
         values = [raw.values[i] for i in indexes.tolist()]
         read = read_json(values, raw.offsets[indexes].tolist(), self.mapping)
         name = pl.lit(f"{raw.topic}:{partition}", dtype=pl.String)
-        return apply(
-            self.mapping, read.rows.with_columns(name.alias("_file")), state.get(partition)
-        ), read.rejects
+        return apply(self.mapping, read.rows.with_columns(name.alias("_file")), state.get(partition)), read.rejects
 
 
 def _in_order(parts: list[tuple[pl.DataFrame, npt.NDArray[np.int64]]]) -> DecodedBatch:

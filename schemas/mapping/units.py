@@ -55,9 +55,7 @@ _FACTORS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 UNITS: dict[str, Unit] = {
-    code: Unit(dimension, Fraction(factor))
-    for dimension, codes in _FACTORS.items()
-    for code, factor in codes.items()
+    code: Unit(dimension, Fraction(factor)) for dimension, codes in _FACTORS.items() for code, factor in codes.items()
 }
 
 

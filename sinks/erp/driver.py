@@ -107,9 +107,7 @@ class Driver:
             if isinstance(opened, Verdict):
                 return opened
             session = opened
-        verdict = await self._exchange(
-            request, session, lambda answer: self._connector.classify(step, answer)
-        )
+        verdict = await self._exchange(request, session, lambda answer: self._connector.classify(step, answer))
         if verdict.kind is Kind.RENEW and self._session is session:
             self._session = None
         return verdict
@@ -145,12 +143,8 @@ class Driver:
             detail = "the ERP cannot be asked whether it has booked this: a person has to look"
             return Verdict(Kind.UNKNOWN, reason="cannot_be_asked", detail=detail)
         verdict = await self._exchange(request, {}, lambda answer: self._read_lookup(step, answer))
-        if (
-            verdict.kind is Kind.RETRY
-        ):  # the question was not put: what became of the step is as unknown as before
-            return Verdict(
-                Kind.UNKNOWN, None, verdict.reason, verdict.detail, verdict.retry_after, verdict.outage
-            )
+        if verdict.kind is Kind.RETRY:  # the question was not put: what became of the step is as unknown as before
+            return Verdict(Kind.UNKNOWN, None, verdict.reason, verdict.detail, verdict.retry_after, verdict.outage)
         if verdict.kind is Kind.ABSENT and (wait := self._unsettled_seconds(step)) > 0:
             detail = "not found, but the request may still be under way"
             return Verdict(Kind.UNKNOWN, reason="settling", detail=detail, retry_after=wait)
@@ -210,9 +204,7 @@ class Driver:
         if verdict.retry_after is not None:
             return min(verdict.retry_after, self._settings.retry_after_cap), True
         settings = self._settings
-        return policy.backoff(
-            step.failures + 1, settings.backoff_base, settings.backoff_cap, self._chance()
-        ), True
+        return policy.backoff(step.failures + 1, settings.backoff_base, settings.backoff_cap, self._chance()), True
 
 
 def _nothing_was_sent(verdict: Verdict) -> Verdict:

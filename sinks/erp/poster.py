@@ -81,9 +81,7 @@ class Poster:
         self._ledger_retry = ledger_retry_seconds
         self._clock = clock
         self._bucket = TokenBucket(settings.rate, settings.burst, clock)
-        self._breaker = Breaker(
-            settings.breaker_threshold, settings.breaker_cool_off, settings.backoff_cap, clock
-        )
+        self._breaker = Breaker(settings.breaker_threshold, settings.breaker_cool_off, settings.backoff_cap, clock)
         self._guard = RejectGuard(settings.reject_window, settings.reject_share)
         self._running: set[asyncio.Task[Attempt]] = set()
         self._stop_reason: str | None = None

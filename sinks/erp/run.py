@@ -73,9 +73,7 @@ async def _poster(
     return Poster(ledger, driver, connector, system, poll_seconds=settings.poll_seconds)
 
 
-async def _run_all(
-    ledger: Ledger, settings: PosterSettings, posters: list[Poster], stop_event: asyncio.Event
-) -> None:
+async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poster], stop_event: asyncio.Event) -> None:
     """Run until told to stop or until one poster cannot go on; the others then finish too."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(poster.run(stop)) for poster in posters]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.errors import Misconfigured
 
@@ -113,8 +112,8 @@ class RouteSettings(BaseModel, extra="forbid", frozen=True):
     system: str
 
 
-class PosterSettings(BaseSettings):
-    """Settings of `millrace post`, from a file or from variables `MILLRACE_POST_...`.
+class PosterSettings(BaseModel, extra="forbid", frozen=True):
+    """Settings of `millrace post`, from a file; variables `MILLRACE_POST_...` go before it.
 
     Args:
         ledger: SQLAlchemy URL of the posting ledger.
@@ -123,8 +122,6 @@ class PosterSettings(BaseSettings):
         poll_seconds: How often an idle poster looks for new work.
         name: Name of this poster in audit and dead letters.
     """
-
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_POST_", extra="forbid", frozen=True)
 
     ledger: str
     systems: tuple[SystemSettings, ...] = Field(min_length=1)

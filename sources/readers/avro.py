@@ -43,9 +43,7 @@ def read_avro(path: Path, max_rows: int, size: int, start: int = 1) -> Iterator[
         names = list(dict.fromkeys(name for each in flat for name in each))
         columns = [pl.Series(name, [each.get(name) for each in flat], dtype=pl.String) for name in names]
         lines = pl.Series("_line", range(first, first + len(records)), dtype=pl.Int64)
-        yield Chunk(
-            as_texts(pl.DataFrame(columns)).with_columns(lines), first + len(records) + len(torn), torn
-        )
+        yield Chunk(as_texts(pl.DataFrame(columns)).with_columns(lines), first + len(records) + len(torn), torn)
 
 
 def read_records(

@@ -21,9 +21,7 @@ def _text(column: pl.Series) -> pl.Series:
         utc = column.dt.convert_time_zone("UTC") if dtype.time_zone is not None else column
         return utc.dt.cast_time_unit("us").dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{mark}")
     if dtype == pl.Binary:
-        decoded = [
-            None if value is None else value.decode(errors="backslashreplace") for value in column.to_list()
-        ]
+        decoded = [None if value is None else value.decode(errors="backslashreplace") for value in column.to_list()]
         return pl.Series(column.name, decoded, dtype=pl.String)
     if dtype.is_nested() or dtype == pl.Object:
         texts = [None if value is None else json.dumps(value, default=str) for value in column.to_list()]

@@ -33,9 +33,7 @@ def read_csv(path: Path, form: Csv, size: int, start: int = 1) -> Iterator[Chunk
     """
     header, first = _header(path, form) if form.header else ([], form.skip_lines + 1)
     if form.columns and header and len(form.columns) != len(header):
-        raise Misconfigured(
-            f"{path}: columns names {len(form.columns)} columns, the header has {len(header)}"
-        )
+        raise Misconfigured(f"{path}: columns names {len(form.columns)} columns, the header has {len(header)}")
     parser = _Parser(form, form.columns or header)
     final = form.final_newline == "required"
     held: Texts = []
@@ -55,9 +53,7 @@ def _header(path: Path, form: Csv) -> tuple[list[str], int]:
     for lines in read_lines(path, form.encoding, form.max_lines_per_row + 100, form.skip_lines + 1):
         for begin, text in enumerate(lines.texts):
             if text is None:
-                raise Misconfigured(
-                    f"{path}:{lines.first + begin}: the header cannot be read: {lines.torn[0].detail}"
-                )
+                raise Misconfigured(f"{path}:{lines.first + begin}: the header cannot be read: {lines.torn[0].detail}")
             if parser.skipped(text):
                 continue
             cells, used = parser.record(lines.texts[begin:])
@@ -71,9 +67,7 @@ def _named(cells: list[str], path: Path) -> list[str]:
     names = [cell.strip() or f"column_{i + 1}" for i, cell in enumerate(cells)]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise Misconfigured(
-            f"{path}: the header names the column '{double}' twice; name them under format.columns"
-        )
+        raise Misconfigured(f"{path}: the header names the column '{double}' twice; name them under format.columns")
     return names
 
 
@@ -106,9 +100,7 @@ class _Parser:
     def _plain(self, texts: Texts, first: int) -> _Rows:
         """All lines at once: nothing is quoted."""
         frame = pl.DataFrame({"_raw": texts}, schema={"_raw": pl.String}).with_row_index("_line", first)
-        frame = frame.filter(pl.col("_raw").str.strip_chars(BLANKS) != "").with_columns(
-            pl.col("_line").cast(pl.Int64)
-        )
+        frame = frame.filter(pl.col("_raw").str.strip_chars(BLANKS) != "").with_columns(pl.col("_line").cast(pl.Int64))
         if self.form.comment:
             frame = frame.filter(~pl.col("_raw").str.starts_with(self.form.comment))
         cells = frame["_raw"].str.split(self.form.delimiter)
@@ -134,13 +126,7 @@ class _Parser:
                 i += 1
                 continue
             cells, used = self.record(texts[i : i + self.form.max_lines_per_row])
-            if (
-                cells is None
-                and used
-                and not last
-                and i + used >= len(texts)
-                and used < self.form.max_lines_per_row
-            ):
+            if cells is None and used and not last and i + used >= len(texts) and used < self.form.max_lines_per_row:
                 return self._frame(rows, lines, raws, torn, held=len(texts) - i)
             if cells is not None and len(cells) == len(self.names):
                 rows.append(cells)
@@ -158,9 +144,7 @@ class _Parser:
         self, rows: list[list[str]], lines: list[int], raws: list[str], torn: list[RowReject], *, held: int
     ) -> _Rows:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
-        series = [
-            pl.Series(name, column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)
-        ]
+        series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)]
         extra = [pl.Series("_line", lines, dtype=pl.Int64), pl.Series("_raw", raws, dtype=pl.String)]
         return _Rows(pl.DataFrame([*series, *extra]), torn, held)
 
@@ -181,9 +165,7 @@ class _Parser:
                 continue
             try:
                 parsed = list(
-                    csv.reader(
-                        [joined], delimiter=self.form.delimiter, quotechar=self.form.quote, strict=True
-                    )
+                    csv.reader([joined], delimiter=self.form.delimiter, quotechar=self.form.quote, strict=True)
                 )
             except csv.Error as error:
                 if "unexpected end of data" not in str(error):
@@ -195,9 +177,7 @@ class _Parser:
     def _torn(self, line: int, text: str, cells: list[str] | None, used: int) -> RowReject:
         if cells is not None and used == 1:
             return self._wrong_width(line, text, len(cells))
-        why = (
-            "a quote stands where none may be" if not used else "a quote is opened and not closed in this row"
-        )
+        why = "a quote stands where none may be" if not used else "a quote is opened and not closed in this row"
         return RowReject(line, "", "torn", why, text.encode())
 
     def _wrong_width(self, line: int, raw: str, count: int) -> RowReject:

@@ -45,9 +45,7 @@ class Lines:
     last: bool = False
 
 
-def read_lines(
-    path: Path, encoding: str, size: int, start: int = 1, *, final_newline: bool = False
-) -> Iterator[Lines]:
+def read_lines(path: Path, encoding: str, size: int, start: int = 1, *, final_newline: bool = False) -> Iterator[Lines]:
     """Lines of a file, at most `size` at a time; the last piece says so, an empty file gives an empty one.
 
     Args:

@@ -83,9 +83,7 @@ def _refuse_other_type(path: Path, name: str, found: pl.DataType, wanted: pl.Dat
 
 def _checked(frame: pl.DataFrame, name: str) -> MappedBatch:
     """Bring columns to the contract's exact types; rows that do not fit are rejected."""
-    typed = frame.select(
-        pl.col(column).cast(dtype, strict=False) for column, dtype in frame_schema(name).items()
-    )
+    typed = frame.select(pl.col(column).cast(dtype, strict=False) for column, dtype in frame_schema(name).items())
     faults = []
     for field in contract_fields(name).values():
         lost = typed[field.name].is_null() & (frame[field.name].is_not_null() if field.nullable else True)
@@ -133,9 +131,7 @@ def _records(lines: Lines, found: Contract) -> tuple[list[dict[str, Any]], list[
         except own_json.NotOfContract as error:
             rejects.append(RowReject(line, error.field, "contract", str(error), text.encode()))
         except (ValueError, RecursionError) as error:
-            rejects.append(
-                RowReject(line, "", "not_an_object", f"the line is no JSON: {error}", text.encode())
-            )
+            rejects.append(RowReject(line, "", "not_an_object", f"the line is no JSON: {error}", text.encode()))
         else:
             records.append(record)
             numbers.append(line)

@@ -56,9 +56,7 @@ def _value(value: Any, avro: Avro, place: str) -> Any:
             raise NotOfContract(place, "is no list")
         return [_value(item, avro["items"], f"{place}.{i}") for i, item in enumerate(value)]
     if kind == "enum":
-        return _of(
-            isinstance(value, str) and value in avro["symbols"], value, place, ", ".join(avro["symbols"])
-        )
+        return _of(isinstance(value, str) and value in avro["symbols"], value, place, ", ".join(avro["symbols"]))
     return _plain(value, kind, place)
 
 

@@ -35,9 +35,7 @@ def read_frames(
     try:
         with pq.ParquetFile(path, memory_map=False) as file:
             if file.metadata.num_rows > max_rows:
-                raise Misconfigured(
-                    f"{path}: has {file.metadata.num_rows} rows, more than max_rows {max_rows}"
-                )
+                raise Misconfigured(f"{path}: has {file.metadata.num_rows} rows, more than max_rows {max_rows}")
             present = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
             first = 1
             for batch in file.iter_batches(batch_size=size, columns=present):

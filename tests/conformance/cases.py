@@ -50,8 +50,6 @@ CASES: dict[str, Case] = {
         business_error=lambda: _sap_error("M7/021"),
         lock=lambda: _sap_error("CO/469"),
         session_expired=lambda: httpx.Response(403, headers={"x-csrf-token": "Required"}),
-        bookings=lambda world: [
-            entity["ExternalSystemConfirmation"] for entity in world.erp.store.documents()
-        ],
+        bookings=lambda world: [entity["ExternalSystemConfirmation"] for entity in world.erp.store.documents()],
     ),
 }

@@ -137,9 +137,7 @@ class World:
             chance=lambda: 0.5,
             lookup_before_resend=self._lookup,
         )
-        self.poster = Poster(
-            self.ledger, self.driver, self.connector, self.settings, clock=self.clock.seconds
-        )
+        self.poster = Poster(self.ledger, self.driver, self.connector, self.settings, clock=self.clock.seconds)
         self.ledger.recover(SYSTEM)
 
     def close(self) -> None:

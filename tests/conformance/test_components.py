@@ -77,9 +77,7 @@ SOURCES_AND_SINKS = components(Source, Sink)
 
 def imports(tree: ast.Module) -> set[str]:
     """Names of the top-level packages that a module imports, anywhere in it."""
-    plain = {
-        n.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names
-    }
+    plain = {n.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
     parts = {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
     return plain | parts
 

@@ -56,9 +56,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     assert request.param in CASES, f"connector {request.param!r} has no case in tests/conformance/cases.py"
     case = CASES[request.param]
     wire = Faulty(httpx.MockTransport(lambda _: httpx.Response(500)))
-    world = World(
-        tmp_path, transport=wire, connector=request.param, options=case.options, max_answer_bytes=1 << 20
-    )
+    world = World(tmp_path, transport=wire, connector=request.param, options=case.options, max_answer_bytes=1 << 20)
     wire.inner = httpx.ASGITransport(world.erp)
     built = Bench(case, world, wire)
     yield built
@@ -143,9 +141,7 @@ def test_a_request_lost_before_the_booking_is_asked_for_and_sent_again(bench: Be
 @pytest.mark.parametrize("answer", MAYBE_BOOKED.values(), ids=MAYBE_BOOKED)
 def test_a_lookup_that_fails_proves_nothing(bench: Bench, answer) -> None:
     bench.wire.after(bench.case.is_change, lambda: httpx.ReadTimeout("no answer in time"))
-    bench.wire.instead(
-        lambda request: request.method == "GET" and "filter" in str(request.url), *[answer] * 3
-    )
+    bench.wire.instead(lambda request: request.method == "GET" and "filter" in str(request.url), *[answer] * 3)
     bench.want()
     bench.world.settle()
     assert (bench.status(), bench.changes(), len(bench.bookings())) == ("booked", 1, 1)
@@ -207,9 +203,7 @@ CONFIGURATION: dict[str, Callable[[], httpx.Response | Exception]] = {
 
 @pytest.mark.parametrize("answer", CONFIGURATION.values(), ids=CONFIGURATION)
 @pytest.mark.parametrize("where", ["session", "change"])
-def test_what_every_document_would_meet_stops_the_poster_and_loses_nothing(
-    bench: Bench, answer, where: str
-) -> None:
+def test_what_every_document_would_meet_stops_the_poster_and_loses_nothing(bench: Bench, answer, where: str) -> None:
     hit = (lambda _: True) if where == "session" else bench.case.is_change
     bench.wire.instead(hit, answer)
     bench.want()

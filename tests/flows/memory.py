@@ -153,7 +153,7 @@ class Orders(FixedPartitionedSource[ReferenceOutput, Any]):
     def list_parts(self) -> list[str]:
         return ["reference"]
 
-    def build_part(self, _step_id: str, for_part: str, resume_state: Any) -> _Lane:
+    def build_part(self, _step_id: str, _for_part: str, resume_state: Any) -> _Lane:
         return _Lane(Script([], []), self._script.orders, self._build(), resume_state)
 
 
@@ -228,9 +228,7 @@ def run(
     decoders = parts.codecs(settings, SCHEMAS, EVENTS, {})
     lanes = Lanes(script, parts.lane_builder(settings, decoders, calendar, topics, deduplicate))
     orders = Orders(script, lambda: parts.reference_lane(settings, SCHEMAS))
-    flow = wire(
-        settings, lanes, orders, calendar, {"sink": _Sink(consumer)}, lanes.list_parts(), recovery is not None
-    )
+    flow = wire(settings, lanes, orders, calendar, {"sink": _Sink(consumer)}, lanes.list_parts(), recovery is not None)
     if recovery is not None and not list(recovery.glob("*.sqlite3")):
         recovery.mkdir(exist_ok=True)
         init_db_dir(recovery, 2)

@@ -84,9 +84,7 @@ def test_aborts_and_resumes_change_nothing(seed: int, tmp_path: Path) -> None:
         run(config, Script(lanes, orders(), stop), consumer, tmp_path / "state")
     assert consumer.by_order() == truth
     rows = history_rows(tmp_path / "history")
-    assert (
-        rows.height == rows["event_id"].n_unique() == sum(len({r["event_id"] for r in p}) for p in partitions)
-    )
+    assert rows.height == rows["event_id"].n_unique() == sum(len({r["event_id"] for r in p}) for p in partitions)
     assert rows["quantity_good"].sum() == sum(truth.values())
     read = sum(counts.get("read:MachineCycle", 0) for counts in consumer.counts.values())
     kept = sum(counts.get("accepted:MachineCycle", 0) for counts in consumer.counts.values())

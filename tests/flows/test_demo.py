@@ -57,9 +57,7 @@ def test_the_demo_books_every_piece_once(finished: tuple[Path, subprocess.Comple
     assert len(printed["operations"]) > 20
     assert sum(printed["unknown_orders"].values()) > 0
     for row in printed["operations"]:
-        made, booked = (
-            {name: Decimal(row[place][name]) for name in row[place]} for place in ("truth", "erp")
-        )
+        made, booked = ({name: Decimal(row[place][name]) for name in row[place]} for place in ("truth", "erp"))
         assert made == booked
 
 
@@ -70,9 +68,7 @@ def test_the_demo_disturbs_what_it_says_it_disturbs(
     run = json.loads((folder / "reconciliation.json").read_text())["run"]
     assert run["kills of the flow"] == "1"
     assert run["bookings doubled"] == "0"
-    assert {"down", "lock", "lose answer"} <= {
-        fault.split(" x ")[1] for fault in run["ERP faults met"].split(", ")
-    }
+    assert {"down", "lock", "lose answer"} <= {fault.split(" x ")[1] for fault in run["ERP faults met"].split(", ")}
 
 
 def test_the_demo_leaves_settings_logs_and_report_and_no_process(

@@ -98,9 +98,7 @@ def test_a_history_that_a_run_wrote_is_an_input_like_any_other(
     folder, _ = day
     first, again = tmp_path / "first", tmp_path / "again"
     _, summary = millrace(*options(folder), "--out", first)
-    given = [
-        text for name in EVENTS for text in ("--input", first / "history" / TOPICS[name], "--contract", name)
-    ]
+    given = [text for name in EVENTS for text in ("--input", first / "history" / TOPICS[name], "--contract", name)]
     _, replayed = millrace(*given, *references(folder), "--config", folder / "settings.yaml", "--out", again)
     assert replayed["operations"] == summary["operations"]
     assert replayed["rows"]["read"] == sum(r["accepted"] for r in summary["records"].values())
@@ -149,9 +147,7 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def on_csv(
-    shop: Path, *rows: str, name: str = "a.csv", more: tuple[object, ...] = ()
-) -> tuple[int, dict[str, Any]]:
+def on_csv(shop: Path, *rows: str, name: str = "a.csv", more: tuple[object, ...] = ()) -> tuple[int, dict[str, Any]]:
     (shop / name).write_text(HEAD + "".join(f"{row}\n" for row in rows))
     return millrace(
         "--input", shop / "a.csv", "--mapping", shop / "map.yaml", "--orders", shop / "orders.csv",

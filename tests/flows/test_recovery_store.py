@@ -90,9 +90,7 @@ def test_the_engine_resumes_from_the_epoch_that_was_worked_out(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("is_tidied", "total"), [(True, 4), (False, 103)])
-def test_a_snapshot_of_an_unfinished_epoch_never_comes_back(
-    tmp_path: Path, is_tidied: bool, total: int
-) -> None:
+def test_a_snapshot_of_an_unfinished_epoch_never_comes_back(tmp_path: Path, is_tidied: bool, total: int) -> None:
     """The case without tidying shows what the engine would do: it believes the stale sum of 100."""
     (path,) = store(tmp_path, 1)
     items = [("a", 1), TestingSource.EOF(), *[("b", 1)] * 5, TestingSource.ABORT(), ("a", 3)]

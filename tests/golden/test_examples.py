@@ -76,9 +76,7 @@ def test_the_gateway_example_reads_a_topic_as_it_reads_a_file() -> None:
     expected = outcome("moulding_telemetry")
     rows = mapped.batches["MachineCycle"].frame.to_dicts()
     records = [{k: plain(v) for k, v in row.items() if v is not None} for row in rows]
-    assert records == [
-        {k: v for k, v in r.items() if k != "_line"} for r in expected["records"]["MachineCycle"]
-    ]
+    assert records == [{k: v for k, v in r.items() if k != "_line"} for r in expected["records"]["MachineCycle"]]
     assert [reject.row + 1 for reject in mapped.rejects] == [line for line, _, _ in expected["rejected"]]
 
 

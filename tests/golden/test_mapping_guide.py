@@ -15,9 +15,7 @@ from schemas.mapping import document, loads, reference
 from sources.files import FileReader
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text("utf-8")
-EXAMPLE = re.compile(
-    r"<!-- example: (\w+) -->\n```yaml\n(.*?)```\n```csv\n(.*?)```\n```json\n(.*?)```", re.DOTALL
-)
+EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```yaml\n(.*?)```\n```csv\n(.*?)```\n```json\n(.*?)```", re.DOTALL)
 EXAMPLES = {name: (text, sample, json.loads(want)) for name, text, sample, want in EXAMPLE.findall(PAGE)}
 
 

@@ -68,12 +68,8 @@ def test_with_a_running_number_as_revision_pieces_are_lost(tmp_path: Path, embed
     assert verdict.lost > 0
 
 
-def test_without_the_look_up_what_the_erp_booked_unheard_is_booked_again(
-    tmp_path: Path, embedded: str
-) -> None:
+def test_without_the_look_up_what_the_erp_booked_unheard_is_booked_again(tmp_path: Path, embedded: str) -> None:
     poster = ("-m", "tests.chaos.broken", "without-lookup")
     faults = ("lose_answer",)
-    verdict = crash(
-        tmp_path, embedded, kills=3, poster=poster, mortals=("poster",), faults=faults, **ONE_PROCESS
-    )
+    verdict = crash(tmp_path, embedded, kills=3, poster=poster, mortals=("poster",), faults=faults, **ONE_PROCESS)
     assert verdict.doubled > 0

@@ -73,9 +73,7 @@ def test_the_registry_gives_a_schema_an_id_and_refuses_an_incompatible_version(r
     first = register('{"name":"a","type":"string"}')
     known = httpx.get(f"{registry.url}/schemas/ids/{first.json()['id']}", trust_env=False)
     assert '"name":"a"' in known.json()["schema"].replace(" ", "")
-    assert (
-        register('{"name":"a","type":"string"},{"name":"b","type":"int"}').status_code == httpx.codes.CONFLICT
-    )
+    assert register('{"name":"a","type":"string"},{"name":"b","type":"int"}').status_code == httpx.codes.CONFLICT
 
 
 def test_a_server_dies_with_the_process_that_started_it_however_that_ends() -> None:

@@ -210,9 +210,7 @@ class Life:
             self._clock.restore(saved["clock"])
             self._sent = Tick(*saved["sent"])
         self._totals = {key: self._make_totals(part) for key, part in saved.get("totals", {}).items()}
-        self._documents = {
-            key: self._make_documents(part) for key, part in saved.get("documents", {}).items()
-        }
+        self._documents = {key: self._make_documents(part) for key, part in saved.get("documents", {}).items()}
         self._queues: dict[str, list[Any]] = defaultdict(list)
         self._new_epoch = True
 
@@ -231,9 +229,7 @@ class Life:
     @property
     def done(self) -> bool:
         """Whether everything was read."""
-        left = [
-            place for place, records in self._plan.log.items() if self._offsets.get(place, 0) < len(records)
-        ]
+        left = [place for place, records in self._plan.log.items() if self._offsets.get(place, 0) < len(records)]
         return not left and self._offsets.get("references", 0) >= len(self._plan.references)
 
     def poll(self) -> None:

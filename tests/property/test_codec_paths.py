@@ -64,9 +64,7 @@ EXTRA = {"legacy_tag": "x", "legacy_load": 1.5, "place": {"hall": None}, "tags":
 
 def _wire(source: FolderSchemas, schema: dict[str, Any], record: dict[str, Any]) -> bytes:
     out = io.BytesIO()
-    narrowed = {
-        n: v % 1000 if isinstance(v, int) and not isinstance(v, bool) else v for n, v in record.items()
-    }
+    narrowed = {n: v % 1000 if isinstance(v, int) and not isinstance(v, bool) else v for n, v in record.items()}
     fastavro.schemaless_writer(out, fastavro.parse_schema(copy.deepcopy(schema)), {**EXTRA, **narrowed})
     return wire.prefix(source.id_for("t", schema)) + out.getvalue()
 
@@ -165,9 +163,7 @@ def test_records_at_the_limits_of_their_types_come_back_as_they_were(name: str, 
 def test_what_is_accepted_reads_the_same_with_fastavro(name: str, seed: int) -> None:
     chance, source, of = random.Random(seed), FolderSchemas(), contract(name)
     codec = Codec(of, source)
-    values = [
-        _flip(each, chance) if chance.random() < 0.5 else each for each in codec.encode(sample(of, 20, seed))
-    ]
+    values = [_flip(each, chance) if chance.random() < 0.5 else each for each in codec.encode(sample(of, 20, seed))]
     values = [wire.prefix(schema_id(of.schema)) + each[5:] for each in values]
     decoded = codec.decode(_batch(list(values)))
     parsed = fastavro.parse_schema(copy.deepcopy(of.schema))
@@ -185,9 +181,7 @@ def test_what_is_accepted_reads_the_same_with_fastavro(name: str, seed: int) -> 
 def test_a_projection_changes_columns_and_never_what_is_accepted(seed: int, columns: list[str]) -> None:
     chance, source, of = random.Random(seed), FolderSchemas(), contract("MachineCycle")
     full = Codec(of, source)
-    values = [
-        _flip(each, chance) if chance.random() < 0.3 else each for each in full.encode(sample(of, 30, seed))
-    ]
+    values = [_flip(each, chance) if chance.random() < 0.3 else each for each in full.encode(sample(of, 30, seed))]
     if not columns:
         columns = ["unit"]
     everything, projected = (

@@ -33,9 +33,7 @@ def log_of(source: str, topic: str, chance: random.Random, size: int) -> list[Re
     if all(
         event["sequence"] is not None for event in events
     ):  # beyond the horizon only a number tells what was seen before
-        places = [
-            (at + (chance.uniform(0, 60) if chance.random() < 0.1 else 0), event) for at, event in places
-        ]
+        places = [(at + (chance.uniform(0, 60) if chance.random() < 0.1 else 0), event) for at, event in places]
         places += [(at + chance.uniform(0, 60), event) for at, event in places if chance.random() < 0.2]
     else:
         places += [(at + chance.uniform(0, 3), event) for at, event in places if chance.random() < 0.2]

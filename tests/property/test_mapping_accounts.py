@@ -69,9 +69,7 @@ long_line = st.tuples(
 ).map(";".join)
 HOSTILE = st.one_of(
     st.binary(max_size=12),
-    st.sampled_from(
-        [b'"', b'";"', b'a"b', b";;;;;;;;", b"\x00", b"\xff\xfe", b"\r", b'"a;b', b";", b'"x"y', b"   "]
-    ),
+    st.sampled_from([b'"', b'";"', b'a"b', b";;;;;;;;", b"\x00", b"\xff\xfe", b"\r", b'"a;b', b";", b'"x"y', b"   "]),
 )
 
 
@@ -139,9 +137,7 @@ def test_long_rows_join_alike_however_they_fall_into_batches(content: bytes, row
 
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), TIME, MACHINE, GOOD, STATE),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
     max_leaves=6,
 )
 json_records = st.fixed_dictionaries(
@@ -151,9 +147,7 @@ json_records = st.fixed_dictionaries(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.lists(
-        st.tuples(st.one_of(st.none(), json_records, st.binary(max_size=20)), st.integers(0, 2)), max_size=20
-    ),
+    st.lists(st.tuples(st.one_of(st.none(), json_records, st.binary(max_size=20)), st.integers(0, 2)), max_size=20),
     st.integers(1, 20),
 )
 def test_every_record_of_a_topic_is_in_a_frame_in_the_rejects_or_filtered(
@@ -208,9 +202,7 @@ def test_a_record_that_waits_for_its_rows_keeps_its_place_before_later_context(r
     """The order is written behind the count began: the count, though complete later, does not get it."""
     lines = ["T1;M1;G;1", "T2;M1;O;4711", *(f"T{i};M2;Z;" for i in (3, 4)), "T1;M1;S;R"]
     lines += [f"T{i};M2;Z;" for i in range(5, 14)] + ["T9;M1;G;2"]
-    stamped = [
-        f"2026-06-01 10:00:{int(text[1 : text.index(';')]):02d}{text[text.index(';') :]}" for text in lines
-    ]
+    stamped = [f"2026-06-01 10:00:{int(text[1 : text.index(';')]):02d}{text[text.index(';') :]}" for text in lines]
     _, _, records = read("\n".join(["time;machine;key;value", *stamped]).encode(), LONG, rows)
     names = list(contract_fields("MachineCycle"))
     orders = {row[-1]: row[names.index("order_id")] for row in records["MachineCycle"]}

@@ -36,9 +36,7 @@ def exact(text: str, by: Fraction, rounding: str) -> Decimal | None:
             number = Decimal(micros.numerator) * MICRO
         else:
             # 60 digits are far beyond any tie of six decimals and factors below 10^10.
-            number = (Decimal(value.numerator) / Decimal(value.denominator)).quantize(
-                MICRO, ROUNDINGS[rounding]
-            )
+            number = (Decimal(value.numerator) / Decimal(value.denominator)).quantize(MICRO, ROUNDINGS[rounding])
         return number if abs(number) < 10**12 else None
 
 
@@ -46,13 +44,9 @@ def exact(text: str, by: Fraction, rounding: str) -> Decimal | None:
 @given(
     st.lists(plain_numbers, min_size=1, max_size=5),
     st.sampled_from(["reject", "half_up", "half_even", "down"]),
-    st.one_of(
-        st.just(Fraction(1)), st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000)
-    ),
+    st.one_of(st.just(Fraction(1)), st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000)),
 )
-def test_numbers_are_exact_under_every_rounding_and_factor(
-    texts: list[str], rounding: str, by: Fraction
-) -> None:
+def test_numbers_are_exact_under_every_rounding_and_factor(texts: list[str], rounding: str, by: Fraction) -> None:
     read = read_decimals(pl.Series(texts), Numbers(rounding=rounding), by)  # type: ignore[arg-type]
     assert read.values.to_list() == [exact(text, by, rounding) for text in texts]
     assert [reason is None for reason in read.reasons] == [value is not None for value in read.values]
@@ -86,9 +80,7 @@ def test_conversions_of_units_compose(one: str, two: str, three: str) -> None:
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31)).map(lambda d: d.replace(microsecond=0))
 near_changes = st.builds(
     lambda day, minutes: day + timedelta(minutes=minutes),
-    st.sampled_from(
-        [datetime(2026, 3, 29), datetime(2026, 10, 25), datetime(2026, 3, 8), datetime(2026, 11, 1)]
-    ),
+    st.sampled_from([datetime(2026, 3, 29), datetime(2026, 10, 25), datetime(2026, 3, 8), datetime(2026, 11, 1)]),
     st.integers(0, 300),
 )
 
@@ -110,9 +102,7 @@ def test_local_times_agree_with_the_zone_database(
         exists = first.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == each
         if not exists:
             # Python reads a skipped time, fold 0, with the offset before the gap: moved on by its length.
-            assert (value, reason) == (
-                (first, None) if nonexistent == "shift" else (None, "nonexistent_time")
-            )
+            assert (value, reason) == ((first, None) if nonexistent == "shift" else (None, "nonexistent_time"))
         elif first != second and ambiguous == "reject":
             assert (value, reason) == (None, "ambiguous_time")
         else:
@@ -155,9 +145,7 @@ def test_context_holds_per_machine_until_reset_whatever_the_batches(
     assert got == filled_by_hand(rows, includes=includes)
 
 
-def filled_by_hand(
-    rows: list[tuple[str | None, str | None, str | None]], *, includes: bool
-) -> list[str | None]:
+def filled_by_hand(rows: list[tuple[str | None, str | None, str | None]], *, includes: bool) -> list[str | None]:
     current: dict[str, str | None] = {}
     out: list[str | None] = []
     for machine, own, event in rows:

@@ -97,8 +97,6 @@ def test_a_mean_does_not_merge() -> None:
     rows = rows_of("MachineCycle", random.Random(5), 40)
     calendars = book()
     whole = merge([partial_totals("MachineCycle", rows, WINDOWS[4], calendars)])
-    doubled = merge(
-        [partial_totals("MachineCycle", part, WINDOWS[4], calendars) for part in (rows, rows[:10])]
-    )
+    doubled = merge([partial_totals("MachineCycle", part, WINDOWS[4], calendars) for part in (rows, rows[:10])])
     with pytest.raises(AssertionError):
         assert_frame_equal(sorted_rows(doubled), sorted_rows(whole))

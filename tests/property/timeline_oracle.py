@@ -111,10 +111,7 @@ def steps(readings: list[Event], policy: Policy) -> dict[str, tuple[int, ...] | 
     for event in sorted(readings, key=key):
         step = _step(level, event.quantity, policy)
         if step is None and suspect is not None:
-            rises = (
-                all(b >= a for a, b in zip(suspect, event.quantity, strict=True))
-                and event.quantity != suspect
-            )
+            rises = all(b >= a for a, b in zip(suspect, event.quantity, strict=True)) and event.quantity != suspect
             run = run + 1 if rises else 0
             if policy.confirm and run >= policy.confirm:
                 step = tuple(b - a for a, b in zip(suspect, event.quantity, strict=True))

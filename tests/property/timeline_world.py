@@ -132,9 +132,7 @@ class Chaos:
 def arrivals(events: list[Event], chaos: Chaos) -> list[tuple[int, Event]]:
     """(tick of arrival, event) in order of arrival."""
     draw = random.Random(chaos.seed)
-    return sorted(
-        ((e.tick + draw.randint(0, chaos.late), e) for e in events), key=lambda a: (a[0], a[1].number)
-    )
+    return sorted(((e.tick + draw.randint(0, chaos.late), e) for e in events), key=lambda a: (a[0], a[1].number))
 
 
 def run(events: list[Event], settings: TimelineConfig, chaos: Chaos, consumer: Any) -> Timeline:
@@ -188,9 +186,7 @@ def event_sets(draw: st.DrawFn, by_sequence: bool = False, gap: int = 20) -> lis
     return events
 
 
-def _event(
-    random_: random.Random, place: tuple[str, int, int | None], levels: dict[Any, int], number: int
-) -> Event:
+def _event(random_: random.Random, place: tuple[str, int, int | None], levels: dict[Any, int], number: int) -> Event:
     work_center, tick, sequence = place
     order = random_.choice([None, None, "A", "B"])
     kind = random_.choice(["count", "reading", "reading", "state", "state"])
@@ -208,6 +204,4 @@ def _event(
     job = random_.choice(["NONE", "START", "START", "PAUSE", "RESUME", "END"])
     state = random_.choice(["UNCHANGED", "PRODUCTION", "SETUP", "DOWN", "DELAY"])
     completed = job == "END" and random_.random() < 0.5
-    return Event(
-        number, work_center, tick, kind, sequence, order=order, state=state, job=job, completed=completed
-    )
+    return Event(number, work_center, tick, kind, sequence, order=order, state=state, job=job, completed=completed)

@@ -34,9 +34,7 @@ def java() -> str:
     found = shutil.which("java")
     if found and _java_version(found) >= _JAVA:
         return found
-    raise ServersUnavailable(
-        f"Install Java {_JAVA} or newer and Maven to run what needs a real Kafka broker."
-    )
+    raise ServersUnavailable(f"Install Java {_JAVA} or newer and Maven to run what needs a real Kafka broker.")
 
 
 def jars(server: str) -> Path:

@@ -53,9 +53,7 @@ def test_the_truth_is_the_plain_sum_over_the_decoded_records(events: list[dict[s
 
 
 def test_each_source_numbers_its_events_and_each_event_has_its_own_id(events: list[dict[str, Any]]) -> None:
-    frame = pl.DataFrame(
-        {"source": [e["source"] for e in events], "sequence": [e["sequence"] for e in events]}
-    )
+    frame = pl.DataFrame({"source": [e["source"] for e in events], "sequence": [e["sequence"] for e in events]})
     steps = frame.select(pl.col("sequence").diff().over("source")).drop_nulls().to_series()
     assert steps.unique().to_list() == [1]
     assert len({event["event_id"] for event in events}) == SPEC.records

@@ -41,9 +41,7 @@ class Machine:
     def run(self) -> subprocess.CompletedProcess[str]:
         env = {"PATH": str(self.path)}
         command = [str(self.path / "sh"), "tools/bootstrap.sh"]
-        return subprocess.run(
-            command, cwd=self.checkout, env=env, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=self.checkout, env=env, capture_output=True, text=True, check=False)
 
     def calls(self) -> list[str]:
         return (self.checkout / "calls").read_text().splitlines()
@@ -59,9 +57,7 @@ def test_without_a_usable_python_one_sentence_says_what_to_install(machine: Mach
     machine.add("python3", TOO_OLD)
     done = machine.run()
     assert done.returncode == 1
-    sentence = (
-        "bootstrap: Millrace needs Python 3.11 or 3.12: install one of them, or uv, which brings its own.\n"
-    )
+    sentence = "bootstrap: Millrace needs Python 3.11 or 3.12: install one of them, or uv, which brings its own.\n"
     assert done.stderr == sentence
 
 
@@ -119,9 +115,7 @@ def test_a_folder_that_was_moved_gets_a_new_environment(machine: Machine) -> Non
 
 
 def test_where_uv_is_it_brings_the_python(machine: Machine) -> None:
-    machine.add(
-        "uv", GOOD.replace('"-m venv") mkdir -p "$3/bin"', '"venv -q") set -- 1 2 .venv; mkdir -p "$3/bin"')
-    )
+    machine.add("uv", GOOD.replace('"-m venv") mkdir -p "$3/bin"', '"venv -q") set -- 1 2 .venv; mkdir -p "$3/bin"'))
     done = machine.run()
     assert done.returncode == 0, done.stderr
     assert "venv -q --python 3.12 .venv" in machine.calls()

@@ -71,9 +71,7 @@ def confirmation(revision: int = 3, order: str = "4711", **amounts: str) -> Desi
     window = {
         "window_start": START.isoformat(),
         "window_end": (START + timedelta(hours=8)).isoformat(),
-        "origins": [
-            {"topic": "MachineCycle", "partition": 2, "first_offset": 7, "last_offset": 19, "events": 3}
-        ],
+        "origins": [{"topic": "MachineCycle", "partition": 2, "first_offset": 7, "last_offset": 19, "events": 3}],
     }
     return dataclasses.replace(plain, attributes={**plain.attributes, **window})
 
@@ -138,9 +136,7 @@ def test_lanes_tell_their_running_totals(bench: Bench) -> None:
     bench.ledger.put_flow_counts("confirmations", {"lane-00": {**counts, **dead}, "lane-01": counts})
     _, found = bench.json("status")
     assert found["flows"]["confirmations"]["total"]["read:MachineCycle"] == 18
-    rows = re.findall(
-        r"(\S+) +│ MachineCycle │ +(\d+) │ +(\d+) │ +(\d+) │ +(\d+)", bench.run("status").stdout
-    )
+    rows = re.findall(r"(\S+) +│ MachineCycle │ +(\d+) │ +(\d+) │ +(\d+) │ +(\d+)", bench.run("status").stdout)
     assert rows == [
         ("lane-00", "9", "6", "1", "2"),
         ("lane-01", "9", "6", "1", "0"),
@@ -248,7 +244,7 @@ def _history(root: Path) -> None:
     frame = pl.concat([empty, pl.DataFrame(named)], how="diagonal_relaxed").with_columns(
         pl.Series("origin", [(1 << 16) | 2] * 5, pl.Int32), pl.Series("offset", [7, 9, 11, 13, 15])
     )
-    writer = HistoryWriter(root, "confirmations", "lane-00", {"MachineCycle": "machine-cycle"})
+    writer = HistoryWriter(root, "confirmations", "lane-00", {"MachineCycle": "machine-cycle"}, lambda: "g1")
     writer.restore(None)
     writer.write("MachineCycle", frame)
     writer.sync()

@@ -294,9 +294,7 @@ def test_a_writers_type_that_contains_itself_is_refused(in_batches: bool) -> Non
     node = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
     writer = copy.deepcopy(PROBE)
     writer["fields"].append({"name": "chain", "type": node})
-    decoded = _probe(in_batches, writer).decode(
-        _batch([wire.prefix(2) + _body() + b"\x02" * 50_000 + b"\x00"])
-    )
+    decoded = _probe(in_batches, writer).decode(_batch([wire.prefix(2) + _body() + b"\x02" * 50_000 + b"\x00"]))
     assert [each.reason for each in decoded.rejects] == ["decode"]
     assert "contains itself" in decoded.rejects[0].detail
 
@@ -355,12 +353,8 @@ def test_an_outage_of_the_schema_source_is_raised_and_decides_nothing(in_batches
 def test_optional_values_stand_where_they_were_written(in_batches: bool) -> None:
     kind = {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}
     day = {"type": "int", "logicalType": "date"}
-    optional = _changed(
-        kind=["null", kind], text=["string", "null"], day=["null", day], flag=["null", "boolean"]
-    )
-    some = _body(
-        text=b"\x00\x04ok", kind=b"\x02\x02", day=b"\x02\x02", flag=b"\x02\x01", share=b"\x02\x02\x05"
-    )
+    optional = _changed(kind=["null", kind], text=["string", "null"], day=["null", day], flag=["null", "boolean"])
+    some = _body(text=b"\x00\x04ok", kind=b"\x02\x02", day=b"\x02\x02", flag=b"\x02\x01", share=b"\x02\x02\x05")
     none = _body(text=b"\x02", kind=b"\x00", day=b"\x00", flag=b"\x00", total=b"\x00")
     decoded = Codec(from_schema(optional), Schemas(optional), in_batches=in_batches).decode(
         _batch([wire.prefix(1) + body for body in (none, some, none, some)])
@@ -380,9 +374,7 @@ def test_an_empty_batch_has_an_empty_frame_of_the_contracts_types(in_batches: bo
 
 def test_a_huge_batch_is_read_in_pages(in_batches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "MAX_PAGE", 100)
-    values: list[bytes | None] = [
-        wire.prefix(1) + _body(text=b"\x20" + b"%016d" % each) for each in range(50)
-    ]
+    values: list[bytes | None] = [wire.prefix(1) + _body(text=b"\x20" + b"%016d" % each) for each in range(50)]
     values[7] = None
     decoded = _probe(in_batches).decode(_batch(values))
     assert decoded.frame["text"].to_list() == [f"{each:016d}" for each in range(50) if each != 7]
@@ -396,9 +388,7 @@ def test_detached_rows_do_not_keep_their_batch_in_memory() -> None:
     (laid,) = records.pages([value], verdict)
     plan = resolve(PROBE, PROBE)
     types = polars_schema(from_schema(PROBE))
-    frame, _ = BatchDecoder(plan, types, tuple(types)).decode(
-        laid.page, laid.begin + wire.PREFIX_SIZE, laid.end
-    )
+    frame, _ = BatchDecoder(plan, types, tuple(types)).decode(laid.page, laid.begin + wire.PREFIX_SIZE, laid.end)
     filtered, kept = frame.filter(pl.col("flag")), records.detached(frame)
     assert kept.equals(filtered)
     data, held = laid.page.data, []

@@ -49,12 +49,8 @@ def _progress(*counts: tuple[str, int]) -> pl.DataFrame:
     return add_deltas(pl.DataFrame(schema=PROGRESS), pl.DataFrame(rows, schema=DELTA))
 
 
-@pytest.mark.parametrize(
-    ("target", "final", "over"), [("11", False, "0"), ("10", True, "0"), ("5", True, "4.5")]
-)
-def test_the_target_is_reached_by_the_sum_over_units_in_the_orders_unit(
-    target: str, final: bool, over: str
-) -> None:
+@pytest.mark.parametrize(("target", "final", "over"), [("11", False, "0"), ("10", True, "0"), ("5", True, "4.5")])
+def test_the_target_is_reached_by_the_sum_over_units_in_the_orders_unit(target: str, final: bool, over: str) -> None:
     conversions = Conversions()
     conversions.put(EIGHT_PIECES_A_KILOGRAM)
     judged = judge(_progress(("C62", 64), ("KGM", 2), ("", 0)), _order(target), conversions)

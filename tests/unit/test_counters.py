@@ -39,9 +39,7 @@ def readings(*values: int | str | tuple[int, int, int], **columns: list[Any]) ->
 
 def good(result: Increments) -> dict[str, str]:
     """Increment of good pieces by event."""
-    return {
-        name: f"{value.normalize():f}" for name, value in result.rows.select("event_id", INCREMENTS[0]).rows()
-    }
+    return {name: f"{value.normalize():f}" for name, value in result.rows.select("event_id", INCREMENTS[0]).rows()}
 
 
 def reasons(result: Increments) -> list[tuple[Any, ...]]:
@@ -108,9 +106,7 @@ def test_a_wrap_of_more_than_half_the_register_is_taken_for_a_fall() -> None:
 
 
 def test_a_reading_beyond_the_modulus_is_quarantined() -> None:
-    result = increments(
-        readings(1, 65536), CounterPolicy(lower="rollover", modulus=65536, largest_step=10**6)
-    )
+    result = increments(readings(1, 65536), CounterPolicy(lower="rollover", modulus=65536, largest_step=10**6))
     assert reasons(result) == [("e1", "beyond_modulus", "quantity_good", Decimal(1), Decimal(65536))]
 
 
@@ -203,9 +199,7 @@ def test_the_order_of_arrival_does_not_matter(drawn: list[Any], policy: CounterP
 
 @settings(max_examples=60, deadline=None)
 @given(SERIES, st.sampled_from(POLICIES), st.integers(0, 14))
-def test_baselines_go_on_where_the_readings_were_cut(
-    drawn: list[Any], policy: CounterPolicy, cut: int
-) -> None:
+def test_baselines_go_on_where_the_readings_were_cut(drawn: list[Any], policy: CounterPolicy, cut: int) -> None:
     values = series(drawn)
     whole = increments(values, policy)
     before = increments(values[:cut], policy)

@@ -170,9 +170,9 @@ def test_reaching_the_target_is_final_once_and_a_correction_takes_it_back() -> N
     world.know(order("O1", target_quantity=Decimal(3)))
     assert not any(row["is_final"] for row in documents(world.count(cycle("A", 1, 0))))
     done = documents(world.count(cycle("A", 2, 0, quantity_good=Decimal(3))))
-    assert [
-        (row["is_final"], row["over_delivery"], row["revision"]) for row in done if not row["event_count"]
-    ] == [(True, Decimal("0.7"), 2)]
+    assert [(row["is_final"], row["over_delivery"], row["revision"]) for row in done if not row["event_count"]] == [
+        (True, Decimal("0.7"), 2)
+    ]
     taken = documents(world.count(cycle("A", 3, 0, quantity_good=Decimal(-2))))
     assert [(row["is_final"], row["revision"]) for row in taken if not row["event_count"]] == [(False, 3)]
 

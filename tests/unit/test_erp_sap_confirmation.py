@@ -49,9 +49,7 @@ def verdict(status: int, content: object, headers: dict | None = None):
 
 def error(*codes: str) -> dict:
     details = [{"code": code, "message": f"text of {code}"} for code in codes[1:]]
-    return {
-        "error": {"code": codes[0], "message": {"value": "text"}, "innererror": {"errordetails": details}}
-    }
+    return {"error": {"code": codes[0], "message": {"value": "text"}, "innererror": {"errordetails": details}}}
 
 
 def test_a_confirmation_carries_everything_a_practitioner_checks() -> None:

@@ -98,8 +98,7 @@ def test_rows_of_a_table_make_one_record_per_order_and_the_last_operation_gives_
     rows = ("1,A,M,C62,0010,W1,10", "1,B,M,C62,0010,W1,5", "1,A,M,C62,0020,W2,9", "2,A,M,C62,0010,W1,7")
     frame = read_reference(write(tmp_path / "o.csv", "\n".join((head, *rows))), "WorkOrder")
     found = [
-        (r["plant"], r["order_id"], r["quantity"], [o["operation"] for o in r["operations"]])
-        for r in frame.to_dicts()
+        (r["plant"], r["order_id"], r["quantity"], [o["operation"] for o in r["operations"]]) for r in frame.to_dicts()
     ]
     assert found == [("1", "A", 9, ["0010", "0020"]), ("1", "B", 5, ["0010"]), ("2", "A", 7, ["0010"])]
 
@@ -123,9 +122,7 @@ def test_a_table_of_materials_lists_their_conversions(tmp_path: Path) -> None:
         ("o.xlsx", "", r"o\.xlsx: a file of WorkOrder ends in one of \.json"),
     ],
 )
-def test_a_wrong_record_is_named_by_file_place_and_field(
-    name: str, text: str, sentence: str, tmp_path: Path
-) -> None:
+def test_a_wrong_record_is_named_by_file_place_and_field(name: str, text: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=sentence):
         read_reference(write(tmp_path / name, text), "WorkOrder")
 
@@ -147,8 +144,6 @@ def test_the_source_hands_out_orders_with_their_operations(tmp_path: Path) -> No
     source = FileReference([("WorkOrder", orders)])
     part = source.build_part("references", source.list_parts()[0], None)
     [output] = part.next_batch()
-    assert output.orders.select("order_id", "operation", "target").rows() == [
-        ("4711", "0010", Decimal("100.5"))
-    ]
+    assert output.orders.select("order_id", "operation", "target").rows() == [("4711", "0010", Decimal("100.5"))]
     with pytest.raises(StopIteration):
         part.next_batch()

@@ -32,9 +32,7 @@ REGISTRY_HOSTS = [
         ("packages", "confluent", "io"),
     ]
 ]
-MACHINE_PATHS = [
-    rf"(^|[^A-Za-z0-9_.$}})-])/{folder}/" for folder in ("root", "work", "home/[a-z]+", "Users/[A-Za-z]+")
-]
+MACHINE_PATHS = [rf"(^|[^A-Za-z0-9_.$}})-])/{folder}/" for folder in ("root", "work", "home/[a-z]+", "Users/[A-Za-z]+")]
 
 
 def git(*arguments: str, folder: Path = ROOT) -> list[str]:

@@ -29,9 +29,7 @@ def lane(calendar: CalendarBook | None = None, **values: Any) -> Lane:
     return Lane("l", config, decoders, calendar or CalendarBook([], utc_calendar()), now=lambda: NOW)
 
 
-def read(
-    of: Lane, *records: Record, topic: str = "machine-cycle", partition: int = 0, at: int = 0
-) -> LaneOutput:
+def read(of: Lane, *records: Record, topic: str = "machine-cycle", partition: int = 0, at: int = 0) -> LaneOutput:
     return of.process(polled(topic, records, partition, at))
 
 
@@ -39,9 +37,7 @@ def accounts(output: LaneOutput, name: str = "MachineCycle") -> tuple[int, int, 
     """Rows read, accepted, repeated and dead."""
     counts = output.counts
     dead = sum(count for key, count in counts.items() if key.startswith(f"dead:{name}:"))
-    read_, accepted, repeated = (
-        counts.get(f"{what}:{name}", 0) for what in ("read", "accepted", "duplicates")
-    )
+    read_, accepted, repeated = (counts.get(f"{what}:{name}", 0) for what in ("read", "accepted", "duplicates"))
     return read_, accepted, repeated, dead
 
 

@@ -49,9 +49,7 @@ def test_every_window_that_ends_gets_its_tick(window: str) -> None:
     """Shifts of plants with other lengths and days of plants on the default calendar included."""
     cut = layout(window)
     partials = partial_totals("MachineCycle", rows(), Window.parse(window), CALENDAR)
-    waiting = {
-        (key, end) for key, part in cut.by_slot([partials]) for end in part["window_end"].to_physical()
-    }
+    waiting = {(key, end) for key, part in cut.by_slot([partials]) for end in part["window_end"].to_physical()}
     at = START - HOUR
     for _ in range(200):
         now = at + HOUR // 4
@@ -65,9 +63,7 @@ def test_every_window_that_ends_gets_its_tick(window: str) -> None:
 def test_late_additions_go_to_the_shard_of_their_order_each() -> None:
     late = adjustments("MachineCycle", "t|x", rows(), Window.parse("1h"), CALENDAR)
     keyed = layout("1h").adjustments([late])
-    assert sorted(name for _, part in keyed for name in part["adjustment"]) == sorted(
-        f"t|x|0|{n}" for n in range(60)
-    )
+    assert sorted(name for _, part in keyed for name in part["adjustment"]) == sorted(f"t|x|0|{n}" for n in range(60))
     place = {(p, o): key for key, part in keyed for p, o in part.select("plant", "order_id").rows()}
     orders = [order(name, plant=plant) for plant, name in place]
     reference = ReferenceOutput(order_operations(frame("WorkOrder", orders)))

@@ -80,9 +80,7 @@ def test_every_finding_is_told_at_once() -> None:
 
 
 def test_words_keep_what_yaml_would_change() -> None:
-    mapping = loads(
-        GOOD.replace('"0010"', "0010").replace("{L: PRO", "{NO: PRO").replace("S: DOWN", "on: DOWN")
-    )
+    mapping = loads(GOOD.replace('"0010"', "0010").replace("{L: PRO", "{NO: PRO").replace("S: DOWN", "on: DOWN"))
     assert mapping.fields["plant"].value == "0010"
     assert mapping.code_lists["states"] == {"NO": "PRODUCTION", "on": "DOWN"}
 

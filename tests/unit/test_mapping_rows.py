@@ -182,9 +182,7 @@ def topic(values: list[bytes | None], partitions: list[int], first: int = 0) -> 
         offsets.append(first + seen.get(partition, 0))
         seen[partition] = seen.get(partition, 0) + 1
     n = len(values)
-    return RawBatch(
-        "t", values, np.array(partitions, np.int32), np.array(offsets, np.int64), np.zeros(n, np.int64)
-    )
+    return RawBatch("t", values, np.array(partitions, np.int32), np.array(offsets, np.int64), np.zeros(n, np.int64))
 
 
 TOPIC = BASE.replace("type: csv", "type: jsonl").replace("GOOD", "n") + (

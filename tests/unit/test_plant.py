@@ -90,9 +90,7 @@ def test_a_seed_gives_the_same_day_again():
 
 def test_records_arrive_in_order_of_arrival_and_never_before_they_happened(sent):
     assert all(a.at <= b.at for a, b in itertools.pairwise(sent))
-    good = [
-        e for e in sent if e.contract in {"MachineCycle", "MachineState", "OperationReport"} and not e.fault
-    ]
+    good = [e for e in sent if e.contract in {"MachineCycle", "MachineState", "OperationReport"} and not e.fault]
     assert all(e.at > e.body["event_time"] for e in good)
     assert all(e.at - e.body["event_time"] < timedelta(hours=2) for e in good)
 
@@ -165,8 +163,7 @@ def test_counters_start_again_within_the_day_each_in_its_own_way(sent):
     for body in distinct(sent, "MachineCycle"):
         seen[body["work_center"]].append(body["quantity_good"])
     lower = {
-        name: [pair for pair in itertools.pairwise(readings) if pair[1] < pair[0]]
-        for name, readings in seen.items()
+        name: [pair for pair in itertools.pairwise(readings) if pair[1] < pair[0]] for name, readings in seen.items()
     }
     for name, center in CENTERS.items():
         if center.counter is Counter.ROLLOVER:

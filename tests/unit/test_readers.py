@@ -24,9 +24,7 @@ from sources.readers import csv_text, lines, parquet
 FORM = Csv(type="csv", delimiter=";")
 
 
-def rows(
-    path: Path, form: Csv = FORM, size: int = 1000
-) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]:
+def rows(path: Path, form: Csv = FORM, size: int = 1000) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]:
     got, torn = [], []
     for chunk in csv_text.read_csv(path, form, size):
         got += chunk.rows.drop("_raw").rows()
@@ -199,9 +197,7 @@ def plain(value: Any) -> str:
      ({"event_time": "2026-06-01T00:00:00"}, "event_time"), ({"extra": 1}, "extra"), ({"plant": 7}, "plant"),
      ({"sequence": 1 << 63}, "sequence"), ({"unit": None}, "unit")],
 )  # fmt: skip
-def test_a_json_record_that_breaks_its_contract_is_rejected(
-    change: dict[str, Any], field: str, tmp_path: Path
-) -> None:
+def test_a_json_record_that_breaks_its_contract_is_rejected(change: dict[str, Any], field: str, tmp_path: Path) -> None:
     good = json.loads(json.dumps(samples.sample(contract("MachineCycle"), 1)[0], default=plain))
     path = write(tmp_path / "x.jsonl", json.dumps(good) + "\n" + json.dumps(good | change) + "\n")
     frame, rejects = own(path, "MachineCycle")
@@ -231,9 +227,7 @@ def test_a_column_that_the_history_keeps_in_its_folders_is_read_from_there(tmp_p
 
 def test_a_damaged_avro_container_gives_what_can_be_read_and_one_torn_row(tmp_path: Path) -> None:
     with (tmp_path / "x.avro").open("wb") as stream:
-        fastavro.writer(
-            stream, contract("Alert").schema, samples.sample(contract("Alert"), 50), sync_interval=200
-        )
+        fastavro.writer(stream, contract("Alert").schema, samples.sample(contract("Alert"), 50), sync_interval=200)
     whole = (tmp_path / "x.avro").read_bytes()
     frame, rejects = own(write(tmp_path / "x.avro", whole[:-300]), "Alert")
     assert 0 < frame.height < 50

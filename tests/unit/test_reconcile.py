@@ -33,9 +33,7 @@ def truth():
     }
     return {
         "operations": [operation, {**operation, "operation": "0020", "is_final": False}],
-        "topics": {
-            "machine-cycle": {"records": 107, "events": 100, "duplicates": 4, "rejects": {"truncated": 3}}
-        },
+        "topics": {"machine-cycle": {"records": 107, "events": 100, "duplicates": 4, "rejects": {"truncated": 3}}},
         "unknown_orders": {"1000009": 12},
     }
 
@@ -43,9 +41,7 @@ def truth():
 def booked(**changes):
     values = ("95", "3", "4", "600.5", "3600", "0")
     measures = {name: Decimal(value) for name, value in zip(MEASURES, values, strict=True)}
-    first = Sums(
-        "1000001", "0010", measures, True, {"": Decimal(2), "DIM": Decimal(1), "SURF": Decimal(0)}, 5
-    )
+    first = Sums("1000001", "0010", measures, True, {"": Decimal(2), "DIM": Decimal(1), "SURF": Decimal(0)}, 5)
     return [replace(first, **changes), Sums("1000001", "0020", measures, postings=2)]
 
 
@@ -68,9 +64,7 @@ def test_equal_books_are_exact():
 
 
 @settings(max_examples=30)
-@given(
-    st.sampled_from(MEASURES), st.decimals(-50, 50, places=3).filter(bool), st.sampled_from(["ledger", "erp"])
-)
+@given(st.sampled_from(MEASURES), st.decimals(-50, 50, places=3).filter(bool), st.sampled_from(["ledger", "erp"]))
 def test_any_difference_in_any_measure_of_any_place_fails(name, off, place):
     (right, other) = booked()
     wrong = replace(right, measures={**right.measures, name: right.measures[name] + off})

@@ -48,9 +48,7 @@ def test_a_night_shift_is_posted_on_the_day_it_starts() -> None:
 
 
 @pytest.mark.parametrize(("day", "hours"), [((2026, 3, 28), 7), ((2026, 10, 24), 9), ((2026, 6, 1), 8)])
-def test_a_shift_over_the_clock_change_is_an_hour_shorter_or_longer(
-    day: tuple[int, int, int], hours: int
-) -> None:
+def test_a_shift_over_the_clock_change_is_an_hour_shorter_or_longer(day: tuple[int, int, int], hours: int) -> None:
     row = book(record()).assign(at(berlin(*day, 23))).row(0, named=True)
     assert row["shift_end"] - row["shift_start"] == timedelta(hours=hours)
 
@@ -136,9 +134,7 @@ def test_calendars_survive_a_snapshot_as_plain_values() -> None:
         ({"shifts": [{"shift": "E", "start": "06:00", "end": "14:00", "weekdays": [8]}]}, "weekdays"),
     ],
 )
-def test_a_calendar_that_makes_no_sense_is_rejected_with_its_field(
-    changes: dict[str, Any], words: str
-) -> None:
+def test_a_calendar_that_makes_no_sense_is_rejected_with_its_field(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(Rejected, match=words) as caught:
         Calendar.from_record(record(**changes))
     assert caught.value.reason == "calendar_invalid"
@@ -156,9 +152,7 @@ def test_shifts_that_overlap_over_the_end_of_the_week_are_rejected() -> None:
     st.lists(st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31)), min_size=1, max_size=20),
     st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]),
 )
-def test_every_instant_gets_the_shift_that_a_clock_on_the_wall_shows(
-    times: list[datetime], name: str
-) -> None:
+def test_every_instant_gets_the_shift_that_a_clock_on_the_wall_shows(times: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
     instants = [t.replace(tzinfo=UTC) for t in times]
     rows = book(record(zone=name)).assign(at(*instants)).rows(named=True)

@@ -66,9 +66,7 @@ def times(*rows: tuple[Any, ...], micro_stop: int = 2) -> dict[str, dict[str, in
 
 
 def test_time_counts_from_one_event_to_the_next_and_the_last_counts_nothing() -> None:
-    assert times((0, "SETUP"), (10, "PRODUCTION"), (25, "OFF")) == {
-        "E": {"setup_time": 10, "production_time": 15}
-    }
+    assert times((0, "SETUP"), (10, "PRODUCTION"), (25, "OFF")) == {"E": {"setup_time": 10, "production_time": 15}}
 
 
 def test_unchanged_keeps_the_state_and_closes_the_time_until_then() -> None:
@@ -113,10 +111,7 @@ def test_work_centres_do_not_close_each_others_time() -> None:
 def test_job_boundaries_and_windows_split_an_interval() -> None:
     rows = states((0, "PRODUCTION", "START", "A"), (7, "UNCHANGED", "START", "B"), (11, "OFF", "END", "B"))
     cut = pieces(intervals(in_order(rows), 0), Window.parse("5m"), calendar()).sort("start")
-    minutes = [
-        ((end - start) // MINUTE, order)
-        for start, end, order in cut.select("start", "end", "order_id").rows()
-    ]
+    minutes = [((end - start) // MINUTE, order) for start, end, order in cut.select("start", "end", "order_id").rows()]
     assert minutes == [(5, "A"), (2, "A"), (3, "B"), (1, "B")]
 
 

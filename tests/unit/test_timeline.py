@@ -35,9 +35,7 @@ def reading(number: int, tick: int, good: int) -> Event:
     return Event(number, "W1", tick, "reading", quantity=(good, 0, 0))
 
 
-def job(
-    number: int, tick: int, event: str, order: str | None, state: str = "UNCHANGED", **more: Any
-) -> Event:
+def job(number: int, tick: int, event: str, order: str | None, state: str = "UNCHANGED", **more: Any) -> Event:
     return Event(number, "W1", tick, "state", order=order, state=state, job=event, **more)
 
 
@@ -121,11 +119,7 @@ def test_scrap_is_split_by_reason_and_a_reason_without_scrap_is_none() -> None:
     )
     line = timeline()
     line.add(events)
-    rows = (
-        line.recompute()
-        .contributions.sort("quantity_scrap")
-        .select("scrap_reason", "quantity_scrap", "events")
-    )
+    rows = line.recompute().contributions.sort("quantity_scrap").select("scrap_reason", "quantity_scrap", "events")
     assert rows.rows() == [(None, 1, 2), ("hole", 2, 1)]
 
 
