@@ -23,6 +23,7 @@ from operators.streaming import confirmations_flow
 from sinks.batches import Batch, of_documents, of_lane, of_reference, of_timeline
 from sinks.kafka import KafkaSink
 from sinks.ledger import LedgerSink
+from sinks.metrics import observe
 from sources.kafka import KafkaLanes, lane_names
 from sources.kafka_reference import KafkaReference
 
@@ -108,6 +109,7 @@ def wire(
         op.map("of_lane", streams.lanes, lambda item: of_lane(item, name)),
         op.map("of_reference", orders, lambda item: of_reference(item, name)),
     )
+    observed = op.map("observed", batches, lambda batch: observe(batch, name))
     for step, sink in sinks.items():
-        op.output(step, batches, sink)
+        op.output(step, observed, sink)
     return flow

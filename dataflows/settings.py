@@ -91,6 +91,7 @@ class ConfirmationsSettings(_Settings):
         recovery: Folder of the recovery store.
         recovery_partitions: Its partitions.
         epoch_s: Seconds between snapshots.
+        metrics_port: Port of the Prometheus endpoint on all interfaces; None serves none. Process n serves port + n.
         kafka_out_of_range: `stop`, or `earliest` to go on where the log still has data.
     """
 
@@ -126,6 +127,7 @@ class ConfirmationsSettings(_Settings):
     recovery_partitions: int = Field(default=4, ge=1, le=64)
     epoch_s: float = Field(default=5, ge=0)
     kafka_out_of_range: Literal["stop", "earliest"] = "stop"
+    metrics_port: int | None = Field(default=None, ge=1, le=65_000)
 
     @field_validator("window")
     @classmethod

@@ -48,7 +48,27 @@ class Streams:
     timelines: Stream[TimelineBatch]
 
 
-class ClockLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
+class _Logic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
+    """A step that is moved by its input alone, unless it says otherwise."""
+
+    def on_notify(self) -> Emit:
+        """The time asked for has come."""
+        return [], False
+
+    def on_eof(self) -> Emit:
+        """The input has ended: a finite one is flushed, a drained flow keeps what it holds."""
+        return ([] if draining.is_set() else self.flush()), False
+
+    def flush(self) -> list[Any]:
+        """What is left to announce at the end of a finite input."""
+        return []
+
+    def notify_at(self) -> datetime | None:
+        """When to be woken without input."""
+        return None
+
+
+class ClockLogic(_Logic):
     """Turns progress into ticks for the keys that are concerned."""
 
     def __init__(self, clock: Clock, layout: Layout, state: dict[str, Any] | None) -> None:
@@ -72,18 +92,6 @@ class ClockLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
             self._sent = tick
         return [(key, tick) for key in keys], False
 
-    def on_notify(self) -> Emit:
-        """Never asked for."""
-        return [], False
-
-    def on_eof(self) -> Emit:
-        """Finite inputs are flushed by each step itself."""
-        return [], False
-
-    def notify_at(self) -> datetime | None:
-        """Moved by data only."""
-        return None
-
     def snapshot(self) -> dict[str, Any]:
         """Plain values."""
         self._new_epoch = True
@@ -98,7 +106,7 @@ class TimelineBatch:
     orphans: pl.DataFrame
 
 
-class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
+class TimelineLogic(_Logic):
     """Timelines of one shard of work centres."""
 
     def __init__(
@@ -139,19 +147,11 @@ class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
             return []
         return [TimelineBatch(TimelineOutput.joined(made), pl.concat(lost) if lost else _NO_ORPHANS)]
 
-    def on_notify(self) -> Emit:
-        """Never asked for."""
-        return [], False
-
-    def on_eof(self) -> Emit:
-        """The end of a finite input; a drained flow keeps what it holds."""
-        if draining.is_set() or self._made is None:
-            return [], False
-        return self._batch([self._timeline.release(), self._timeline.recompute()], []), False
-
-    def notify_at(self) -> datetime | None:
-        """Ticks come once an epoch."""
-        return None
+    def flush(self) -> list[Any]:
+        """Everything is computed and handed out."""
+        if self._made is None:
+            return []
+        return self._batch([self._timeline.release(), self._timeline.recompute()], [])
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values."""
@@ -163,7 +163,7 @@ class TimelineLogic(StatefulBatchLogic[Any, TimelineBatch, dict[str, Any]]):
         return self._saved
 
 
-class TotalsLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
+class TotalsLogic(_Logic):
     """Totals of one shard and slot."""
 
     def __init__(self, layout: Layout, state: dict[str, Any] | None) -> None:
@@ -198,9 +198,9 @@ class TotalsLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
         self._revise_at = None
         return _kept([self._totals.revise()]), False
 
-    def on_eof(self) -> Emit:
-        """The end of a finite input closes every window; a drained flow keeps them open."""
-        return ([] if draining.is_set() else _kept([self._totals.flush()])), False
+    def flush(self) -> list[Any]:
+        """Every window closes."""
+        return _kept([self._totals.flush()])
 
     def notify_at(self) -> datetime | None:
         """When revisions are due."""
@@ -211,7 +211,7 @@ class TotalsLogic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
         return self._totals.snapshot()
 
 
-class DocumentsLogic(StatefulBatchLogic[Any, DocumentsOutput, dict[str, Any]]):
+class DocumentsLogic(_Logic):
     """Documents of one shard of orders."""
 
     def __init__(self, config: DocumentConfig, state: dict[str, Any] | None) -> None:
@@ -237,20 +237,11 @@ class DocumentsLogic(StatefulBatchLogic[Any, DocumentsOutput, dict[str, Any]]):
                 self._documents.tick(value.watermark, value.frontier, output)
         return _some(output), False
 
-    def on_notify(self) -> Emit:
-        """Never asked for."""
-        return [], False
-
-    def on_eof(self) -> Emit:
-        """The end of a finite input; a drained flow keeps what waits."""
+    def flush(self) -> list[Any]:
+        """What still waits is given up."""
         output = DocumentsOutput()
-        if not draining.is_set():
-            self._documents.flush(output)
-        return _some(output), False
-
-    def notify_at(self) -> datetime | None:
-        """Ticks come once an epoch."""
-        return None
+        self._documents.flush(output)
+        return _some(output)
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values."""

@@ -7,7 +7,6 @@ by `event_id` and revision.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,12 +14,12 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
 
 from millrace.errors import MillraceError, Retriable
-from millrace.shutdown import draining
 from schemas.codec import Codec
 from schemas.contracts import contract
 from sinks.batches import Batch
 from sinks.dead_letter import alert_record, letter_record
 from sinks.ledger import document_records
+from sinks.patience import patiently
 from sinks.state_time import state_time_records
 
 CONTRACTS = ("ProductionConfirmation", "DeadLetter", "Alert", "StateTime")
@@ -68,13 +67,7 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
 
     def _encoded(self, name: str, records: list[dict[str, Any]]) -> list[bytes]:
         """Wire bytes; a registry that is down stalls the flow until it answers."""
-        while True:
-            try:
-                return self._codecs[name].encode(records)
-            except Retriable:
-                if draining.is_set():
-                    raise
-                time.sleep(1.0)
+        return patiently(lambda: self._codecs[name].encode(records), (Retriable,))
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         self._failed = self._failed or error

@@ -7,9 +7,7 @@ No HTTP happens here.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -19,11 +17,10 @@ from millrace.failpoints import hit
 from millrace.ledger import Ledger
 from millrace.ledger.confirmation import desired_document
 from millrace.ledger.ledger import LEDGER_DOWN
-from millrace.shutdown import draining
 from sinks.batches import Batch
+from sinks.patience import patiently
 
 log = structlog.get_logger("millrace.sink.ledger")
-RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class LedgerPartition(StatelessSinkPartition[Batch]):
@@ -31,7 +28,7 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
 
     def __init__(self, url: str, flow: str) -> None:
         self._flow = flow
-        self._ledger: Ledger = _patiently(lambda: Ledger(url, who=flow))
+        self._ledger: Ledger = patiently(lambda: Ledger(url, who=flow), LEDGER_DOWN)
 
     def write_batch(self, items: list[Batch]) -> None:
         """One transaction for documents and one for dead letters."""
@@ -44,12 +41,12 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
         _tell([alert for batch in items for alert in batch.alerts], self._flow)
         hit("ledger.before_write")
         if documents:
-            _patiently(lambda: self._ledger.put_desired(documents))
+            patiently(lambda: self._ledger.put_desired(documents), LEDGER_DOWN)
         hit("ledger.between_writes")
         if letters:
-            _patiently(lambda: self._ledger.put_dead_letters(letters))
+            patiently(lambda: self._ledger.put_dead_letters(letters), LEDGER_DOWN)
         if counts:
-            _patiently(lambda: self._ledger.put_flow_counts(self._flow, counts))
+            patiently(lambda: self._ledger.put_flow_counts(self._flow, counts), LEDGER_DOWN)
         hit("ledger.after_write")
 
     def close(self) -> None:
@@ -88,21 +85,6 @@ def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
         }
         for row in frame.to_dicts()
     ]
-
-
-def _patiently(call: Callable[[], Any]) -> Any:
-    """Call until the ledger answers; each attempt is one transaction, so repeating is safe."""
-    attempt = 0
-    while True:
-        try:
-            return call()
-        except LEDGER_DOWN as error:
-            if draining.is_set():
-                raise  # the epoch stays open and is read again at the next start
-            wait = RETRY_S[min(attempt, len(RETRY_S) - 1)]
-            log.warning("ledger_unavailable", error=type(error).__name__, retry_s=wait)
-            time.sleep(wait)
-            attempt += 1
 
 
 __all__ = ["LedgerSink", "document_records"]

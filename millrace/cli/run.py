@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client import start_http_server
 
 from dataflows import confirmations
 from dataflows.run import run as run_flow
@@ -75,6 +76,8 @@ def run(
         raise Misconfigured(f"no flow named {flow!r}; there is: confirmations")
     configure_logging()
     settings = load(ConfirmationsSettings, config)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port + process)
     given = FileOptions(
         inputs=[*(inputs or []), *(files or [])],
         mappings=mappings or [],
