@@ -177,7 +177,7 @@ def test_every_error_of_ours_says_how_one_recovers() -> None:
 
 
 INTERNAL_ERRORS = {
-    "schemas.codec_slow.Fault",
+    "schemas.cursor.Fault",
     "schemas.mapping.json_rows._Unreadable",
     "sources.readers.own_json.NotOfContract",
     "schemas.codec_fast.UnsupportedError",
