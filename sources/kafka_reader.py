@@ -93,13 +93,12 @@ class KafkaReader:
         messages = self._consumer.consume(self._config.batch, 0)
         if not messages:
             return []
-        values = list(map(Message.value, messages))
-        if not set(map(type, values)) <= {bytes, type(None)}:
+        # An error comes as a message whose value is its text, so only this tells it from a record.
+        if any(map(Message.error, messages)):
             messages = [m for m in messages if not self._failed(m)]
-            values = list(map(Message.value, messages))
         if not messages:
             return []
-        return self._batches(messages, values)
+        return self._batches(messages, list(map(Message.value, messages)))
 
     def _failed(self, message: Message) -> bool:
         error = message.error()
