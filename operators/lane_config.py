@@ -1,0 +1,34 @@
+"""What a lane needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from operators.dedupe import Numbering
+from operators.screen import TimeLimits
+from operators.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class LaneConfig:
+    """What a lane needs to know.
+
+    Args:
+        contracts: Contract by topic.
+        window: How time is cut.
+        limits: Limits of event times.
+        numbering: How the sources of a contract number their events; the default where a contract is not
+            named.
+        deduplicate: False only in negative controls.
+        most: Most that one event may add, in its unit or in seconds; totals are decimal(18,6) and must not
+            overflow.
+    """
+
+    contracts: Mapping[str, str]
+    window: Window
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    numbering: Mapping[str, Numbering] = field(default_factory=dict)
+    deduplicate: bool = True
+    most: Decimal = Decimal(100_000_000)
