@@ -1,0 +1,47 @@
+"""What stands behind the flow in tests: the posting ledger's rule of the highest version."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from operators.documents import DocumentsOutput
+from tests.property.plant_records import Record
+
+
+@dataclass
+class Consumer:
+    """Keeps the highest version per document, as the posting ledger does; survives every crash.
+
+    Args:
+        running: Negative control: versions are numbered by a counter in the memory of the process.
+    """
+
+    running: bool = False
+    best: dict[str, Record] = field(default_factory=dict)
+    given_up: list[Record] = field(default_factory=list)
+    _count: int = 0
+
+    def restart(self) -> None:
+        self._count = 0
+
+    def take(self, output: DocumentsOutput) -> None:
+        self.given_up += output.given_up
+        for document in [row for part in output.confirmations for row in part.to_dicts()]:
+            self._count += 1
+            if self.running:
+                document["revision"] = self._count
+            known = self.best.get(document["document_key"])
+            version = (document["revision"], document["reference_version"])
+            if known is None or (known["revision"], known["reference_version"]) < version:
+                self.best[document["document_key"]] = document
+
+    def totals(self, measure: str = "quantity_yield") -> dict[str, Decimal]:
+        found: dict[str, Decimal] = defaultdict(Decimal)
+        for document in self.best.values():
+            found[document["order_id"]] += document[measure]
+        return {name: amount for name, amount in found.items() if amount}
+
+    def final(self) -> set[str]:
+        return {document["order_id"] for document in self.best.values() if document["is_final"]}
