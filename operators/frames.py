@@ -6,12 +6,13 @@ import io
 from collections.abc import Mapping
 
 import polars as pl
+import pyarrow as pa
 
 
 def to_bytes(frame: pl.DataFrame) -> bytes:
-    """Arrow IPC stream of a frame."""
+    """Arrow IPC stream of a frame; compressed, since writing the recovery store costs more than compressing."""
     sink = io.BytesIO()
-    frame.write_ipc_stream(sink, compat_level=pl.CompatLevel.newest())
+    frame.write_ipc_stream(sink, compression="lz4", compat_level=pl.CompatLevel.newest())
     return sink.getvalue()
 
 
@@ -22,3 +23,18 @@ def from_bytes(data: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)
         for name, kind in schema.items()
     )
+
+
+#: Length of the plain bytes, and the bytes compressed.
+Packed = tuple[int, bytes]
+
+
+def packed(data: bytes) -> Packed:
+    """Compressed bytes for a snapshot."""
+    return len(data), pa.compress(data, codec="lz4_raw", asbytes=True)
+
+
+def unpacked(data: Packed) -> bytes:
+    """What `packed` was given."""
+    size, compressed = data
+    return bytes(pa.decompress(compressed, decompressed_size=size, codec="lz4_raw", asbytes=True))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from operators.frames import Packed, packed, unpacked
+
 Longs = npt.NDArray[np.int64]
 _SIXTEEN_BITS = 0xFFFF
 _UNSEEN = np.iinfo(np.int64).min
@@ -38,6 +40,7 @@ class SourceTable:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self._packed: tuple[int, Packed, Packed] | None = None
         self.hashes = np.zeros(0, np.uint64)
         self._clear(1024)
 
@@ -107,13 +110,12 @@ class SourceTable:
         self._place(0, keep)
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain values: names once, columns as bytes."""
+        """Plain values: names and columns as compressed bytes; what only grows is compressed when it has grown."""
         size = len(self.names)
-        return {
-            "names": "\n".join(self.names),
-            "size": size,
-            **{column: getattr(self, column)[:size].tobytes() for column in _SAVED},
-        }
+        if self._packed is None or self._packed[0] != size:
+            self._packed = (size, packed("\n".join(self.names).encode()), packed(self._keys[:size].tobytes()))
+        columns = {name: packed(getattr(self, name)[:size].tobytes()) for name in _SAVED if name != "_keys"}
+        return {"size": size, "names": self._packed[1], "_keys": self._packed[2], **columns}
 
     def restore(self, state: dict[str, Any], modulus: Callable[[str], int]) -> None:
         """Take over a snapshot; register widths are those declared now."""
@@ -122,9 +124,9 @@ class SourceTable:
         while size * 2 > capacity:
             capacity *= 4
         self._clear(capacity)
-        self.names = state["names"].split("\n") if size else []
+        self.names = unpacked(state["names"]).decode().split("\n") if size else []
         for column, kind in _SAVED.items():
-            getattr(self, column)[:size] = np.frombuffer(state[column], kind)
+            getattr(self, column)[:size] = np.frombuffer(unpacked(state[column]), kind)
         self.modulus[:size] = [modulus(name) for name in self.names]
         self._place(0, size)
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -24,6 +25,7 @@ from schemas.batch import Header, RawBatch
 log = structlog.get_logger("millrace.source.kafka")
 Place = tuple[str, int]
 _SECOND = itemgetter(1)
+LARGE_BATCH, SHORTEST_RUNS = 5_000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +122,32 @@ class KafkaReader:
         return self.positions.get((str(message.topic()), message.partition() or 0))
 
     def _batches(self, messages: Sequence[Message], values: Sequence[Any]) -> list[RawBatch]:
+        offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
+        runs = _runs(messages, offsets)
+        if runs is not None:
+            return [self._batch(runs[0], messages, values, runs[1], offsets)]
         names = cast("list[str]", list(map(Message.topic, messages)))
         topics = sorted(set(names))
         if len(topics) == 1:
-            return [self._batch(topics[0], messages, values)]
-        return [
-            self._batch(topic, [m for m, name in zip(messages, names, strict=True) if name == topic])
-            for topic in topics
-        ]
+            partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
+            return [self._batch(topics[0], messages, values, partitions, offsets)]
+        batches = []
+        for topic in topics:
+            rows = [row for row, name in enumerate(names) if name == topic]
+            mine = [messages[row] for row in rows]
+            partitions = np.fromiter(map(Message.partition, mine), np.int32, len(mine))
+            batches.append(self._batch(topic, mine, [values[row] for row in rows], partitions, offsets[rows]))
+        return batches
 
-    def _batch(self, topic: str, messages: Sequence[Message], values: Sequence[Any] | None = None) -> RawBatch:
+    def _batch(
+        self,
+        topic: str,
+        messages: Sequence[Message],
+        values: Sequence[Any],
+        partitions: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+    ) -> RawBatch:
         count = len(messages)
-        offsets = np.fromiter(map(Message.offset, messages), np.int64, count)
-        partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
         logged = np.fromiter(map(_SECOND, map(Message.timestamp, messages)), np.int64, count)
         now = time.monotonic()
         for partition in np.unique(partitions).tolist():
@@ -145,8 +160,6 @@ class KafkaReader:
         def headers(row: int) -> Sequence[Header] | None:
             return cast("Sequence[Header] | None", messages[row].headers())
 
-        if values is None:
-            values = list(map(Message.value, messages))
         return RawBatch(topic, values, partitions, offsets, logged, headers)
 
     def _tell_skipped(self, topic: str, partition: int, first: int) -> None:
@@ -202,6 +215,27 @@ class KafkaReader:
     def close(self) -> None:
         """Leave the cluster."""
         self._consumer.close()
+
+
+def _runs(messages: Sequence[Message], offsets: npt.NDArray[np.int64]) -> tuple[str, npt.NDArray[np.int32]] | None:
+    """Topic and partitions of a large batch of one topic, asked for at the ends of its runs of offsets only.
+
+    A fetch hands out one partition's records in a row, so a batch is a few runs of rising offsets; asking each of its
+    fifty thousand messages would cost a tenth of reading them. None where that can't be relied on.
+    """
+    count = len(messages)
+    if count < LARGE_BATCH:
+        return None
+    cuts = np.flatnonzero(np.diff(offsets) != 1) + 1
+    starts, ends = np.r_[0, cuts], np.r_[cuts, count]
+    if len(starts) > count // SHORTEST_RUNS:
+        return None
+    firsts = [(messages[at].topic(), messages[at].partition()) for at in starts.tolist()]
+    lasts = [(messages[at - 1].topic(), messages[at - 1].partition()) for at in ends.tolist()]
+    if firsts != lasts or len({topic for topic, _ in firsts}) != 1:
+        return None
+    numbers = np.array([partition for _, partition in firsts], np.int32)
+    return str(firsts[0][0]), np.repeat(numbers, ends - starts)
 
 
 _CONFIGURATION = {
