@@ -65,6 +65,11 @@ class Child:
         return None if self._process is None else self._process.poll()
 
     @property
+    def pid(self) -> int | None:
+        """Its process id; None before it was started."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None

@@ -172,11 +172,13 @@ class KafkaReader:
         """Pause partitions too far ahead of the slowest that still has data; let the others go on."""
         idle = self.idle()
         at = {p: progress.get(f"{p[0]}/{p[1]}", NO_PROGRESS) for p in self._places if p not in idle}
-        known = [time_ for time_ in at.values() if time_ > NO_PROGRESS]
+        known = {place: time_ for place, time_ in at.items() if time_ > NO_PROGRESS}
         if not known:
             return
-        limit = min(known) + self._config.ahead
-        ahead = {place for place, time_ in at.items() if time_ > limit}
+        unread = [place for place in at if place not in known and not self._at_end(place)]
+        # Where a partition's first record stands in time is not known, so the others wait for it.
+        limit = NO_PROGRESS if unread else min(known.values()) + self._config.ahead
+        ahead = {place for place, time_ in known.items() if time_ > limit}
         self._switch(self._consumer.pause, ahead - self._paused)
         self._switch(self._consumer.resume, self._paused - ahead)
         self._paused = ahead
