@@ -32,6 +32,7 @@ from operators.reference_lane import ReferenceOutput
 from operators.shifts import CalendarBook
 from operators.timeline import TIMELINE, Timeline, TimelineConfig
 from operators.timeline import Output as TimelineOutput
+from operators.timeline_batch import TimelineBatch
 from operators.totals import Closed, Totals
 
 REVISE_AFTER = timedelta(seconds=1)
@@ -96,14 +97,6 @@ class ClockLogic(_Logic):
         """Plain values."""
         self._new_epoch = True
         return {"clock": self._clock.snapshot(), "sent": (self._sent.watermark, self._sent.frontier)}
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineBatch:
-    """What a timeline announced, and events that came after what they belong to had left the state."""
-
-    output: TimelineOutput
-    orphans: pl.DataFrame
 
 
 class TimelineLogic(_Logic):

@@ -11,7 +11,7 @@ from millrace.ledger.model import DeadLetter
 from operators.documents import DocumentsOutput
 from operators.lane import LaneOutput
 from operators.reference_lane import ReferenceOutput
-from operators.streaming import TimelineBatch
+from operators.timeline_batch import TimelineBatch
 from sinks.dead_letter import orphan, record_letter, total_letter
 
 
