@@ -2,8 +2,10 @@
 
 `<root>/<topic>/plant=<plant>/date=<UTC date>/<flow>-<generation>-<lane>-<number>.parquet`, written under a name that
 does not end in `.parquet`, fsynced, renamed, directory fsynced. The number of the next file is part of the lane's
-snapshot: after a kill, files from that number on hold rows that will be read again, so they are removed. A fresh
-state is a new generation and removes nothing.
+snapshot: after a kill, files from that number on hold rows that will be read again, so they are removed. The
+generation is the state's identity: a new recovery store is a new generation and removes nothing.
+
+Delivery: exactly once over kills, as long as the recovery store is kept.
 """
 
 from __future__ import annotations

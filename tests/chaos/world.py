@@ -32,13 +32,16 @@ PACE_S = 3.0
 REPORT_EVERY_S = 5.0
 #: Partitions fall idle soon, so that windows close early and often and totals are revised many times.
 IDLE_S, EPOCH_S = 0.4, 0.5
+#: Silence lets event time reach the wall clock, so what waits for its order waits in real seconds.
+WAIT_S = 3.0
 #: Nothing may change for so long before the run counts as settled.
-QUIET_S = IDLE_S + 4 * EPOCH_S + 1.0
+QUIET_S = WAIT_S + IDLE_S + 4 * EPOCH_S + 1.0
 SETTLE_S = 120.0
 FLOW_SETTINGS: dict[str, Any] = {
     "lanes": 4,
     "window": "20m",
     "idle_s": IDLE_S,
+    "wait_s": WAIT_S,
     "epoch_s": EPOCH_S,
     "recovery_partitions": 3,
 }
