@@ -37,6 +37,10 @@ class Erp:
         except httpx.TransportError:
             return False
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
     def release(self, orders: Mapping[str, list[str]]) -> None:
         """Make orders and their operations known."""
         self._client.post("/orders", json=orders).raise_for_status()
