@@ -51,7 +51,7 @@ def build(
     reader = parts.reader_config(settings, client)
     lanes = KafkaLanes(
         reader,
-        list(topics.values()),
+        [*topics.values(), *settings.mappings],
         settings.lanes,
         parts.lane_builder(settings, decoders, calendar, topics, deduplicate),
     )

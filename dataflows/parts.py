@@ -24,6 +24,7 @@ from operators.timeline import TimelineConfig
 from operators.windows import Window
 from schemas.codec import Codec
 from schemas.contracts import contract
+from schemas.mapping import MappedJson, load
 from schemas.registry import FolderSchemas, RegistrySchemas, SchemaSource
 from sinks.parquet import HistoryWriter
 from sources.kafka_reader import ReaderConfig
@@ -102,12 +103,14 @@ def lane_builder(
         deduplicate=deduplicate,
     )
 
+    mapped = {topic: MappedJson(load(path)) for topic, path in settings.mappings.items()}
+
     def build(name: str) -> Lane:
         history = None
         if settings.history:
             identity = partial(state_id, settings.recovery)
             history = HistoryWriter(settings.history, settings.flow, name, topics, identity)
-        return Lane(name, config, decoders, calendar, history)
+        return Lane(name, config, decoders, calendar, history, mapped)
 
     return build
 

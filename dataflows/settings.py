@@ -64,6 +64,7 @@ class ConfirmationsSettings(_Settings):
         kafka: Cluster; None for runs on files.
         registry: Schema registry.
         topics: Topic by contract where it differs from the contract's own.
+        mappings: Mapping file by topic, for topics of foreign JSON that are read beside the contracts' own.
         lanes: Consumers that share the partitions; part of the state.
         window: `shift`, `day`, `operation` or a duration such as `10m`.
         lateness_s: Seconds the watermark stays behind the slowest partition.
@@ -99,6 +100,7 @@ class ConfirmationsSettings(_Settings):
     kafka: KafkaSettings | None = None
     registry: RegistrySettings | None = None
     topics: dict[str, str] = {}
+    mappings: dict[str, Path] = {}
     lanes: int = Field(default=2, ge=1, le=99)
     window: str = "shift"
     lateness_s: float = Field(default=60, ge=0)

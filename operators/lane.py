@@ -26,7 +26,8 @@ from operators.lane_verdicts import joined
 from operators.routes import origin_code
 from operators.screen import NO_PROGRESS
 from operators.shifts import CalendarBook
-from schemas.batch import RawBatch
+from schemas.batch import DecodedBatch, RawBatch, Reject
+from schemas.mapping import MappedJson
 
 __all__ = ["Dead", "Decoder", "Lane", "LaneConfig", "LaneOutput"]
 
@@ -42,10 +43,12 @@ class Lane:
     decoders: Mapping[str, Decoder]
     calendar: CalendarBook
     history: History | None = None
+    mapped: Mapping[str, MappedJson] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     progress: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     _floors: dict[str, int] = field(default_factory=dict)
+    _contexts: dict[str, Any] = field(default_factory=dict)
     _dedupe: dict[str, Deduplicator] = field(default_factory=dict)
 
     def process(self, raw: RawBatch) -> LaneOutput:
@@ -54,15 +57,31 @@ class Lane:
         Raises:
             Retriable: The registry is down; nothing has changed and the batch may be given again.
         """
+        if raw.topic in self.mapped:
+            return self._process_mapped(raw)
         decoded = self.decoders[raw.topic].decode(raw)
         output, contract = LaneOutput(self.name), self.config.contracts[raw.topic]
         self.counts[f"read:{contract}"] += len(raw.values)
-        for reject in decoded.rejects:
-            row = reject.row
-            place = (int(raw.partitions[row]), int(raw.offsets[row]))
-            value = raw.values[row] or b""
-            letter = Dead(contract, raw.topic, *place, reject.reason, reject.detail, value)
-            bury(output, self.counts, [letter])
+        bury(output, self.counts, [_refused(contract, raw, reject) for reject in decoded.rejects])
+        self._accept_decoded(output, contract, raw, decoded)
+        self._close(output)
+        return output
+
+    def _process_mapped(self, raw: RawBatch) -> LaneOutput:
+        """A topic of foreign JSON: a record may make rows of several contracts, or be left out on purpose."""
+        output, name = LaneOutput(self.name), raw.topic
+        records = self.mapped[name].decode(raw, self._contexts.get(name))
+        self._contexts[name] = records.state
+        self.counts[f"read:{name}"] += len(raw.values)
+        self.counts[f"filtered:{name}"] += records.filtered
+        bury(output, self.counts, [_refused(name, raw, reject) for reject in records.rejects])
+        for contract, decoded in records.batches.items():
+            self.counts[f"read:{contract}"] += decoded.frame.height
+            self._accept_decoded(output, contract, raw, decoded)
+        self._close(output)
+        return output
+
+    def _accept_decoded(self, output: LaneOutput, contract: str, raw: RawBatch, decoded: DecodedBatch) -> None:
         rows: Any = slice(None) if decoded.rows is None else decoded.rows
         if decoded.frame.height:
             self.accept(
@@ -74,8 +93,6 @@ class Lane:
                 offsets=raw.offsets[rows],
                 logged=raw.timestamps[rows] * 1000,
             )
-        self._close(output)
-        return output
 
     def accept(
         self,
@@ -183,6 +200,7 @@ class Lane:
             "history": self.history.sync() if self.history is not None else None,
             "progress": dict(self.progress),
             "counts": dict(self.counts),
+            "contexts": dict(self._contexts),
             "dedupe": {contract: tracker.snapshot() for contract, tracker in self._dedupe.items()},
         }
 
@@ -194,5 +212,12 @@ class Lane:
             return
         self.progress = dict(state["progress"])
         self.counts = Counter(state["counts"])
+        self._contexts = dict(state["contexts"])
         for contract, saved in state["dedupe"].items():
             self._deduplicator(contract).restore(saved)
+
+
+def _refused(name: str, raw: RawBatch, reject: Reject) -> Dead:
+    """A record that can't be read, with its place and bytes."""
+    place = (int(raw.partitions[reject.row]), int(raw.offsets[reject.row]))
+    return Dead(name, raw.topic, *place, reject.reason, reject.detail, raw.values[reject.row] or b"")

@@ -55,4 +55,7 @@ class ErpFaults:
     def end(self) -> None:
         """Forget the faults that are left."""
         self._client.delete("/faults").raise_for_status()
+
+    def close(self) -> None:
+        """Give the connections back."""
         self._client.close()

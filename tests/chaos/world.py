@@ -228,6 +228,8 @@ class World:
             self._feed.halt()
         for actor in (self._flow, self._poster, self._erp):
             actor.kill()
+        self._faults.close()
+        self._erp_client.close()
         if self._ledger is not None:
             self._ledger.close()
 

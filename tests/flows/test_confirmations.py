@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dataflows.settings import ConfirmationsSettings
-from tests.flows.memory import Consumer, Script, batch, cycle, history_rows, order, run
+from schemas.batch import RawBatch
+from tests.flows.memory import START, Consumer, Script, batch, cycle, history_rows, order, run
 
 MACHINES = ("A", "B", "C", "D")
 
@@ -175,3 +178,54 @@ def test_one_window_per_operation_is_announced_when_it_is_final() -> None:
     goal = [batch("WorkOrder", [order("O1", target_quantity=Decimal(100))], 0, 0)]
     run(settings(window="operation"), Script([[batch("MachineCycle", records, 0, 0)]], goal), consumer)
     assert [(r["quantity_yield"], r["is_final"]) for r in consumer.best.values()] == [(Decimal(120), True)]
+
+
+MAPPING = """\
+version: 1
+description: A topic of an invented moulding shop
+format: {type: jsonl}
+times: {formats: "%Y-%m-%d %H:%M:%S", zone: UTC}
+context:
+  per: machine
+  fields:
+    order: {from: order}
+fields:
+  event_id: {hash_of: [machine, at]}
+  event_time: at
+  plant: {value: P1}
+  source: machine
+  work_center: machine
+  order_id: order
+  operation: {value: "0010"}
+outputs:
+  - contract: MachineCycle
+    when: shots IS NOT NULL
+    fields:
+      counting: {value: DELTA}
+      quantity_good: {from: shots, required: true}
+      quantity_scrap: {value: "0"}
+      quantity_rework: {value: "0"}
+      unit: {value: C62}
+unmatched: ignore
+"""
+
+
+@pytest.mark.parametrize("stops", [(None,), (2, 1, None)])
+def test_a_topic_of_foreign_json_is_read_through_a_mapping(stops: tuple[int | None, ...], tmp_path: Path) -> None:
+    """The order is written once and holds for what follows, also over a batch's end and a crash."""
+    (tmp_path / "shop.yaml").write_text(MAPPING)
+    config = settings(mappings={"shop-json": tmp_path / "shop.yaml"})
+    records = [json.dumps({"machine": "M1", "at": "2026-03-02 06:00:00", "order": "O1"})]
+    records += [json.dumps({"machine": "M1", "at": f"2026-03-02 06:{n:02d}:30", "shots": "2"}) for n in range(50)]
+    records += [records[7], "{torn"]
+    lane = []
+    for at in range(0, len(records), 10):
+        values = [record.encode() for record in records[at : at + 10]]
+        offsets = np.arange(at, at + len(values), dtype=np.int64)
+        logged = np.full(len(values), int(START.timestamp() * 1000) + 3_600_000, np.int64)
+        lane.append(RawBatch("shop-json", values, np.zeros(len(values), np.int32), offsets, logged))
+    consumer = Consumer()
+    for stop in stops:
+        run(config, Script([lane], orders(), stop), consumer, tmp_path / "state")
+    assert consumer.by_order() == {"O1": Decimal(100)}
+    assert [(letter.topic, letter.offset) for letter in consumer.letters.values()] == [("shop-json", 52)]
