@@ -37,7 +37,7 @@ def running_revisions(options: argparse.Namespace) -> None:
     def renumbered(ledger: Ledger, documents: Iterable[DesiredDocument]) -> int:
         return put(ledger, [replace(document, revision=next(numbers)) for document in documents])
 
-    Ledger.put_desired = renumbered  # type: ignore[method-assign]
+    Ledger.put_desired = renumbered  # type: ignore[assignment, method-assign]
     _flow(options, deduplicate=True)
 
 

@@ -187,11 +187,12 @@ def furthest_apart(history: pl.DataFrame) -> timedelta:
         .select(pl.exclude("file").forward_fill())
     )
     last = dict(ends.iter_rows())
-    return max(
+    apart: timedelta = max(
         max(row.values()) - min(row.values())
         for row in reached.drop_nulls().iter_rows(named=True)
         if all(time < last[int(partition)] for partition, time in row.items())
     )
+    return apart
 
 
 def test_three_processes_go_on_where_one_stopped(make_flow: MakeFlow) -> None:
