@@ -48,6 +48,14 @@ class Cell:
             parts.append(merge([_contribution_rows(self.contributed)]))
         return pl.concat(parts) if parts else pl.DataFrame(schema=TOTAL)
 
+    def forget(self, orders: pl.DataFrame) -> None:
+        """Drop the rows of these orders (plant, order_id)."""
+        key = ["plant", "order_id"]
+        self.plain = [part.join(orders, on=key, how="anti") for part in self.plain]
+        if self.contributed is not None:
+            self.contributed = self.contributed.join(orders, on=key, how="anti")
+        self.saved = None
+
     def save(self) -> dict[str, Any]:
         """Plain values; what did not change since is not serialised again."""
         if self.saved is None:

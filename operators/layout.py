@@ -85,17 +85,22 @@ class Layout:
         return keyed
 
     def touches(self, output: ReferenceOutput) -> list[Keyed]:
-        """Orders whose profile changed, to every slot of their shard: what was announced must be again."""
-        if not output.touched.height:
+        """Orders whose profile changed, to every slot of their shard: what was announced must be again.
+
+        Windows over operations live in one slot, and leave it when they hear that their order has ended.
+        """
+        whole = self.window.kind == "operation"
+        concerned = pl.concat([output.touched, output.ended]) if whole else output.touched
+        if not concerned.height:
             return []
-        changed = output.orders.join(output.touched, on=["plant", "order_id"], how="semi")
+        orders = output.orders.join(concerned, on=["plant", "order_id"], how="semi")
         return [
             (
                 f"{number:03d}:{slot:03d}",
-                ReferenceOutput(rows, touched=rows.select("plant", "order_id").unique()),
+                ReferenceOutput(rows, touched=output.touched.join(rows, on=["plant", "order_id"], how="semi")),
             )
-            for number, rows in _split(changed, self._shards(changed))
-            for slot in range(self.ring)
+            for number, rows in _split(orders, self._shards(orders))
+            for slot in ([0] if whole else range(self.ring))
         ]
 
     def slots_due(self, before: int, now: int) -> list[str]:

@@ -42,6 +42,11 @@ class ReferenceOutput:
     dead: list[Dead] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def ended(self) -> pl.DataFrame:
+        """Plant and order_id of the orders that take no more confirmations."""
+        return self.orders.filter(pl.col("status") != "RELEASED").select(ORDER_ID).unique()
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:

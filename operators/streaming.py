@@ -173,6 +173,7 @@ class TotalsLogic(_Logic):
             if isinstance(value, Tick):
                 out.append(self._totals.tick(value.watermark, value.frontier))
             elif isinstance(value, ReferenceOutput):
+                self._totals.end(value.ended)
                 out += [value, self._totals.touch(value.touched)]
             elif "part" in value.columns:
                 self._totals.contribute(value)

@@ -15,6 +15,7 @@ import polars as pl
 
 from operators.cells import TOTAL, Cell, merge
 from operators.deltas import DELTA, DELTA_KEY, OPERATION_KEY, by_operation, change
+from operators.frames import from_bytes, to_bytes
 from operators.partials import DOCUMENT_KEY, ROW_KEY
 from operators.windows import Window
 
@@ -22,6 +23,9 @@ __all__ = ["DELTA", "DELTA_KEY", "OPERATION_KEY", "TOTAL", "Closed", "Totals", "
 
 #: What a cell stands for: shifts of two plants may start together and end apart.
 _CELL = ["plant", "window_start"]
+_ORDER = ["plant", "order_id"]
+#: Orders that ended, with the watermark (microseconds) at which that was heard.
+_ENDED: dict[str, pl.DataType] = {"plant": pl.String(), "order_id": pl.String(), "ended": pl.Int64()}
 STATE_VERSION = 1
 
 
@@ -53,6 +57,7 @@ class Totals:
         self._merge_at = merge_at
         self._cells: dict[tuple[str, int], Cell] = {}
         self._watermark = -(2**62)
+        self._ended = pl.DataFrame(schema=_ENDED)
 
     @property
     def open_windows(self) -> int:
@@ -153,20 +158,41 @@ class Totals:
             deltas.join(operations, on=list(OPERATION_KEY), how="semi").select(list(DELTA)),
         )
 
+    def end(self, orders: pl.DataFrame) -> None:
+        """These orders (plant, order_id) take no more confirmations: windows over their operations may leave."""
+        if self._window.kind != "operation":
+            return
+        fresh = orders.unique().join(self._ended, on=_ORDER, how="anti").with_columns(ended=pl.lit(self._watermark))
+        self._ended = pl.concat([self._ended, fresh.select(list(_ENDED))])
+
     def _evict(self, frontier: int) -> None:
         if self._window.kind == "operation":
+            self._evict_ended(frontier)
             return
         for key in [k for k, c in self._cells.items() if c.closed and not c.touched and c.end <= frontier]:
             del self._cells[key]
 
+    def _evict_ended(self, frontier: int) -> None:
+        """A window over an operation has no end in time: it leaves with its order, a horizon after its last event."""
+        due = self._ended.filter(pl.col("ended") <= frontier)
+        if not due.height or self.dirty:
+            return
+        rows = pl.concat([pl.DataFrame(schema=TOTAL), *(cell.rows() for cell in self._cells.values())])
+        recent = rows.filter(pl.col("last_time").to_physical() > frontier).select(_ORDER).unique()
+        gone = due.join(recent, on=_ORDER, how="anti").select(_ORDER)
+        for cell in self._cells.values():
+            cell.forget(gone)
+        self._ended = self._ended.join(gone, on=_ORDER, how="anti")
+
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values; a cell that did not change is not serialised again."""
         cells = {key: cell.save() for key, cell in self._cells.items()}
-        return {"version": STATE_VERSION, "watermark": self._watermark, "cells": cells}
+        return {"version": STATE_VERSION, "watermark": self._watermark, "ended": to_bytes(self._ended), "cells": cells}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self._watermark = state["watermark"]
+        self._ended = from_bytes(state["ended"], _ENDED)
         self._cells = {key: Cell.load(saved) for key, saved in state["cells"].items()}
 
 
