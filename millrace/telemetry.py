@@ -24,6 +24,6 @@ def configure_logging() -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # Standard error is looked up at each line: who embeds a flow may have put another in its place.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
