@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from bench.process import Result, command_line, cpu_seconds, peak_rss_mib
 from dataflows.run import tune
 from schemas.codec import Codec
@@ -21,8 +23,11 @@ def measure(bootstrap: str, topic: str, n: int) -> Result:
     reader = KafkaReader(ReaderConfig(client, group="bench-decode", batch=50_000), places)
     rows = 0
     while rows < n:
-        for batch in reader.poll():
+        batches = reader.poll()
+        for batch in batches:
             rows += codec.decode(batch).frame.height
+        if not batches:
+            time.sleep(0.005)
     cpu = cpu_seconds() - cpu
     reader.close()
     return {"records": rows, "cpu_s": cpu, "per_cpu_s": rows / cpu, "peak_rss_mib": peak_rss_mib()}
