@@ -60,6 +60,11 @@ class DocumentsOutput:
     given_up: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to announce."""
+        return not (self.confirmations or self.given_up or self.alerts)
+
 
 class Documents:
     """State of one shard."""

@@ -229,13 +229,13 @@ class DocumentsLogic(_Logic):
                 self._documents.late(value, output)
             elif isinstance(value, Tick):
                 self._documents.tick(value.watermark, value.frontier, output)
-        return _some(output), False
+        return [] if output.empty else [output], False
 
     def flush(self) -> list[Any]:
         """What still waits is given up."""
         output = DocumentsOutput()
         self._documents.flush(output)
-        return _some(output)
+        return [] if output.empty else [output]
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values."""
@@ -244,10 +244,6 @@ class DocumentsLogic(_Logic):
 
 def _kept(items: Iterable[Any]) -> list[Any]:
     return [item for item in items if item is not None]
-
-
-def _some(output: DocumentsOutput) -> list[DocumentsOutput]:
-    return [output] if output.confirmations or output.given_up or output.alerts else []
 
 
 def confirmations_flow(
