@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.servers import Kafka, Registry, ServersUnavailable
+from tests.servers import Kafka, Postgres, Registry, ServersUnavailable
 
-Server = TypeVar("Server", Kafka, Registry)
+Server = TypeVar("Server", Kafka, Postgres, Registry)
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real broker; tests that kill it must leave it running."""
-    with _had(Kafka, tmp_path_factory.mktemp("kafka")) as broker:
+    with _had(lambda: Kafka(tmp_path_factory.mktemp("kafka"))) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real database server; tests that stop it must leave it running, each makes its own database (`create`)."""
+    with _had(Postgres) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A real schema registry; tests choose subjects of their own."""
-    with _had(Registry, tmp_path_factory.mktemp("registry")) as server:
+    with _had(lambda: Registry(tmp_path_factory.mktemp("registry"))) as server:
         yield server
 
 
-def _had(kind: Callable[[Path], Server], folder: Path) -> Server:
+def _had(make: Callable[[], Server]) -> Server:
     try:
-        return kind(folder)
+        return make()
     except ServersUnavailable as missing:
         _unavailable(str(missing))
 

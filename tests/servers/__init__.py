@@ -2,6 +2,7 @@
 
 from tests.servers.jars import ServersUnavailable
 from tests.servers.kafka import Kafka
+from tests.servers.postgres import Postgres
 from tests.servers.registry import Registry
 
-__all__ = ["Kafka", "Registry", "ServersUnavailable"]
+__all__ = ["Kafka", "Postgres", "Registry", "ServersUnavailable"]

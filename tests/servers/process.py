@@ -44,6 +44,7 @@ class ServerProcess:
         log: File that its output is appended to.
         answers: Returns True once the server can be used; may raise OSError until then.
         env: Variables to add to the environment.
+        ends_by: Signal that asks it to end in good order.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class ServerProcess:
         log: Path,
         answers: Callable[[], bool],
         env: Mapping[str, str] | None = None,
+        ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self._command = [*guard, *command]
         self._log = log
         self._answers = answers
         self._env = {**os.environ, **(env or {})}
+        self._ends_by = ends_by
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -99,7 +102,7 @@ class ServerProcess:
         """Ask it to end, and kill it when it does not in time."""
         if self._process is None:
             return
-        self._signal(signal.SIGTERM)
+        self._signal(self._ends_by)
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
