@@ -99,7 +99,7 @@ class World:
     ) -> None:
         self.clock = Clock()
         self.loop = asyncio.new_event_loop()
-        self.erp = SandboxErp(Store(":memory:"), self._sleep)
+        self.erp = SandboxErp(Store(":memory:"), self.sleep)
         self.url = f"sqlite:///{folder / 'ledger.db'}"
         self.ledger = Ledger(self.url, clock=self.clock, who="test")
         self.settings = SystemSettings(
@@ -120,7 +120,7 @@ class World:
         self._lookup = lookup
         self.start()
 
-    async def _sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """The ERP waits by the world's clock."""
         until = self.clock() + int(seconds * 1e6)
         while self.clock() < until:

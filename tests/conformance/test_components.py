@@ -24,7 +24,7 @@ from operators.routes import CONTRACT_CODE
 from schemas.contracts import AVRO_FOLDER, contracts
 from sinks.erp.connector import Connector, Options
 from sinks.erp.registry import CONNECTORS
-from tests.conformance.cases import CASES
+from tests.conformance.erp_service import ErpService, service_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("dataflows", "millrace", "operators", "schemas", "sinks", "sources")
@@ -207,8 +207,8 @@ def test_codes_of_contracts_never_change() -> None:
 
 
 @pytest.mark.parametrize("name", CONNECTORS)
-def test_a_connector_has_a_case_in_the_suite_documents_and_options_of_its_own(name: str) -> None:
-    assert name in CASES
+def test_a_connector_has_an_erp_in_the_suite_documents_and_options_of_its_own(name: str) -> None:
+    assert issubclass(service_of(name), ErpService)
     assert name in (ROOT / "docs" / "settings.md").read_text()
     assert name in (ROOT / "docs" / "posting.md").read_text()
     module = importlib.import_module(f"sinks.erp.{name}")
@@ -219,7 +219,7 @@ def test_a_connector_has_a_case_in_the_suite_documents_and_options_of_its_own(na
 
 @pytest.mark.parametrize("name", CONNECTORS)
 def test_a_connector_offers_what_the_driver_calls(name: str) -> None:
-    made = CONNECTORS[name](CASES[name].options)
+    made = CONNECTORS[name](service_of(name).options)
     wanted = [n for n, f in inspect.getmembers(Connector, inspect.isfunction) if not n.startswith("_")]
     assert [method for method in wanted if not callable(getattr(made, method, None))] == []
     assert made.kinds <= set(contracts())
