@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from dataflows.settings import ConfirmationsSettings, CounterRule, NumberingRule, RegistrySettings
 from operators.counter_policy import CounterPolicy
-from sinks.erp.sap_confirmation import SapConfirmationOptions
+from sinks.erp.connector import Options
+from sinks.erp.registry import CONNECTORS
 from sinks.erp.settings import PosterSettings, RouteSettings, Secret, SystemSettings
 from sources.kafka_settings import KafkaSettings
 
@@ -31,7 +33,6 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`systems`: a list of ERP systems", SystemSettings),
     ("`systems[].password`", Secret),
     ("`routes`: a list of rules", RouteSettings),
-    ("`systems[].options` of connector `sap_confirmation`", SapConfirmationOptions),
 )
 HEAD = """\
 # Settings
@@ -47,8 +48,15 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min
 
 
 def page() -> str:
-    """The whole page."""
-    return "\n".join([HEAD, *(_section(heading, model) for heading, model in SECTIONS)])
+    """The whole page; each registered connector has a section of its own."""
+    sections = [*SECTIONS, *((f"`systems[].options` of connector `{name}`", _options(name)) for name in CONNECTORS)]
+    return "\n".join([HEAD, *(_section(heading, model) for heading, model in sections)])
+
+
+def _options(connector: str) -> type[BaseModel]:
+    """The model of a connector's options, from the module of its name."""
+    found = vars(importlib.import_module(f"sinks.erp.{connector}")).values()
+    return next(model for model in found if isinstance(model, type) and Options in model.__bases__)
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:

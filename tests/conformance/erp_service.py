@@ -99,7 +99,7 @@ class ErpService(ABC):
         """What the ERP holds of an external reference."""
         return external_reference
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
         """The test is over."""
 
 
