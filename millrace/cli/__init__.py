@@ -1,4 +1,4 @@
-"""Command line of Millrace: `millrace run | post | status | trace | mapping | demo`."""
+"""Command line of Millrace: `millrace run | post | status | trace | mapping | contracts | demo`."""
 
 from millrace.cli.app import main
 

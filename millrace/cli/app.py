@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import demo, mapping, post, run, status
+from millrace.cli import contracts, demo, mapping, post, run, status
 from millrace.errors import MillraceError, Misconfigured
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("status")(status.status)
 app.command("trace")(status.trace)
 app.command("demo")(demo.demo)
 app.add_typer(mapping.app, name="mapping")
+app.add_typer(contracts.app, name="contracts")
 
 
 @app.command()

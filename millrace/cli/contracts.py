@@ -1,0 +1,20 @@
+"""`millrace contracts`: the toolchain around the contracts in `schemas/avro`."""
+
+from __future__ import annotations
+
+import typer
+
+from millrace.cli import contracts_lint
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def contracts() -> None:
+    """Contracts: lint, compatibility, registry, samples, load, validation, documentation.
+
+    Exit codes of all commands: 0 fine, 1 something was found or refused, 2 wrong use, files or settings.
+    """
+
+
+app.command("lint")(contracts_lint.lint)
