@@ -11,8 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from tests.servers import Kafka
 from tests.servers.links import Link, Proxies
+from tests.servers.process import free_port
 from tests.servers.thread_proxy import ThreadProxy
 from tests.servers.toxiproxy import Toxiproxy
 
@@ -29,7 +32,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-@pytest.fixture(params=["thread", "toxiproxy"])
+@pytest.fixture(params=["thread", pytest.param("toxiproxy", marks=pytest.mark.server)])
 def proxies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxies]:
     if request.param == "toxiproxy" and shutil.which("go") is None:
         pytest.skip("Install Go to build toxiproxy; without it the crash test uses its own proxy.")
@@ -101,3 +104,15 @@ def test_a_delay_holds_bytes_back_and_loses_none(link: Link) -> None:
         connection.settimeout(10)
         assert connection.recv(4) == b"ping"
     link.heal()
+
+
+@pytest.mark.server
+def test_a_broker_sends_the_clients_of_a_link_back_to_the_link(tmp_path: Path) -> None:
+    """Else a client would go round the proxy after its first question."""
+    behind = free_port()
+    with ThreadProxy() as proxies:
+        link = proxies.link("broker", behind)
+        with Kafka(tmp_path, heap="256m", link=(link.port, behind)) as kafka:
+            brokers = AdminClient({"bootstrap.servers": f"127.0.0.1:{link.port}"}).list_topics(timeout=20).brokers
+            assert {broker.port for broker in brokers.values()} == {link.port}
+            assert f"127.0.0.1:{link.port}" != kafka.bootstrap

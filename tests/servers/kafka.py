@@ -23,8 +23,10 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
 offsets.topic.replication.factor=1
@@ -47,13 +49,16 @@ class Kafka:
     Args:
         folder: Existing folder for configuration, data and `kafka.log`.
         heap: Bound of the Java heap.
+        link: Port of a proxy, and the further port that the broker is to listen on behind it. The broker has to
+            know, because it tells each client where to go on.
 
     Raises:
         ServersUnavailable: When Java or Maven is missing.
     """
 
-    def __init__(self, folder: Path, heap: str = "512m") -> None:
+    def __init__(self, folder: Path, heap: str = "512m", link: tuple[int, int] | None = None) -> None:
         self._folder = folder
+        self._link = link
         self._port = free_port()
         self._java = [
             java(),
@@ -118,7 +123,12 @@ class Kafka:
 
     def _format(self) -> None:
         data = self._folder / "data"
-        text = _PROPERTIES.format(broker=self._port, controller=free_port(), data=data)
+        listeners = advertised = f"PLAINTEXT://127.0.0.1:{self._port}"
+        if self._link is not None:
+            proxy, behind = self._link
+            listeners += f",LINK://127.0.0.1:{behind}"
+            advertised += f",LINK://127.0.0.1:{proxy}"
+        text = _PROPERTIES.format(listeners=listeners, advertised=advertised, controller=free_port(), data=data)
         self._properties.write_text(text)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [
