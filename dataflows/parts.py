@@ -19,6 +19,7 @@ from operators.documents import DocumentConfig
 from operators.lane import Lane, LaneConfig
 from operators.layout import Layout
 from operators.reference_lane import ReferenceLane
+from operators.reject_guard import GuardedLane, RejectGuard
 from operators.shifts import Calendar, CalendarBook, utc_calendar
 from operators.timeline import TimelineConfig
 from operators.windows import Window
@@ -110,7 +111,8 @@ def lane_builder(
         if settings.history:
             identity = partial(state_id, settings.recovery)
             history = HistoryWriter(settings.history, settings.flow, name, topics, identity)
-        return Lane(name, config, decoders, calendar, history, mapped)
+        guard = RejectGuard(settings.reject_window, settings.reject_share)
+        return GuardedLane(name, config, decoders, calendar, history, mapped, guard=guard)
 
     return build
 

@@ -73,13 +73,14 @@ def run(
         )
     except BytewaxRuntimeError as error:
         # The engine wraps what a step raised; what was raised on purpose says in one sentence what to do.
-        cause = _own_error(error)
+        cause = own_error(error)
         if cause is None:
             raise
         raise cause from error
 
 
-def _own_error(error: BaseException | None) -> MillraceError | None:
+def own_error(error: BaseException | None) -> MillraceError | None:
+    """The error of ours that the engine has wrapped; None where it was none of ours."""
     while error is not None:
         if isinstance(error, MillraceError):
             return error

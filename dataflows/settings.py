@@ -94,6 +94,9 @@ class ConfirmationsSettings(_Settings):
         epoch_s: Seconds between snapshots.
         metrics_port: Port of the Prometheus endpoint on all interfaces; None serves none. Process n serves port + n.
         kafka_out_of_range: `stop`, or `earliest` to go on where the log still has data.
+        owner: Who answers for the flow and its dead letters; None names the owner of the contract concerned.
+        reject_window: Latest records of a lane that decide whether to stop because most are refused.
+        reject_share: Share of refused ones among them above which the flow stops; 1 never stops.
     """
 
     flow: str = Field(default="confirmations", pattern=r"^[a-z][a-z0-9_.]{0,40}$")
@@ -130,6 +133,9 @@ class ConfirmationsSettings(_Settings):
     epoch_s: float = Field(default=5, ge=0)
     kafka_out_of_range: Literal["stop", "earliest"] = "stop"
     metrics_port: int | None = Field(default=None, ge=1, le=65_000)
+    owner: str | None = None
+    reject_window: int = Field(default=1000, ge=1)
+    reject_share: float = Field(default=0.5, gt=0, le=1)
 
     @field_validator("window")
     @classmethod

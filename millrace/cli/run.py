@@ -11,10 +11,12 @@ from prometheus_client import start_http_server
 from dataflows import confirmations
 from dataflows.run import run as run_flow
 from dataflows.settings import ConfirmationsSettings
+from dataflows.stop_alert import announce
 from millrace.cli.run_files import FileOptions, run_on_files
 from millrace.errors import Misconfigured
 from millrace.settings import load
 from millrace.telemetry import configure_logging
+from operators.reject_guard import MostRefused
 
 ON_FILES = "On files"
 
@@ -67,7 +69,8 @@ def run(
 ) -> None:
     """Run a flow: on Kafka until SIGTERM drains it, or with --input on files until they are read.
 
-    On Kafka, SIGTERM writes the last snapshot and keeps open windows; exit code 0.
+    On Kafka, SIGTERM writes the last snapshot and keeps open windows; exit code 0. 2: settings are wrong, or
+    most of what is read is refused.
 
     On files, exit code 0: every row is accepted. 1: something is in the dead letters. 2: settings, a mapping
     or a file is wrong.
@@ -94,13 +97,17 @@ def run(
         if process or addresses:
             raise Misconfigured("--process, --addresses: a run on files is one process; use --workers")
         raise typer.Exit(run_on_files(settings, given))
-    run_flow(
-        confirmations.build(settings),
-        settings.recovery,
-        partitions=settings.recovery_partitions,
-        layout=settings.layout(),
-        epoch_s=settings.epoch_s,
-        workers=workers,
-        process=process,
-        addresses=[address for address in addresses.split(";") if address],
-    )
+    try:
+        run_flow(
+            confirmations.build(settings),
+            settings.recovery,
+            partitions=settings.recovery_partitions,
+            layout=settings.layout(),
+            epoch_s=settings.epoch_s,
+            workers=workers,
+            process=process,
+            addresses=[address for address in addresses.split(";") if address],
+        )
+    except MostRefused as error:
+        announce(settings, error)
+        raise
