@@ -38,6 +38,11 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "system": ("S4-PRD",),
     "severity": ("WARNING",),
     "operator": ("4711", "4712"),
+    "storage_location": ("RM01", "FG01"),
+    "batch": ("B240117", "B240118"),
+    "supplier": ("SUP-100", "SUP-230"),
+    "currency": ("EUR",),
+    "defect": ("BURR", "SCRATCH"),
     "counter": ("A", "B"),
     "message": ("The machine counted 120 pieces and the operator reported 118.",),
 }

@@ -8,11 +8,11 @@ contract name; dates and instants are ISO 8601 strings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from millrace.ledger.model import DesiredDocument
+from millrace.ledger.records import plain
 
 KIND = "ProductionConfirmation"
 SCRAP = "scrap:"
@@ -47,7 +47,7 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         revision=record["revision"],
         reference_version=record["reference_version"],
         quantities=_measures(record),
-        attributes={name: _plain(record[name]) for name in _ATTRIBUTES if name in record},
+        attributes={name: plain(record[name]) for name in _ATTRIBUTES if name in record},
         final=record["is_final"],
         correlation_id=record.get("correlation_id"),
     )
@@ -59,9 +59,3 @@ def _measures(record: Mapping[str, Any]) -> dict[str, Decimal]:
         measures[f"{SCRAP}{part['reason'] or ''}"] = part["quantity"]
     measures.update({name: record[name] for name in TIMES})
     return {name: amount for name, amount in measures.items() if amount}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, date):  # datetimes too
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value

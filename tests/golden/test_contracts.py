@@ -13,13 +13,16 @@ from schemas.contracts import AVRO_FOLDER, Contract, contracts, fingerprint, loa
 
 FINGERPRINTS = {
     "Alert": "alert subject tier 3 02b848d6a5be1d8c",
-    "DeadLetter": "dead-letter event_id tier 2 7920ca399c0ae949",
+    "DeadLetter": "dead-letter event_id tier 2 1ecb05473031af91",
+    "GoodsMovement": "goods-movement material tier 1 856534ab5f0b6395",
     "MachineCycle": "machine-cycle source tier 1 7ffc6aab1602fd33",
     "MachineState": "machine-state source tier 1 2bbccc986fbb107d",
     "Material": "material material tier 2 compacted 6dc23c46a805a496",
     "OperationReport": "operation-report source tier 1 6616c38ca1ee4141",
     "PostingResult": "posting-result order_id tier 1 740af6aa65e73604",
     "ProductionConfirmation": "production-confirmation order_id tier 1 f74b06c6f406673d",
+    "QualityNotification": "quality-notification material tier 1 1a88a7e13ff8c187",
+    "ReplenishmentRequest": "replenishment-request material tier 2 7e213b46f6fc01e1",
     "ShiftCalendar": "shift-calendar plant tier 2 compacted 5268e47deba77fe1",
     "StateTime": "state-time work_center tier 3 c1b648c216ecddb4",
     "WorkOrder": "work-order order_id tier 1 compacted 66d00ba4d66be229",
