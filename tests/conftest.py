@@ -8,9 +8,9 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.servers import Kafka, Postgres, Registry, ServersUnavailable
+from tests.servers import Kafka, Postgres, Registry, ServersUnavailable, Tryton
 
-Server = TypeVar("Server", Kafka, Postgres, Registry)
+Server = TypeVar("Server", Kafka, Postgres, Registry, Tryton)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,13 @@ def postgres() -> Iterator[Postgres]:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A real schema registry; tests choose subjects of their own."""
     with _had(lambda: Registry(tmp_path_factory.mktemp("registry"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tryton]:
+    """A real ERP; its stock is what the tests before have left, so compare before and after."""
+    with _had(lambda: Tryton(tmp_path_factory.mktemp("tryton"))) as server:
         yield server
 
 

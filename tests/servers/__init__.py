@@ -4,5 +4,6 @@ from tests.servers.jars import ServersUnavailable
 from tests.servers.kafka import Kafka
 from tests.servers.postgres import Postgres
 from tests.servers.registry import Registry
+from tests.servers.tryton import Tryton
 
-__all__ = ["Kafka", "Postgres", "Registry", "ServersUnavailable"]
+__all__ = ["Kafka", "Postgres", "Registry", "ServersUnavailable", "Tryton"]

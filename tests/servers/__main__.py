@@ -1,6 +1,9 @@
-"""`python -m tests.servers` gets the jars of all servers ahead of the tests."""
+"""`python -m tests.servers` gets what the servers consist of ahead of the tests."""
 
 from tests.servers.jars import jars
+from tests.servers.tryton import prepared
 
 for server in ("kafka", "registry"):
     jars(server)
+
+prepared()
