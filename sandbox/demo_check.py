@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 
 from millrace.ledger import Ledger
 from millrace.ledger.confirmation import SCRAP
-from millrace.ledger.tables import dead_letters, documents
+from millrace.ledger.tables import OPEN_LETTER, dead_letters, documents
 from millrace.ledger.text import load_json, load_quantities
 from operators.partials import MACHINE
 from sandbox.demo_settings import FLOW, ledger_url
@@ -99,7 +99,7 @@ def waited_in_vain(connection: Connection) -> dict[str, int]:
     query = select(dead_letters.c.payload).where(
         dead_letters.c.kind == "TOTAL",
         dead_letters.c.reason == UNKNOWN_ORDER,
-        dead_letters.c.resolved_at.is_(None),
+        OPEN_LETTER,
     )
     waited: dict[str, int] = defaultdict(int)
     for payload in connection.scalars(query):

@@ -89,7 +89,7 @@ def _add_posting(branch: Tree, posting: Mapping[str, Any], report: DocumentRepor
 
 def _add_letters(branch: Tree, letters: Letters) -> None:
     for letter in letters:
-        solved = f", resolved {_micros(letter['resolved_at'])}" if letter["resolved_at"] else ""
+        solved = f", {letter['state']} {_micros(letter['state_at'])}" if letter["state"] != "open" else ""
         branch.add(
             f"{_micros(letter['event_time'])} {letter['kind']} [red]{escape(letter['reason'])}[/]: "
             f"{escape(letter['detail'])}, {letter['events']} events{solved}"

@@ -1,21 +1,27 @@
-"""Claiming work: one posting per order, the most urgent orders first, marked before anything is sent."""
+"""Claiming work: one posting per order, the most urgent orders first, marked before anything is sent.
+
+A claim is a lease on the order's lane. Each claim raises the lane's fence, and an outcome counts only under the
+fence that its step was given out with: who lost a lease cannot write any more. A lane whose lease has ended is taken
+over, and what was in flight in it is asked for before anything else.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select, tuple_, update
 
 from millrace.ledger.difference import PostingRules
-from millrace.ledger.model import DocumentState, Status, Step
+from millrace.ledger.marks import mark
+from millrace.ledger.model import DocumentState, LetterState, Step
 from millrace.ledger.planning import WaitsFor, next_for
-from millrace.ledger.rows import audit_row, posting_row, step_of
+from millrace.ledger.rows import step_of
 from millrace.ledger.tables import (
     LANE_IN_USE,
+    OPEN_LETTER,
     OPEN_POSTING,
     UNSETTLED_DOCUMENT,
-    audit,
     dead_letters,
     documents,
     lanes,
@@ -24,6 +30,11 @@ from millrace.ledger.tables import (
 
 Lane = tuple[str, str]  # plant, order
 _LANE_KEY = (lanes.c.plant, lanes.c.order_id)
+
+
+def free_at(now: int) -> ColumnElement[bool]:
+    """Lanes that nobody works on, or whose lease has ended."""
+    return or_(lanes.c.lease_owner.is_(None), lanes.c.lease_until <= now)
 
 
 @dataclass
@@ -36,6 +47,8 @@ class Claims:
         rules: What planning must know about it.
         now: Microseconds UTC.
         who: Name for the audit.
+        owner: Identity of the replica.
+        lease_until: When the claims may be taken over, microseconds UTC.
     """
 
     connection: Connection
@@ -43,7 +56,10 @@ class Claims:
     rules: PostingRules
     now: int
     who: str
+    owner: str
+    lease_until: int
     steps: list[Step] = field(default_factory=list)
+    _lanes: dict[Lane, Row[Any]] = field(default_factory=dict)
     _states: list[dict[str, Any]] = field(default_factory=list)
     _dues: list[dict[str, Any]] = field(default_factory=list)
 
@@ -51,25 +67,23 @@ class Claims:
         """Up to `limit` steps: PENDING ones are marked in flight, the others are to be asked for."""
         while len(self.steps) < limit and (due := self._due(limit - len(self.steps))):
             self._take_lanes(due)
-        self._mark()
+        self.steps = mark(self.connection, self.steps, self._lanes, self)
         return self.steps
 
     def _due(self, limit: int) -> list[Lane]:
-        claimed = [(step.plant, step.order_id) for step in self.steps]
+        seen = list(self._lanes)
         query = (
-            select(*_LANE_KEY)
-            .where(
-                LANE_IN_USE,
-                lanes.c.system == self.system,
-                lanes.c.due_at <= self.now,
-                lanes.c.claimed.is_(False),
-            )
+            select(*_LANE_KEY, lanes.c.fence, lanes.c.lease_owner)
+            .where(LANE_IN_USE, lanes.c.system == self.system, lanes.c.due_at <= self.now, free_at(self.now))
             .order_by(lanes.c.tier, lanes.c.due_at)
             .limit(limit)
+            .with_for_update(skip_locked=True)  # SQLite's write transaction keeps the others out as it is
         )
-        if claimed:
-            query = query.where(tuple_(*_LANE_KEY).not_in(claimed))
-        return [(row.plant, row.order_id) for row in self.connection.execute(query)]
+        if seen:
+            query = query.where(tuple_(*_LANE_KEY).not_in(seen))
+        found = {(row.plant, row.order_id): row for row in self.connection.execute(query)}
+        self._lanes.update(found)
+        return list(found)
 
     def _take_lanes(self, due: list[Lane]) -> None:
         begun = self._take_open_postings(due)
@@ -96,7 +110,7 @@ class Claims:
             if (row.next_attempt_at or 0) > self.now:
                 self._set_due((row.plant, row.order_id), row.next_attempt_at)
             else:
-                self.steps.append(step_of(row))
+                self.steps.append(step_of(row))  # found in flight: its claim was lost, see `marks`
         return {(row.plant, row.order_id) for row in rows}
 
     def _heads(self, todo: list[Lane]) -> dict[Lane, Row[Any]]:
@@ -146,7 +160,16 @@ class Claims:
             return True
         waits_for = following.document_key if isinstance(following, WaitsFor) else None
         state = DocumentState.WAITING if waits_for else DocumentState.SETTLED
-        self._states.append({"of": document.key, "becomes": state.value, "other": waits_for})
+        self._states.append(
+            {
+                "of": document.key,
+                "at_revision": document.revision,
+                "at_version": document.reference_version,
+                "becomes": state.value,
+                "other": waits_for,
+                "since": (document.waits_since or self.now) if waits_for else None,
+            }
+        )
         if document.reason is not None:
             self._resolve_dead_letter(document.key)
         return False
@@ -154,8 +177,8 @@ class Claims:
     def _resolve_dead_letter(self, document_key: str) -> None:
         self.connection.execute(
             update(dead_letters)
-            .where(dead_letters.c.document_key == document_key, dead_letters.c.kind == "POSTING")
-            .values(resolved_at=self.now)
+            .where(dead_letters.c.document_key == document_key, dead_letters.c.kind == "POSTING", OPEN_LETTER)
+            .values(state=LetterState.RESOLVED.value, state_at=self.now)
         )
 
     def _set_due(self, lane: Lane, due_at: int | None) -> None:
@@ -163,10 +186,20 @@ class Claims:
 
     def _write_states(self) -> None:
         if self._states:
+            # A newer total that came between reading and writing stays new.
             self.connection.execute(
                 update(documents)
-                .where(documents.c.key == bindparam("of"))
-                .values(state=bindparam("becomes"), waits_for=bindparam("other"), reason=None),
+                .where(
+                    documents.c.key == bindparam("of"),
+                    documents.c.revision == bindparam("at_revision"),
+                    documents.c.reference_version == bindparam("at_version"),
+                )
+                .values(
+                    state=bindparam("becomes"),
+                    waits_for=bindparam("other"),
+                    waits_since=bindparam("since"),
+                    reason=None,
+                ),
                 self._states,
             )
         self._states = []
@@ -180,72 +213,7 @@ class Claims:
                     lanes.c.plant == bindparam("of_plant"),
                     lanes.c.order_id == bindparam("of_order"),
                 )
-                .values(due_at=bindparam("due")),
+                .values(due_at=bindparam("due"), lease_owner=None, lease_until=None),
                 self._dues,
             )
         self._dues = []
-
-    def _mark(self) -> None:
-        """Everything that will be sent is durably in flight before it is sent."""
-        sending = [step for step in self.steps if step.status is Status.PENDING]
-        _mark_first(self.connection, [step for step in sending if step.attempts == 0], self.now)
-        _mark_again(self.connection, [step for step in sending if step.attempts > 0], self.now)
-        _claim_lanes(self.connection, self.system, self.steps)
-        if sending:
-            entries = [audit_row(step, Status.IN_FLIGHT, self.now, self.who, None) for step in sending]
-            self.connection.execute(insert(audit), entries)
-
-
-def _mark_first(connection: Connection, steps: list[Step], now: int) -> None:
-    if not steps:
-        return
-    connection.execute(insert(postings), [posting_row(step, now) for step in steps])
-    connection.execute(
-        update(documents).where(documents.c.key == bindparam("of")).values(steps=bindparam("number")),
-        [{"of": step.document_key, "number": step.step} for step in steps],
-    )
-
-
-def _mark_again(connection: Connection, steps: list[Step], now: int) -> None:
-    if not steps:
-        return
-    connection.execute(
-        update(postings)
-        .where(postings.c.external_reference == bindparam("reference"))
-        .values(status=Status.IN_FLIGHT.value, attempts=postings.c.attempts + 1, sent_at=now, updated_at=now),
-        [{"reference": step.external_reference} for step in steps],
-    )
-
-
-def _claim_lanes(connection: Connection, system: str, steps: list[Step]) -> None:
-    if not steps:
-        return
-    connection.execute(
-        update(lanes)
-        .where(
-            lanes.c.system == bindparam("of_system"),
-            lanes.c.plant == bindparam("of_plant"),
-            lanes.c.order_id == bindparam("of_order"),
-        )
-        .values(claimed=True),
-        [{"of_system": system, "of_plant": step.plant, "of_order": step.order_id} for step in steps],
-    )
-
-
-def recover(engine_connection: Connection, system: str, now: int, who: str) -> int:
-    """What is in flight was sent by a poster that died: make it unknown. Returns how many postings."""
-    rows = engine_connection.execute(
-        select(postings).where(OPEN_POSTING, postings.c.system == system, postings.c.status == Status.IN_FLIGHT.value)
-    ).all()
-    if rows:
-        engine_connection.execute(
-            update(postings)
-            .where(OPEN_POSTING, postings.c.system == system, postings.c.status == Status.IN_FLIGHT.value)
-            .values(status=Status.UNKNOWN.value, next_attempt_at=None, updated_at=now)
-        )
-        entries = [audit_row(step_of(row), Status.UNKNOWN, now, who, "found in flight") for row in rows]
-        engine_connection.execute(insert(audit), entries)
-    engine_connection.execute(
-        update(lanes).where(lanes.c.system == system, lanes.c.claimed.is_(True)).values(claimed=False, due_at=now)
-    )
-    return len(rows)

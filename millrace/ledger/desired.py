@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, case, or_
 
 from millrace.ledger.dialect import insert
-from millrace.ledger.model import DeadLetter, DesiredDocument, DocumentState
+from millrace.ledger.model import DeadLetter, DesiredDocument, DocumentState, LetterState
 from millrace.ledger.tables import dead_letters, documents
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
 
@@ -23,8 +23,12 @@ _REPLACED = (
     "final",
     "payload_hash",
     "correlation_id",
+    "requires",
+    "cancelled",
     "updated_at",
 )
+#: A letter put again keeps its identity and how often it was replayed.
+_LETTER_KEPT = ("event_id", "replays")
 
 
 def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int) -> int:
@@ -68,6 +72,9 @@ def _row(document: DesiredDocument, now: int) -> dict[str, Any]:
         "booked": "{}",
         "booked_final": False,
         "correlation_id": document.correlation_id,
+        "requires": dump_json(list(document.requires)),
+        "cancelled": document.cancelled,
+        "open_since": now,
         "created_at": now,
         "updated_at": now,
     }
@@ -82,25 +89,30 @@ def _upsert(engine: Engine) -> Any:
     )
     # A parked posting may have been booked: only a person can say so, a newer total cannot.
     state = case((old.state == DocumentState.PARKED.value, old.state), else_=new.state)
+    open_since = case((old.state == DocumentState.SETTLED.value, new.open_since), else_=old.open_since)
     return statement.on_conflict_do_update(
         index_elements=[old.key],
-        set_={**{name: new[name] for name in _REPLACED}, "state": state},
+        set_={**{name: new[name] for name in _REPLACED}, "state": state, "open_since": open_since},
         where=higher,
     )
 
 
 def put_dead_letters(engine: Engine, connection: Connection, letters: Sequence[DeadLetter]) -> int:
     """Upsert by event_id; the higher revision stays. Returns the letters that changed."""
-    rows = [{**dataclasses.asdict(letter), "resolved_at": None} for letter in letters]
+    rows = [_letter_row(letter) for letter in letters]
     if not rows:
         return 0
     statement = insert(engine, dead_letters)
     changed: int = connection.execute(
         statement.on_conflict_do_update(
             index_elements=[dead_letters.c.event_id],
-            set_={c.name: statement.excluded[c.name] for c in dead_letters.c if not c.primary_key},
+            set_={c.name: statement.excluded[c.name] for c in dead_letters.c if c.name not in _LETTER_KEPT},
             where=statement.excluded.revision > dead_letters.c.revision,
         ),
         rows,
     ).rowcount
     return changed
+
+
+def _letter_row(letter: DeadLetter) -> dict[str, Any]:
+    return {**dataclasses.asdict(letter), "state": LetterState.OPEN.value, "state_at": letter.event_time, "replays": 0}

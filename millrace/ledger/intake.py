@@ -49,7 +49,7 @@ def _wake_lanes(engine: Engine, connection: Connection, opened: Iterable[tuple[s
             "order_id": order_id,
             "tier": tier,
             "due_at": now,
-            "claimed": False,
+            "fence": 0,
         }
         for (system, plant, order_id), tier in urgency.items()
     ]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from millrace.ledger import claims, desired, dialect, flow_counts, outcomes, queries
+from millrace.ledger import claims, desired, dialect, flow_counts, leases, outcomes, queries
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
+from millrace.ledger.replica import identity
 from millrace.ledger.tables import LANE_IN_USE, lanes
 from millrace.ledger.text import Quantities
 
@@ -39,15 +39,20 @@ class Ledger:
         url: SQLAlchemy URL, for instance `sqlite:////var/lib/millrace/ledger.db`.
         clock: Microseconds UTC.
         who: Name of this process for audit and dead letters.
+        lease_seconds: How long a claim lasts unless it is extended.
 
     Raises:
         Misconfigured: The database has the schema of another version.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], int] = now_micros, who: str = "millrace") -> None:
+    def __init__(
+        self, url: str, *, clock: Callable[[], int] = now_micros, who: str = "millrace", lease_seconds: float = 30.0
+    ) -> None:
         self._engine = dialect.open_engine(url)
         self._clock = clock
         self._who = who
+        self._owner = identity(who)
+        self._lease = int(lease_seconds * 1e6)
 
     def __enter__(self) -> Self:
         return self
@@ -88,14 +93,20 @@ class Ledger:
 
     # -- posters work
 
-    def only_poster(self, system: str) -> AbstractContextManager[None]:
-        """Hold the right to post for a system while the context lasts; Misconfigured if it is taken."""
-        return dialect.only_poster(self._engine, system)
-
     def recover(self, system: str) -> int:
-        """Take over what a poster left behind: in flight becomes unknown. Returns how many postings."""
+        """Give back what this process holds: in flight becomes unknown. Returns how many postings.
+
+        Leases of processes that are known to be dead end at once; those of others end in time.
+        """
+        now = self._clock()
         with dialect.writing(self._engine) as connection:
-            return claims.recover(connection, system, self._clock(), self._who)
+            leases.end_of_dead(connection, system, now)
+            return leases.give_back(connection, system, self._owner, now, self._who)
+
+    def extend_leases(self, system: str, held: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Keep claimed lanes (plant, order) for another lease. Returns those that are still held."""
+        with dialect.writing(self._engine) as connection:
+            return leases.extend(connection, system, self._owner, held, self._clock() + self._lease)
 
     def intake(self, route: Router) -> list[tuple[str, str]]:
         """Hand new totals to their systems' posters. Returns the (plant, kind) pairs without a route."""
@@ -108,7 +119,7 @@ class Ledger:
             LANE_IN_USE,
             lanes.c.system == system,
             lanes.c.due_at <= self._clock(),
-            lanes.c.claimed.is_(False),
+            claims.free_at(self._clock()),
         )
         return self.ask(lambda connection: connection.scalar(query.limit(1))) is not None
 
@@ -120,13 +131,20 @@ class Ledger:
         after a crash.
         """
         with dialect.writing(self._engine) as connection:
-            return claims.Claims(connection, system, rules, self._clock(), self._who).take(limit)
+            now = self._clock()
+            work = claims.Claims(connection, system, rules, now, self._who, self._owner, now + self._lease)
+            return work.take(limit)
 
-    def record_outcomes(self, results: Sequence[Outcome]) -> None:
-        """Write what became of claimed steps; may be repeated when a write may have taken effect."""
-        if results:
-            with dialect.writing(self._engine) as connection:
-                outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who)
+    def record_outcomes(self, results: Sequence[Outcome]) -> list[Outcome]:
+        """Write what became of claimed steps; may be repeated when a write may have taken effect.
+
+        Returns:
+            Outcomes that were left out because another replica has taken their orders over.
+        """
+        if not results:
+            return []
+        with dialect.writing(self._engine) as connection:
+            return outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who, self._owner)
 
     # -- people ask
 

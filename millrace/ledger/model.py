@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -43,6 +43,16 @@ class DocumentState(StrEnum):
     PARKED = "parked"
 
 
+class LetterState(StrEnum):
+    """Where a dead letter stands. RESOLVED by a later version, REPLAYED, DISCARDED or PARKED by a person."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+    PARKED = "parked"
+
+
 class Action(StrEnum):
     """What a posting does in the ERP."""
 
@@ -68,6 +78,8 @@ class DesiredDocument:
             counts.
         final: The document completes its operation; once posted as final it stays so.
         correlation_id: Ties together what one cause brought about.
+        requires: What has to be so before it is posted, see `millrace.ledger.dependencies`.
+        cancelled: The document is withdrawn; its quantities are zero.
     """
 
     key: str
@@ -82,6 +94,8 @@ class DesiredDocument:
     attributes: Mapping[str, Json] = field(default_factory=dict)
     final: bool = False
     correlation_id: str | None = None
+    requires: Sequence[Mapping[str, Json]] = ()
+    cancelled: bool = False
 
     @property
     def operation(self) -> str:
@@ -121,6 +135,7 @@ class Step:
         attempts: Times it was sent.
         failures: Attempts and look-ups without a definite answer; what the backoff grows with.
         sent_at: When it was last sent, microseconds UTC.
+        fence: Number of the claim that it was given out under.
     """
 
     external_reference: str
@@ -144,6 +159,7 @@ class Step:
     attempts: int = 0
     failures: int = 0
     sent_at: int | None = None
+    fence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +206,8 @@ class DeadLetter:
         events: Events it stands for.
         sequence: The record's own number, if any.
         correlation_id: Ties together what one cause brought about.
+        error_class: What kind of fault it is: transport, mapping, partner_data or application.
+        owner: Who answers for the flow.
     """
 
     event_id: str
@@ -208,3 +226,5 @@ class DeadLetter:
     events: int = 1
     sequence: int | None = None
     correlation_id: str | None = None
+    error_class: str = "application"
+    owner: str = ""

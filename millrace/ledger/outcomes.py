@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 
 from millrace.ledger.desired import put_dead_letters
 from millrace.ledger.model import Action, DeadLetter, DocumentState, Outcome, Status, Step
@@ -14,34 +14,50 @@ from millrace.ledger.rows import NAMESPACE, audit_row
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import add, dump_json, dump_quantities, load_quantities
 
-_SETTLED = (Status.BOOKED, Status.REJECTED)
+
+def record_outcomes(
+    engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str, owner: str
+) -> list[Outcome]:
+    """Write a round. Writing it again after a commit whose answer was lost changes nothing.
+
+    Returns:
+        Outcomes that were left out because their lane was taken over meanwhile.
+    """
+    fences = _fences(connection, outcomes)
+    fresh = [o for o in _newest(outcomes) if fences.get(_lane(o)) == (owner, o.step.fence)]
+    if fresh:
+        _write_postings(connection, fresh, now)
+        _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
+        _hold_documents(connection, fresh)
+        put_dead_letters(engine, connection, [_dead_letter(o, now, who) for o in fresh if _is_given_up(o)])
+        entries = [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
+        connection.execute(insert(audit), entries)
+        _release_lanes(connection, fresh, now)
+    return [o for o in outcomes if _taken_over(fences.get(_lane(o)), owner, o.step.fence)]
 
 
-def record_outcomes(engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str) -> None:
-    """Write a round. Writing it again after a commit whose answer was lost changes nothing."""
-    fresh = _not_yet_written(connection, outcomes)
-    if not fresh:
-        return
-    _write_postings(connection, fresh, now)
-    _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
-    _hold_documents(connection, fresh)
-    put_dead_letters(engine, connection, [_dead_letter(o, now, who) for o in fresh if _is_given_up(o)])
-    connection.execute(insert(audit), [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh])
-    _release_lanes(connection, fresh, now)
+def _lane(outcome: Outcome) -> tuple[str, str, str]:
+    return (outcome.step.system, outcome.step.plant, outcome.step.order_id)
 
 
-def _not_yet_written(connection: Connection, outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Without the outcomes of postings that are settled already: these must not be added again."""
-    by_reference = {outcome.step.external_reference: outcome for outcome in outcomes}
-    settled = connection.scalars(
-        select(postings.c.external_reference).where(
-            postings.c.external_reference.in_(by_reference),
-            postings.c.status.in_([status.value for status in _SETTLED]),
-        )
+def _newest(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:
+    return {outcome.step.external_reference: outcome for outcome in outcomes}.values()
+
+
+def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], tuple[str | None, int]]:
+    """Holder and fence of the lanes, which stay locked until the outcomes are written."""
+    key = (lanes.c.system, lanes.c.plant, lanes.c.order_id)
+    rows = connection.execute(
+        select(*key, lanes.c.lease_owner, lanes.c.fence)
+        .where(tuple_(*key).in_({_lane(outcome) for outcome in outcomes}))
+        .with_for_update()
     )
-    for reference in settled.all():
-        del by_reference[reference]
-    return list(by_reference.values())
+    return {(row.system, row.plant, row.order_id): (row.lease_owner, row.fence) for row in rows}
+
+
+def _taken_over(held: tuple[str | None, int] | None, owner: str, fence: int) -> bool:
+    """A lane that is free under the very fence was given back when the outcome was first written."""
+    return held not in ((owner, fence), (None, fence))
 
 
 def _write_postings(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
@@ -154,7 +170,7 @@ def _release_lanes(connection: Connection, outcomes: Iterable[Outcome], now: int
             lanes.c.plant == bindparam("of_plant"),
             lanes.c.order_id == bindparam("of_order"),
         )
-        .values(claimed=False, due_at=bindparam("due")),
+        .values(lease_owner=None, lease_until=None, due_at=bindparam("due")),
         [
             {
                 "of_system": outcome.step.system,

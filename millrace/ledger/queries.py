@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from millrace.ledger.model import Status
 from millrace.ledger.tables import (
+    OPEN_LETTER,
     OPEN_POSTING,
     UNSETTLED_DOCUMENT,
     audit,
@@ -46,21 +47,33 @@ def order_report(connection: Connection, order_id: str) -> list[DocumentReport]:
     of_order = select(postings).where(postings.c.order_id == order_id)
     for row in connection.execute(of_order.order_by(postings.c.step)):
         steps[row.document_key].append(_decoded(row._asdict()))
-    changes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    history = (
-        select(audit, postings.c.document_key)
-        .join(postings, postings.c.external_reference == audit.c.external_reference)
-        .where(postings.c.order_id == order_id)
-        .order_by(audit.c.id)
-    )
-    for row in connection.execute(history):
-        changes[row.document_key].append(row._asdict())
+    changes = _changes(connection, order_id)
     return [
-        DocumentReport(_decoded(row._asdict()), steps[row.key], changes[row.key])
+        DocumentReport(_decoded(row._asdict()), steps[row.key], changes.get(row.key, []))
         for row in connection.execute(
             select(documents).where(documents.c.order_id == order_id).order_by(documents.c.sort_key, documents.c.key)
         )
     ]
+
+
+def _changes(connection: Connection, order_id: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Audit by document: changes of its postings and of itself, oldest first."""
+    of_postings = (
+        select(audit, postings.c.document_key.label("of"))
+        .join(postings, postings.c.external_reference == audit.c.external_reference)
+        .where(postings.c.order_id == order_id)
+    )
+    of_documents = (
+        select(audit, documents.c.key.label("of"))
+        .join(documents, documents.c.key == audit.c.document_key)
+        .where(audit.c.document_key.is_not(None), documents.c.order_id == order_id)
+    )
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for query in (of_postings, of_documents):
+        for row in connection.execute(query.order_by(audit.c.id)):
+            change = row._asdict()
+            found[change.pop("of")].append(change)
+    return {key: sorted(rows, key=lambda row: row["id"]) for key, rows in found.items()}
 
 
 def _decoded(out: dict[str, Any]) -> dict[str, Any]:
@@ -83,9 +96,7 @@ def postings_by_status(connection: Connection) -> dict[str, int]:
 def dead_letters_by_reason(connection: Connection) -> dict[str, int]:
     """Unresolved dead letters by reason."""
     reasons = connection.execute(
-        select(dead_letters.c.reason, func.count())
-        .where(dead_letters.c.resolved_at.is_(None))
-        .group_by(dead_letters.c.reason)
+        select(dead_letters.c.reason, func.count()).where(OPEN_LETTER).group_by(dead_letters.c.reason)
     )
     return {row[0]: row[1] for row in reasons}
 

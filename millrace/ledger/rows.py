@@ -43,6 +43,7 @@ def step_of(row: Row[Any]) -> Step:
         attempts=row.attempts,
         failures=row.failures,
         sent_at=row.sent_at,
+        fence=row.fence,
     )
 
 
@@ -68,6 +69,7 @@ def posting_row(step: Step, now: int) -> dict[str, Any]:
         "status": Status.IN_FLIGHT.value,
         "attempts": 1,
         "failures": 0,
+        "fence": step.fence,
         "sent_at": now,
         "correlation_id": step.correlation_id,
         "created_at": now,

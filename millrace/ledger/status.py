@@ -71,11 +71,11 @@ def waiting(connection: Connection, now: int) -> list[Wait]:
 
 
 def _waits(now: int) -> list[tuple[str, str, Select[Any]]]:
-    free = lanes.c.claimed.is_(False)
+    free = lanes.c.lease_owner.is_(None)
     return [
         ("documents", "a poster to take them in", _documents(DocumentState.NEW)),
         ("orders", "a poster", _lanes(free, lanes.c.due_at <= now)),
-        ("orders", "the answer to a posting under way", _lanes(lanes.c.claimed.is_(True))),
+        ("orders", "the answer to a posting under way", _lanes(lanes.c.lease_owner.is_not(None))),
         ("orders", "their next attempt", _lanes(free, lanes.c.due_at > now)),
         ("postings", "the ERP to book what it has accepted", _postings(Status.ACCEPTED)),
         ("postings", "the ERP to say whether it has them", _postings(Status.UNKNOWN)),

@@ -16,27 +16,32 @@ from sqlalchemy import (
     Table,
     Text,
     TextClause,
+    false,
     text,
 )
 
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
-SCHEMA_VERSION = 1
+#: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
+
+#: Text that is compared and sorted: byte by byte on every database, whatever its language settings.
+Name = String().with_variant(String(collation="C"), "postgresql")
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 documents = Table(
     "documents",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("system", String),  # set when first routed, and kept: what is booked is booked there
-    Column("plant", String, nullable=False),
-    Column("order_id", String, nullable=False),
-    Column("operation", String, nullable=False),
-    Column("sort_key", String, nullable=False),
+    Column("key", Name, primary_key=True),
+    Column("kind", Name, nullable=False),
+    Column("system", Name),  # set when first routed, and kept: what is booked is booked there
+    Column("plant", Name, nullable=False),
+    Column("order_id", Name, nullable=False),
+    Column("operation", Name, nullable=False),
+    Column("sort_key", Name, nullable=False),
     Column("tier", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("reference_version", BigInteger, nullable=False),
@@ -46,7 +51,11 @@ documents = Table(
     Column("payload_hash", String, nullable=False),
     Column("state", String, nullable=False),
     Column("reason", Text),  # why it was last rejected or parked
-    Column("waits_for", String),  # document that its final flag waits for
+    Column("requires", Text, nullable=False, server_default="[]"),  # what it declares to depend on
+    Column("waits_for", String),  # what its next posting waits for
+    Column("waits_since", BigInteger),
+    Column("cancelled", Boolean, nullable=False, server_default=false()),  # withdrawn: nothing is desired any more
+    Column("open_since", BigInteger, nullable=False, server_default="0"),  # since when it has something to book
     Column("steps", Integer, nullable=False),  # number of the last step given out
     Column("booked", Text, nullable=False),
     Column("booked_final", Boolean, nullable=False),
@@ -68,7 +77,7 @@ def _where(condition: TextClause) -> dict[str, Any]:
     return {"sqlite_where": bare, "postgresql_where": bare}
 
 
-Index("documents_new", documents.c.plant, documents.c.kind, **_where(NEW_DOCUMENT))
+Index("documents_new", documents.c.tier, documents.c.plant, documents.c.kind, **_where(NEW_DOCUMENT))
 Index(
     "documents_unsettled",
     documents.c.order_id,
@@ -85,29 +94,31 @@ Index("documents_order", documents.c.order_id)
 lanes = Table(
     "lanes",
     metadata,
-    Column("system", String, primary_key=True),
-    Column("plant", String, primary_key=True),
-    Column("order_id", String, primary_key=True),
+    Column("system", Name, primary_key=True),
+    Column("plant", Name, primary_key=True),
+    Column("order_id", Name, primary_key=True),
     Column("tier", Integer, nullable=False),
     Column("due_at", BigInteger),  # NULL: nothing to do
-    Column("claimed", Boolean, nullable=False),
+    Column("lease_owner", String),  # replica that works on it; NULL: free
+    Column("lease_until", BigInteger),  # the claim may be taken over from then on
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # rises with each claim
 )
 Index("lanes_due", lanes.c.system, lanes.c.tier, lanes.c.due_at, **_where(LANE_IN_USE))
 
 postings = Table(
     "postings",
     metadata,
-    Column("external_reference", String, primary_key=True),
-    Column("document_key", String, nullable=False),
+    Column("external_reference", Name, primary_key=True),
+    Column("document_key", Name, nullable=False),
     Column("step", Integer, nullable=False),
     Column("action", String, nullable=False),
-    Column("reverses", String),
+    Column("reverses", Name),
     Column("reverses_document", String),
-    Column("system", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("plant", String, nullable=False),
-    Column("order_id", String, nullable=False),
-    Column("operation", String, nullable=False),
+    Column("system", Name, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("plant", Name, nullable=False),
+    Column("order_id", Name, nullable=False),
+    Column("operation", Name, nullable=False),
     Column("quantities", Text, nullable=False),
     Column("attributes", Text, nullable=False),
     Column("final", Boolean, nullable=False),
@@ -117,6 +128,7 @@ postings = Table(
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("next_attempt_at", BigInteger),
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # the lane's, when it was last claimed
     Column("sent_at", BigInteger),
     Column("erp_document", String),
     Column("reason", String),
@@ -132,32 +144,40 @@ Index("postings_open", postings.c.system, postings.c.order_id, **_where(OPEN_POS
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("event_id", String, primary_key=True),
+    Column("event_id", Name, primary_key=True),
     Column("event_time", BigInteger, nullable=False),
-    Column("plant", String, nullable=False),
+    Column("plant", Name, nullable=False),
     Column("source", String, nullable=False),
     Column("sequence", BigInteger),
     Column("correlation_id", String),
-    Column("kind", String, nullable=False),
+    Column("kind", Name, nullable=False),
     Column("reason", String, nullable=False),
     Column("detail", Text, nullable=False),
     Column("topic", String, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("document_key", String),
+    Column("document_key", Name),
     Column("revision", BigInteger, nullable=False),
     Column("events", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Column("resolved_at", BigInteger),  # a later revision of the document was booked
+    Column("error_class", String, nullable=False, server_default="application"),
+    Column("owner", String, nullable=False, server_default=""),  # who answers for the flow
+    Column("state", String, nullable=False, server_default="open"),
+    Column("state_at", BigInteger, nullable=False, server_default="0"),
+    Column("replays", Integer, nullable=False, server_default="0"),
 )
 Index("dead_letters_document", dead_letters.c.document_key)
+OPEN_LETTER = text("dead_letters.state = 'open'")
+Index("dead_letters_open", dead_letters.c.event_time, **_where(OPEN_LETTER))
 
-#: Every change of a posting: who did it, from what to what, and why.
+#: Every change of a posting, and what people did to documents and dead letters: who, from what to what, and why.
 audit = Table(
     "audit",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("external_reference", String, nullable=False),
+    Column("external_reference", Name),
+    Column("document_key", Name),  # of a change that is not about one posting
+    Column("letter_id", Name),
     Column("at", BigInteger, nullable=False),
     Column("who", String, nullable=False),
     Column("from_status", String),
@@ -165,3 +185,5 @@ audit = Table(
     Column("why", Text),
 )
 Index("audit_posting", audit.c.external_reference)
+Index("audit_document", audit.c.document_key, **_where(text("audit.document_key IS NOT NULL")))
+Index("audit_letter", audit.c.letter_id, **_where(text("audit.letter_id IS NOT NULL")))

@@ -66,7 +66,6 @@ async def _open_ledger(settings: PosterSettings) -> Ledger:
 async def _poster(
     ledger: Ledger, settings: PosterSettings, system: SystemSettings, stack: AsyncExitStack, ask: bool
 ) -> Poster:
-    stack.enter_context(ledger.only_poster(system.name))
     connector = create(system.connector, system.options)
     channel = await stack.enter_async_context(Channel(system))
     driver = Driver(connector, channel, system, lookup_before_resend=ask)

@@ -1,0 +1,72 @@
+"""Leases on claimed orders: kept while their holder lives, given back, and ended early where it is known to be dead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, insert, select, tuple_, update
+
+from millrace.ledger.model import Status
+from millrace.ledger.replica import known_dead
+from millrace.ledger.rows import audit_row, step_of
+from millrace.ledger.tables import LANE_IN_USE, OPEN_POSTING, audit, lanes, postings
+
+Lane = tuple[str, str]  # plant, order
+_LANE_KEY = (lanes.c.plant, lanes.c.order_id)
+
+
+def extend(connection: Connection, system: str, owner: str, held: Collection[Lane], until: int) -> set[Lane]:
+    """Keep the leases on some lanes for longer. Returns those that are still held."""
+    if not held:
+        return set()
+    rows = connection.execute(
+        update(lanes)
+        .where(lanes.c.system == system, tuple_(*_LANE_KEY).in_(held), lanes.c.lease_owner == owner)
+        .values(lease_until=until)
+        .returning(*_LANE_KEY)
+    )
+    return {(row.plant, row.order_id) for row in rows}
+
+
+def give_back(connection: Connection, system: str, owner: str, now: int, who: str) -> int:
+    """Release all that a replica holds; what is in flight becomes unknown. Returns how many postings.
+
+    For a replica that cannot know whether its claim was written.
+    """
+    mine = (LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner == owner)
+    held: Sequence[Lane] = [(row.plant, row.order_id) for row in connection.execute(select(*_LANE_KEY).where(*mine))]
+    rows = connection.execute(
+        select(postings).where(
+            OPEN_POSTING,
+            postings.c.system == system,
+            tuple_(postings.c.plant, postings.c.order_id).in_(held),
+            postings.c.status == Status.IN_FLIGHT.value,
+        )
+    ).all()
+    if rows:
+        connection.execute(
+            update(postings)
+            .where(postings.c.external_reference.in_([row.external_reference for row in rows]))
+            .values(status=Status.UNKNOWN.value, next_attempt_at=None, updated_at=now)
+        )
+        entries = [audit_row(step_of(row), Status.UNKNOWN, now, who, "found in flight") for row in rows]
+        connection.execute(insert(audit), entries)
+    connection.execute(update(lanes).where(*mine).values(lease_owner=None, lease_until=None, due_at=now))
+    return len(rows)
+
+
+def end_of_dead(connection: Connection, system: str, now: int) -> int:
+    """End the leases of replicas whose process is known to be dead. Returns how many such replicas."""
+    holders = connection.scalars(
+        select(lanes.c.lease_owner)
+        .where(LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner.is_not(None), lanes.c.lease_until > now)
+        .distinct()
+    )
+    dead = [holder for holder in holders if known_dead(holder)]
+    if dead:
+        theirs = (LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner.in_(dead))
+        connection.execute(update(lanes).where(*theirs).values(lease_until=0))
+    return len(dead)
+
+
+__all__ = ["end_of_dead", "extend", "give_back"]
