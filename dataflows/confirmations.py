@@ -101,13 +101,13 @@ def wire(
         parts.document_config(settings, hold),
         hold,
     )
-    name = settings.flow
+    name, owner = settings.flow, settings.owner
     batches: Stream[Batch] = op.merge(
         "announced",
-        op.map("of_documents", streams.documents, lambda item: of_documents(item, name)),
-        op.map("of_timeline", streams.timelines, lambda item: of_timeline(item, name)),
-        op.map("of_lane", streams.lanes, lambda item: of_lane(item, name)),
-        op.map("of_reference", orders, lambda item: of_reference(item, name)),
+        op.map("of_documents", streams.documents, lambda item: of_documents(item, name, owner)),
+        op.map("of_timeline", streams.timelines, lambda item: of_timeline(item, name, owner)),
+        op.map("of_lane", streams.lanes, lambda item: of_lane(item, name, owner)),
+        op.map("of_reference", orders, lambda item: of_reference(item, name, owner)),
     )
     observed = op.map("observed", batches, lambda batch: observe(batch, name))
     for step, sink in sinks.items():

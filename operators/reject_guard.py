@@ -15,6 +15,7 @@ from millrace.errors import Misconfigured
 from millrace.ledger.reasons import ACCEPTED
 from operators.lane import Lane
 from operators.lane_output import Dead, LaneOutput
+from operators.replayed import Replayed, with_letters
 from schemas.batch import RawBatch
 
 
@@ -50,13 +51,14 @@ class RejectGuard:
         Args:
             topic: Topic of the batch.
             records: How many were read.
-            dead: Letters of the batch; late events that the history has are no refusals.
+            dead: Letters of the batch; late events that the history has, and replayed records whose letter exists
+                already, are no refusals.
 
         Raises:
             MostRefused: Most of the latest records were refused, and most of this batch. (A batch that is good
                 again shows that the fault has been mended: it passes whatever came before.)
         """
-        refused = {(each.partition, each.offset): each for each in dead if each.reason not in ACCEPTED}
+        refused = {(each.partition, each.offset): each for each in dead if _is_new_refusal(each)}
         self._latest.append((records, len(refused)))
         while self._read() - self._latest[0][0] >= self.window:
             self._latest.popleft()
@@ -91,9 +93,13 @@ class RejectGuard:
         self._latest = deque((records, refused) for records, refused in state)
 
 
+def _is_new_refusal(dead: Dead) -> bool:
+    return dead.reason not in ACCEPTED and not isinstance(dead, Replayed)
+
+
 @dataclass(slots=True)
 class GuardedLane(Lane):
-    """A lane that stops when most is refused.
+    """A lane that knows replayed records by their letter, and stops when most is refused.
 
     Args:
         guard: Decides when.
@@ -110,6 +116,8 @@ class GuardedLane(Lane):
                 nobody was told of.
         """
         output = Lane.process(self, raw)
+        if output.dead:
+            output.dead = with_letters(output.dead, raw)
         self.guard.judge(raw.topic, len(raw.values), output.dead)
         return output
 

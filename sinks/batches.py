@@ -34,7 +34,7 @@ class Batch:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def of_lane(output: LaneOutput, flow: str) -> Batch:
+def of_lane(output: LaneOutput, flow: str, owner: str | None = None) -> Batch:
     """Dead letters, gaps and counts of a lane."""
     alerts = [
         {
@@ -46,23 +46,23 @@ def of_lane(output: LaneOutput, flow: str) -> Batch:
         }
         for gap in output.gaps
     ]
-    letters = [record_letter(dead, flow) for dead in output.dead]
+    letters = [record_letter(dead, flow, owner) for dead in output.dead]
     return Batch(letters=letters, alerts=alerts, counts={output.lane: output.counts})
 
 
-def of_reference(output: ReferenceOutput, flow: str) -> Batch:
+def of_reference(output: ReferenceOutput, flow: str, owner: str | None = None) -> Batch:
     """Dead letters and counts of the reference lane."""
-    letters = [record_letter(dead, flow) for dead in output.dead]
+    letters = [record_letter(dead, flow, owner) for dead in output.dead]
     return Batch(letters=letters, counts={"reference": output.counts} if output.counts else {})
 
 
-def of_documents(output: DocumentsOutput, flow: str) -> Batch:
+def of_documents(output: DocumentsOutput, flow: str, owner: str | None = None) -> Batch:
     """Confirmations, totals given up and alerts."""
-    letters = [total_letter(total, flow) for total in output.given_up]
+    letters = [total_letter(total, flow, owner) for total in output.given_up]
     return Batch(documents=output.confirmations, letters=letters, alerts=output.alerts)
 
 
-def of_timeline(batch: TimelineBatch, flow: str) -> Batch:
+def of_timeline(batch: TimelineBatch, flow: str, owner: str | None = None) -> Batch:
     """State times, quarantined counter readings, and events that came too late to be attributed."""
     output = batch.output
     alerts = [
@@ -76,6 +76,6 @@ def of_timeline(batch: TimelineBatch, flow: str) -> Batch:
         }
         for row in output.quarantined.to_dicts()
     ]
-    letters = [record_letter(orphan(row), flow) for row in batch.orphans.to_dicts()]
+    letters = [record_letter(orphan(row), flow, owner) for row in batch.orphans.to_dicts()]
     frames = [output.state_times] if output.state_times.height else []
     return Batch(letters=letters, alerts=alerts, state_times=frames)

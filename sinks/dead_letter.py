@@ -8,14 +8,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from millrace.ledger.model import DeadLetter
+from millrace.ledger.reasons import error_class
 from operators.lane import Dead
+from operators.replayed import Replayed
 from operators.routes import origin_parts
+from schemas.contracts import contracts
+
+#: What a flow is for: its owner answers for what belongs to no single contract.
+MAIN_CONTRACT = "ProductionConfirmation"
 
 
-def record_letter(dead: Dead, flow: str) -> DeadLetter:
-    """A record that a lane gave up; its identity is its place, so that a repeat is the same letter."""
+def record_letter(dead: Dead, flow: str, owner: str | None = None) -> DeadLetter:
+    """A record that a lane gave up; its identity is its place, so that a repeat is the same letter.
+
+    A record that was sent again keeps the letter of its first place; the number of the replay is the revision, so that
+    a later failure replaces an earlier one and never the other way round.
+    """
+    place = f"{dead.topic}/{dead.partition}/{dead.offset}"
     return DeadLetter(
-        event_id=f"{dead.topic}/{dead.partition}/{dead.offset}",
+        event_id=dead.letter if isinstance(dead, Replayed) else place,
         event_time=_now(),
         plant="",
         source=flow,
@@ -26,7 +37,16 @@ def record_letter(dead: Dead, flow: str) -> DeadLetter:
         partition=dead.partition,
         offset=dead.offset,
         payload=dead.payload,
+        revision=dead.replay if isinstance(dead, Replayed) else 0,
+        error_class=error_class(dead.reason),
+        owner=owner_of(dead.contract, owner),
     )
+
+
+def owner_of(name: str, owner: str | None) -> str:
+    """Owner of the flow, or of the contract where the flow's settings name none."""
+    known = contracts()
+    return owner or (known[name] if name in known else known[MAIN_CONTRACT]).owner
 
 
 def orphan(row: dict[str, Any]) -> Dead:
@@ -37,7 +57,7 @@ def orphan(row: dict[str, Any]) -> Dead:
     return Dead(contract, contract, partition, row["offset"], "beyond_horizon", detail, payload)
 
 
-def total_letter(total: dict[str, Any], flow: str) -> DeadLetter:
+def total_letter(total: dict[str, Any], flow: str, owner: str | None = None) -> DeadLetter:
     """A total that waited in vain; its identity is its document, a higher revision replaces a lower one."""
     key = _total_key(total)
     first = total["rows"][0]
@@ -57,6 +77,8 @@ def total_letter(total: dict[str, Any], flow: str) -> DeadLetter:
         document_key=key,
         revision=total["revises"],
         events=total["events"],
+        error_class=error_class(total["reason"]),
+        owner=owner_of(MAIN_CONTRACT, owner),
     )
 
 
