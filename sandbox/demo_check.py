@@ -18,7 +18,7 @@ from rich.console import Console
 from sqlalchemy import Connection, select
 
 from millrace.ledger import Ledger
-from millrace.ledger.confirmation import SCRAP
+from millrace.ledger.confirmation import KIND, SCRAP
 from millrace.ledger.tables import OPEN_LETTER, dead_letters, documents
 from millrace.ledger.text import load_json, load_quantities
 from operators.partials import MACHINE
@@ -52,11 +52,12 @@ def reconcile_folder(folder: Path) -> Reconciliation:
 
 
 def desired(connection: Connection) -> list[Sums]:
-    """Desired totals per operation, summed over the ledger's documents."""
+    """Desired totals per operation, summed over the ledger's confirmations."""
     columns = (documents.c.order_id, documents.c.operation, documents.c.quantities, documents.c.final)
     totals: dict[Operation, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     final: set[Operation] = set()
-    for order, operation, quantities, is_final in connection.execute(select(*columns)):
+    confirmations = select(*columns).where(documents.c.kind == KIND)
+    for order, operation, quantities, is_final in connection.execute(confirmations):
         _add(totals[order, operation], load_quantities(quantities))
         final |= {(order, operation)} if is_final else set()
     return [_sums(key, total, key in final, 0) for key, total in totals.items()]
