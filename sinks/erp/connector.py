@@ -6,7 +6,7 @@ and one line in `registry.py` makes it known; the conformance suite then runs ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -54,8 +54,9 @@ class Kind(StrEnum):
 
     BOOKED and ACCEPTED (queued, ask later) carry the ERP's number. RETRY: certainly not booked, try again
     later. RENEW: not booked because the session ran out. UNKNOWN: it may have been booked, ask before sending
-    again. ABSENT (look-up only): the ERP holds nothing under the reference. REJECTED: a business error that
-    concerns this document alone. MISCONFIGURED: every posting would fail alike.
+    again. CONTINUE: the posting takes a further request, `Verdict.next`. ABSENT (look-up only): the ERP holds
+    nothing under the reference. REJECTED: a business error that concerns this document alone. MISCONFIGURED:
+    every posting would fail alike.
     """
 
     BOOKED = "booked"
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     RETRY = "retry"
     RENEW = "renew"
     UNKNOWN = "unknown"
+    CONTINUE = "continue"
     ABSENT = "absent"
     REJECTED = "rejected"
     MISCONFIGURED = "misconfigured"
@@ -79,6 +81,9 @@ class Verdict:
         detail: One sentence for a person.
         retry_after: Seconds that the ERP asked to wait.
         outage: The system as a whole is not answering; counts for the circuit breaker.
+        wait: Seconds after which an ACCEPTED document is worth another look; None: the system's `accepted_poll`.
+        next: The further request, for CONTINUE.
+        begun: The ERP holds a part of the posting, so that whatever comes next asks for it first.
     """
 
     kind: Kind
@@ -87,6 +92,21 @@ class Verdict:
     detail: str = ""
     retry_after: float | None = None
     outage: bool = False
+    wait: float | None = None
+    next: Next | None = None
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A further request of one posting, and how to read its answer.
+
+    A posting that takes several requests must be findable by its reference from the first one on that changes
+    the ERP: after a crash between two of them the look-up finds how far it got, and says CONTINUE.
+    """
+
+    request: Request
+    read: Callable[[Answer], Verdict]
 
 
 class Connector(Protocol):
@@ -131,7 +151,7 @@ class Connector(Protocol):
         ...
 
     def read_lookup(self, step: Step, answer: Answer) -> Verdict:
-        """BOOKED, ACCEPTED or ABSENT from the 2xx answer to `lookup`; UNKNOWN where it does not say."""
+        """BOOKED, ACCEPTED, CONTINUE or ABSENT from the 2xx answer to `lookup`; UNKNOWN where it says nothing."""
         ...
 
 
