@@ -4,12 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 Header = tuple[str, bytes | None]
+#: Room before the first and after the last record of a page, so that reads of 16 bytes need no special case.
+MARGIN = bytes(32)
+
+
+class PackedValues(Sequence["bytes | None"]):
+    """Record values that lie in one run of bytes, with whatever stands between them; no object per value.
+
+    Args:
+        data: The bytes, with `MARGIN` before the first value and behind the last.
+        begin: int64, first byte of each value.
+        sizes: int64, bytes of each value; -1 is a tombstone.
+    """
+
+    __slots__ = ("begin", "data", "sizes")
+
+    def __init__(self, data: bytes, begin: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> None:
+        self.data, self.begin, self.sizes = data, begin, sizes
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    @overload
+    def __getitem__(self, row: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> PackedValues: ...
+    def __getitem__(self, row: int | slice) -> bytes | PackedValues | None:
+        if isinstance(row, slice):
+            return PackedValues(self.data, self.begin[row], self.sizes[row])
+        first, size = int(self.begin[row]), int(self.sizes[row])
+        return None if size < 0 else self.data[first : first + size]
+
+    def only(self, rows: npt.NDArray[np.int64]) -> PackedValues:
+        """The values of some rows."""
+        return PackedValues(self.data, self.begin[rows], self.sizes[rows])
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.batch import DecodedBatch, Header, RawBatch, Reject
-from schemas.vectors import MARGIN, Flags, Ints, Page
+from schemas.batch import MARGIN, DecodedBatch, Header, PackedValues, RawBatch, Reject
+from schemas.vectors import Flags, Ints, Page
 
 #: Bytes of a record; a larger one is rejected as oversize.
 MAX_RECORD = 1 << 20
@@ -111,18 +111,28 @@ def detached(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def pages(values: Sequence[bytes | None], verdict: Verdict) -> Iterator[Records]:
-    """Lay the records end to end; tombstones and oversized ones are rejected on the way."""
-    sizes = _sizes(values)
+    """Lay the records end to end, unless they lie so; tombstones and oversized ones are rejected on the way."""
+    if isinstance(values, PackedValues) and len(values.data) > MAX_PAGE:
+        values = list(values)
+    sizes = values.sizes if isinstance(values, PackedValues) else _sizes(values)
     rows = np.arange(len(sizes))
     if sizes.min(initial=0) < 0 or sizes.max(initial=0) > MAX_RECORD:
         verdict.reject(rows[sizes < 0], "tombstone", "the record has no value")
         verdict.reject(rows[sizes > MAX_RECORD], "oversize", f"the record has more than {MAX_RECORD} bytes")
         rows = rows[(sizes >= 0) & (sizes <= MAX_RECORD)]
-        values, sizes = [values[row] for row in rows.tolist()], sizes[rows]
+        sizes = sizes[rows]
+        values = values.only(rows) if isinstance(values, PackedValues) else [values[row] for row in rows.tolist()]
+    if not isinstance(values, PackedValues):
+        yield from _laid(values, rows, sizes)
+    elif len(rows):
+        yield Records(Page(values.data), rows, values.begin, values.begin + sizes)
+
+
+def _laid(values: Sequence[bytes | None], rows: Ints, sizes: Ints) -> Iterator[Records]:
     ends = sizes.cumsum()
     for first, last in _cuts(ends):
         end = ends[first:last] + (len(MARGIN) - ends[first] + sizes[first])
-        page = Page(cast("Sequence[bytes]", values if last - first == len(values) else values[first:last]))
+        page = Page.of(cast("Sequence[bytes]", values if last - first == len(values) else values[first:last]))
         yield Records(page, rows[first:last], end - sizes[first:last], end)
 
 

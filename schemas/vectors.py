@@ -1,6 +1,6 @@
 """Reading one Avro value of thousands of records at once with numpy.
 
-A page is the records of a batch laid end to end. Every function takes the positions at which the records
+A page is the records of a batch in one run of bytes. Every function takes the positions at which the records
 stand and returns values, the positions behind them, and which records it could not read. It may refuse more
 than Avro does (the record decoder decides on those); it never reads a value that the record decoder would
 read differently. Positions of a broken record may run past its end, even past the page: reads are clipped,
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas.batch import MARGIN
+
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Octets = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 
-#: Room before the first and after the last record, so that reads of 16 bytes need no special case.
-MARGIN = bytes(32)
 #: Longer values are left to the record decoder, which knows the cap of a record.
 MAX_LENGTH = 1 << 20
 
@@ -37,21 +37,26 @@ _FOLDS = (
 
 
 class Page:
-    """Records laid end to end, seen as bytes and as overlapping words.
+    """Records in one run of bytes, seen as bytes and as overlapping words.
 
     Args:
-        records: Record values in order.
+        data: The records, with `MARGIN` before the first and behind the last.
     """
 
     __slots__ = ("_pairs", "_words", "data", "last", "octets")
 
-    def __init__(self, records: Sequence[bytes]) -> None:
-        self.data = b"".join([MARGIN, *records, MARGIN])
+    def __init__(self, data: bytes) -> None:
+        self.data = data
         self.octets: Octets = np.frombuffer(self.data, np.uint8)
         self.last = len(self.data) - 16
         shape = (self.last + 1,)
         self._words: Words = np.ndarray(shape, "<u8", self.data, strides=(1,))
         self._pairs: npt.NDArray[Any] = np.ndarray(shape, "V16", self.data, strides=(1,))
+
+    @classmethod
+    def of(cls, records: Sequence[bytes]) -> Page:
+        """Records laid end to end."""
+        return cls(b"".join([MARGIN, *records, MARGIN]))
 
     def octets_at(self, at: Ints) -> Octets:
         """One byte per position."""

@@ -8,24 +8,22 @@ loud error; going on anyway is a setting, and what was skipped is told.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.errors import Misconfigured
 from operators.screen import NO_PROGRESS
-from schemas.batch import Header, RawBatch
+from schemas.batch import RawBatch
+from sources.kafka_columns import ColumnPoll, available
+from sources.kafka_poll import Failure, MessagePoll, Poll
 
 log = structlog.get_logger("millrace.source.kafka")
 Place = tuple[str, int]
-_SECOND = itemgetter(1)
-LARGE_BATCH, SHORTEST_RUNS = 5_000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,7 @@ class KafkaReader:
         self._consumer = Consumer(self._client())
         fresh = {"earliest": -2, "latest": -1}[config.start]
         self._consumer.assign([TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()])
+        self._poll: Poll = (ColumnPoll if available() else MessagePoll)(self._consumer, config.batch)
 
     def _client(self) -> dict[str, Any]:
         return {
@@ -92,75 +91,32 @@ class KafkaReader:
         Raises:
             Misconfigured: An offset is out of range, a topic is unknown or access is refused.
         """
-        messages = self._consumer.consume(self._config.batch, 0)
-        if not messages:
-            return []
-        # An error comes as a message whose value is its text, so only this tells it from a record.
-        if any(map(Message.error, messages)):
-            messages = [m for m in messages if not self._failed(m)]
-        if not messages:
-            return []
-        return self._batches(messages, list(map(Message.value, messages)))
+        polled = self._poll.poll()
+        for failure in polled.failures:
+            self._refuse(failure)
+        for batch in polled.batches:
+            self._move(batch)
+        return polled.batches
 
-    def _failed(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return False
-        code = error.code()
-        place = f"{message.topic()}/{message.partition()}"
+    def _refuse(self, failure: Failure) -> None:
+        """What reading on can't mend; the client retries the rest by itself."""
+        code, place = failure.error.code(), f"{failure.topic}/{failure.partition}"
         if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
             raise Misconfigured(
-                f"{place}: the next offset {self._next(message)} is no longer "
+                f"{place}: the next offset {self.positions.get((failure.topic, failure.partition))} is no longer "
                 "in the log; what was deleted can't be booked. To go on with what is left, set "
                 "kafka_out_of_range to earliest for one start (docs/operations.md, section Offset out of range)"
             )
-        if error.fatal() or code in _CONFIGURATION:
-            raise Misconfigured(f"{place}: {error.str()}")
-        return True
+        if failure.error.fatal() or code in _CONFIGURATION:
+            raise Misconfigured(f"{place}: {failure.error.str()}")
 
-    def _next(self, message: Message) -> int | None:
-        return self.positions.get((str(message.topic()), message.partition() or 0))
-
-    def _batches(self, messages: Sequence[Message], values: Sequence[Any]) -> list[RawBatch]:
-        offsets = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
-        runs = _runs(messages, offsets)
-        if runs is not None:
-            return [self._batch(runs[0], messages, values, runs[1], offsets)]
-        names = cast("list[str]", list(map(Message.topic, messages)))
-        topics = sorted(set(names))
-        if len(topics) == 1:
-            partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
-            return [self._batch(topics[0], messages, values, partitions, offsets)]
-        batches = []
-        for topic in topics:
-            rows = [row for row, name in enumerate(names) if name == topic]
-            mine = [messages[row] for row in rows]
-            partitions = np.fromiter(map(Message.partition, mine), np.int32, len(mine))
-            batches.append(self._batch(topic, mine, [values[row] for row in rows], partitions, offsets[rows]))
-        return batches
-
-    def _batch(
-        self,
-        topic: str,
-        messages: Sequence[Message],
-        values: Sequence[Any],
-        partitions: npt.NDArray[np.int32],
-        offsets: npt.NDArray[np.int64],
-    ) -> RawBatch:
-        count = len(messages)
-        logged = np.fromiter(map(_SECOND, map(Message.timestamp, messages)), np.int64, count)
+    def _move(self, batch: RawBatch) -> None:
         now = time.monotonic()
-        for partition in np.unique(partitions).tolist():
-            mine = offsets[partitions == partition]
-            last = int(mine.max())
-            self._tell_skipped(topic, partition, int(mine.min()))
-            self.positions[topic, partition] = last + 1
-            self._last_data[topic, partition] = now
-
-        def headers(row: int) -> Sequence[Header] | None:
-            return cast("Sequence[Header] | None", messages[row].headers())
-
-        return RawBatch(topic, values, partitions, offsets, logged, headers)
+        for partition in np.unique(batch.partitions).tolist():
+            mine = batch.offsets[batch.partitions == partition]
+            self._tell_skipped(batch.topic, partition, int(mine.min()))
+            self.positions[batch.topic, partition] = int(mine.max()) + 1
+            self._last_data[batch.topic, partition] = now
 
     def _tell_skipped(self, topic: str, partition: int, first: int) -> None:
         """Going on after an offset out of range is a choice; how many records that cost is told."""
@@ -216,28 +172,8 @@ class KafkaReader:
 
     def close(self) -> None:
         """Leave the cluster."""
+        self._poll.close()
         self._consumer.close()
-
-
-def _runs(messages: Sequence[Message], offsets: npt.NDArray[np.int64]) -> tuple[str, npt.NDArray[np.int32]] | None:
-    """Topic and partitions of a large batch of one topic, asked for at the ends of its runs of offsets only.
-
-    A fetch hands out one partition's records in a row, so a batch is a few runs of rising offsets; asking each of its
-    fifty thousand messages would cost a tenth of reading them. None where that can't be relied on.
-    """
-    count = len(messages)
-    if count < LARGE_BATCH:
-        return None
-    cuts = np.flatnonzero(np.diff(offsets) != 1) + 1
-    starts, ends = np.r_[0, cuts], np.r_[cuts, count]
-    if len(starts) > count // SHORTEST_RUNS:
-        return None
-    firsts = [(messages[at].topic(), messages[at].partition()) for at in starts.tolist()]
-    lasts = [(messages[at - 1].topic(), messages[at - 1].partition()) for at in ends.tolist()]
-    if firsts != lasts or len({topic for topic, _ in firsts}) != 1:
-        return None
-    numbers = np.array([partition for _, partition in firsts], np.int32)
-    return str(firsts[0][0]), np.repeat(numbers, ends - starts)
 
 
 _CONFIGURATION = {

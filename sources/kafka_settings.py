@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from millrace.errors import Misconfigured
+from millrace.redact import redact
 
 
 class KafkaSettings(BaseModel):
@@ -18,7 +19,7 @@ class KafkaSettings(BaseModel):
         security_protocol: As librdkafka names them.
         sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
         sasl_username: User.
-        sasl_password: Password; leave it out of files, give it by environment or `sasl_password_file`.
+        sasl_password: Password, by environment only; else `sasl_password_file`.
         sasl_password_file: Mounted secret; read at start.
         ssl_ca: CA bundle; the system's when left out.
         ssl_certificate: Client certificate for mutual TLS.
@@ -67,6 +68,8 @@ class KafkaSettings(BaseModel):
         if self.sasl_password_file is None:
             return self.sasl_password.get_secret_value() if self.sasl_password else None
         try:
-            return self.sasl_password_file.read_text().strip()
+            password = self.sasl_password_file.read_text().strip()
         except OSError as error:
             raise Misconfigured(f"sasl_password_file {self.sasl_password_file}: {error.strerror}") from error
+        redact.keep_out(password)
+        return password

@@ -17,9 +17,9 @@ import httpx
 from millrace.errors import Rejected
 from millrace.ledger.ledger import now_micros
 from millrace.ledger.model import Action, Outcome, Status, Step
-from sinks.erp import policy
+from sinks.erp import chain, policy
 from sinks.erp.channel import AnswerTooLong, Channel
-from sinks.erp.connector import Answer, Connector, Kind, Request, Verdict
+from sinks.erp.connector import Answer, Connector, Kind, Next, Request, Verdict
 from sinks.erp.settings import SystemSettings
 
 _STATUS = {
@@ -29,6 +29,7 @@ _STATUS = {
     Kind.RENEW: Status.PENDING,
     Kind.ABSENT: Status.PENDING,
     Kind.UNKNOWN: Status.UNKNOWN,
+    Kind.CONTINUE: Status.UNKNOWN,
     Kind.REJECTED: Status.REJECTED,
     Kind.MISCONFIGURED: Status.PENDING,
 }
@@ -79,7 +80,8 @@ class Driver:
     async def attempt(self, step: Step) -> Attempt:
         """Work on a claimed step once. Never raises for what an ERP or a network can do."""
         asked = step.status is not Status.PENDING and self._lookup_before_resend
-        verdict = await (self._look_up(step) if asked else self._send(step))
+        first = await (self._look_up(step) if asked else self._send(step))
+        verdict = await chain.follow(first, lambda following: self._post(step, following))
         return Attempt(self._outcome(step, verdict), verdict)
 
     async def _send(self, step: Step) -> Verdict:
@@ -89,8 +91,9 @@ class Driver:
             return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
         if request is None:
             return Verdict(Kind.REJECTED, reason="no_reversal", detail="the ERP offers no reversal")
-        verdict = await self._post(step, request)
-        return await self._post(step, request) if verdict.kind is Kind.RENEW else verdict
+        first = Next(request, lambda answer: self._connector.classify(step, answer))
+        verdict = await self._post(step, first)
+        return await self._post(step, first) if verdict.kind is Kind.RENEW else verdict
 
     def _request(self, step: Step) -> Request | None:
         try:
@@ -99,7 +102,7 @@ class Driver:
         except (ValueError, KeyError, TypeError, InvalidOperation) as error:
             raise Rejected("cannot_be_built", f"{type(error).__name__}: {error}") from error
 
-    async def _post(self, step: Step, request: Request) -> Verdict:
+    async def _post(self, step: Step, following: Next) -> Verdict:
         """One exchange in an open session; a session that ran out is forgotten, the next call renews it."""
         session = self._session
         if session is None:
@@ -107,10 +110,10 @@ class Driver:
             if isinstance(opened, Verdict):
                 return opened
             session = opened
-        verdict = await self._exchange(request, session, lambda answer: self._connector.classify(step, answer))
+        verdict = await self._exchange(following.request, session, following.read)
         if verdict.kind is Kind.RENEW and self._session is session:
             self._session = None
-        return verdict
+        return _nothing_was_sent(verdict) if following.request.method == "GET" else verdict
 
     async def _open_session(self) -> Mapping[str, str] | Verdict:
         async with self._session_lock:
@@ -184,6 +187,8 @@ class Driver:
             status = Status.PARKED
         if verdict.kind is Kind.MISCONFIGURED and step.status is not Status.PENDING:
             status = step.status  # a refused look-up has proved nothing
+        if verdict.begun and status is Status.PENDING:
+            status = Status.UNKNOWN
         wait, failed = self._wait(step, verdict)
         return Outcome(
             step,
@@ -198,7 +203,7 @@ class Driver:
     def _wait(self, step: Step, verdict: Verdict) -> tuple[float | None, bool]:
         """Seconds to wait, and whether the attempt counts as a failure for the next backoff."""
         if verdict.kind is Kind.ACCEPTED:
-            return self._settings.accepted_poll, False
+            return self._settings.accepted_poll if verdict.wait is None else verdict.wait, False
         if verdict.kind in (Kind.BOOKED, Kind.ABSENT, Kind.REJECTED, Kind.MISCONFIGURED):
             return None, False
         if verdict.retry_after is not None:
@@ -208,7 +213,7 @@ class Driver:
 
 
 def _nothing_was_sent(verdict: Verdict) -> Verdict:
-    """A session that did not open has booked nothing, whatever became of its request."""
+    """Whatever became of a request that opens a session or only asks, it has booked nothing."""
     if verdict.kind is Kind.UNKNOWN:
         return replace(verdict, kind=Kind.RETRY)
     return verdict
