@@ -152,9 +152,9 @@ class RegistrySchemas:
         key = (subject, fingerprint(schema))
         if key not in self._ids:
             body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
-            status, answer = self._ask("POST", f"/subjects/{subject}/versions", body)
-            if status != 200 or not isinstance(answer.get("id"), int):
-                raise Misconfigured(f"the registry refuses the schema of {subject}: {status} {_reason(answer)}")
+            status, answer = self.ask("POST", f"/subjects/{subject}/versions", body)
+            if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+                raise Misconfigured(f"the registry refuses the schema of {subject}: {status} {reason(answer)}")
             self._ids[key] = answer["id"]
         return self._ids[key]
 
@@ -163,12 +163,12 @@ class RegistrySchemas:
         self._http.close()
 
     def _fetch(self, key: int | UUID) -> Schema:
-        status, answer = self._ask("GET", f"/schemas/{'guids' if isinstance(key, UUID) else 'ids'}/{key}")
+        status, answer = self.ask("GET", f"/schemas/{'guids' if isinstance(key, UUID) else 'ids'}/{key}")
         if status == 404:
             self._remember_absent(key)
             raise UnknownSchema(key)
         if status != 200:
-            raise Misconfigured(f"the registry refuses to show schema {key}: {status} {_reason(answer)}")
+            raise Misconfigured(f"the registry refuses to show schema {key}: {status} {reason(answer)}")
         return _parsed(answer, key)
 
     def _remember_absent(self, key: int | UUID) -> None:
@@ -176,8 +176,17 @@ class RegistrySchemas:
         self._absent = {each: until for each, until in self._absent.items() if until > now}
         self._absent[key] = now + self._forget_after
 
-    def _ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of an answer; everything that may pass by itself is retriable."""
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and JSON of an answer; everything that may pass by itself is retriable.
+
+        Args:
+            method: HTTP method.
+            path: Path behind the base URL, quoted.
+            body: What is sent as JSON.
+
+        Raises:
+            Retriable: No answer, one that a later call may better, or one that is no JSON.
+        """
         try:
             with self._http.stream(method, self._url + path, json=body) as response:
                 content = _read(response)
@@ -189,7 +198,7 @@ class RegistrySchemas:
             answer = json.loads(content)
         except ValueError as error:
             raise Retriable(f"the schema registry answers {response.status_code} without JSON") from error
-        return response.status_code, answer if isinstance(answer, dict) else {}
+        return response.status_code, answer
 
 
 def _read(response: httpx.Response) -> bytes:
@@ -201,11 +210,12 @@ def _read(response: httpx.Response) -> bytes:
     return content
 
 
-def _reason(answer: dict[str, Any]) -> str:
-    return str(answer.get("message", ""))[:500]
+def reason(answer: Any) -> str:
+    """What a registry says of its refusal, in bounds."""
+    return str(answer.get("message", ""))[:500] if isinstance(answer, dict) else ""
 
 
-def _parsed(answer: dict[str, Any], key: int | UUID) -> Schema:
+def _parsed(answer: Any, key: int | UUID) -> Schema:
     """Schema in a registry's answer; one of another kind is known and can never be read as Avro."""
     try:
         schema = json.loads(answer["schema"]) if answer.get("schemaType", "AVRO") == "AVRO" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from millrace.cli import contracts_lint
+from millrace.cli import contracts_check, contracts_lint
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -18,3 +18,4 @@ def contracts() -> None:
 
 
 app.command("lint")(contracts_lint.lint)
+app.command("check")(contracts_check.check)

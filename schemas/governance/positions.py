@@ -19,6 +19,7 @@ from millrace.errors import Misconfigured
 Place = tuple[str | int, ...]
 _BLANK = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_DECODER = json.JSONDecoder()
 #: Deeper nesting is no contract; it would exhaust the stack.
 _DEEPEST = 64
 
@@ -135,7 +136,7 @@ class _Parser:
         if not self.text.startswith('"', self.at):
             raise _Wrong("a text in double quotes is expected")
         try:
-            found, self.at = json.decoder.scanstring(self.text, self.at + 1)
+            found, self.at = _DECODER.raw_decode(self.text, self.at)
         except ValueError as error:
             raise _Wrong(f"a text that is no JSON: {str(error).partition(':')[0]}") from None
         return str(found)
