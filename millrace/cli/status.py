@@ -152,4 +152,4 @@ def _asked(url: str, ask: Callable[[Ledger], T]) -> T:
         with Ledger(url, who="cli") as ledger:
             return ask(ledger)
     except LEDGER_DOWN as error:
-        raise Retriable(f"the ledger does not answer: {error.orig}") from error
+        raise Retriable(f"the ledger does not answer: {getattr(error, 'orig', error)}") from error

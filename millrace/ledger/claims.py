@@ -7,10 +7,11 @@ over, and what was in flight in it is asked for before anything else.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, exists, or_, select, tuple_, update
 
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.marks import mark
@@ -30,11 +31,24 @@ from millrace.ledger.tables import (
 
 Lane = tuple[str, str]  # plant, order
 _LANE_KEY = (lanes.c.plant, lanes.c.order_id)
+#: From the most urgent to the rest.
+TIERS = (1, 2, 3)
 
 
 def free_at(now: int) -> ColumnElement[bool]:
     """Lanes that nobody works on, or whose lease has ended."""
     return or_(lanes.c.lease_owner.is_(None), lanes.c.lease_until <= now)
+
+
+def due_tiers(connection: Connection, system: str, now: int) -> tuple[int, ...]:
+    """Tiers with a lane that may be claimed now."""
+    found = connection.execute(select(*(exists().where(*_due_in(system, tier, now)) for tier in TIERS))).one()
+    return tuple(tier for tier, is_due in zip(TIERS, found, strict=True) if is_due)
+
+
+def _due_in(system: str, tier: int, now: int) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    of_tier = lanes.c.tier == tier if tier < TIERS[-1] else lanes.c.tier >= tier
+    return (LANE_IN_USE, lanes.c.system == system, of_tier, lanes.c.due_at <= now, free_at(now))
 
 
 @dataclass
@@ -63,19 +77,37 @@ class Claims:
     _states: list[dict[str, Any]] = field(default_factory=list)
     _dues: list[dict[str, Any]] = field(default_factory=list)
 
-    def take(self, limit: int) -> list[Step]:
-        """Up to `limit` steps: PENDING ones are marked in flight, the others are to be asked for."""
-        while len(self.steps) < limit and (due := self._due(limit - len(self.steps))):
-            self._take_lanes(due)
+    def take(self, rooms: Mapping[int, int], tiers: Collection[int] = TIERS) -> list[Step]:
+        """Claim: PENDING steps are marked in flight, the others are to be asked for.
+
+        Args:
+            rooms: By tier: most steps of it and the less urgent tiers together.
+            tiers: Tiers to look in.
+        """
+        left = dict(rooms)
+        for tier in sorted(tiers):
+            found = self._take_tier(tier, min(left[other] for other in TIERS if other <= tier))
+            for other in TIERS:
+                left[other] -= found if other <= tier else 0
         self.steps = mark(self.connection, self.steps, self._lanes, self)
         return self.steps
 
-    def _due(self, limit: int) -> list[Lane]:
+    def _take_tier(self, tier: int, limit: int) -> int:
+        before = len(self.steps)
+        wanted = limit
+        while wanted > 0:
+            due = self._due(tier, wanted)
+            self._take_lanes(due)
+            more = len(due) == wanted  # fewer: there are no others
+            wanted = limit - (len(self.steps) - before) if more else 0
+        return len(self.steps) - before
+
+    def _due(self, tier: int, limit: int) -> list[Lane]:
         seen = list(self._lanes)
         query = (
-            select(*_LANE_KEY, lanes.c.fence, lanes.c.lease_owner)
-            .where(LANE_IN_USE, lanes.c.system == self.system, lanes.c.due_at <= self.now, free_at(self.now))
-            .order_by(lanes.c.tier, lanes.c.due_at)
+            select(*_LANE_KEY, lanes.c.tier, lanes.c.fence, lanes.c.lease_owner, lanes.c.lease_until)
+            .where(*_due_in(self.system, tier, self.now))
+            .order_by(lanes.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)  # SQLite's write transaction keeps the others out as it is
         )

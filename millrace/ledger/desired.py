@@ -47,7 +47,7 @@ def _newest(batch: Iterable[DesiredDocument]) -> Iterable[DesiredDocument]:
         known = newest.get(document.key)
         if known is None or known.version < document.version:
             newest[document.key] = document
-    return newest.values()
+    return sorted(newest.values(), key=lambda document: document.key)  # one order for all writers: no deadlocks
 
 
 def _row(document: DesiredDocument, now: int) -> dict[str, Any]:

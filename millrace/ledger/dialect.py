@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from millrace.errors import Misconfigured
 from millrace.ledger import schema
 from millrace.ledger.tables import SCHEMA_VERSION
 
+#: The ledger cannot be reached or written to for now, or a transaction lost against another: wait and call again.
+#: On PostgreSQL deadlocks and a server that starts, stops or was cut off are among them.
+LEDGER_DOWN = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 _WRITE = "millrace_write"
 
 
@@ -23,12 +28,20 @@ def open_engine(url: str) -> Engine:
     Raises:
         Misconfigured: The ledger was written by a newer version of Millrace, or its folder does not exist.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, **_options(url))
     if engine.dialect.name == "sqlite":
         _check_folder(engine)
         _prepare_sqlite(engine)
     _check_schema(engine)
     return engine
+
+
+def _options(url: str) -> dict[str, Any]:
+    """PostgreSQL: a cut connection shows within seconds, and a connection from before a restart is replaced."""
+    if make_url(url).get_backend_name() != "postgresql":
+        return {}
+    seconds = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    return {"pool_pre_ping": True, "connect_args": {**seconds, "tcp_user_timeout": 30_000}}
 
 
 def _check_folder(engine: Engine) -> None:

@@ -12,26 +12,45 @@ from millrace.ledger.tables import NEW_DOCUMENT, documents, lanes
 
 #: Name of the system for a plant and kind of document; None where none is configured.
 Router = Callable[[str, str], str | None]
+#: Documents that go in at once. A backlog of thousands must not keep a more urgent one waiting.
+AT_ONCE = 2000
 
 
 def intake(engine: Engine, connection: Connection, route: Router, now: int) -> list[tuple[str, str]]:
-    """Make new totals postable. Returns the (plant, kind) pairs without a route; these stay new."""
-    pairs = connection.execute(select(documents.c.plant, documents.c.kind).where(NEW_DOCUMENT).distinct()).all()
-    unrouted = []
-    for plant, kind in pairs:
+    """Make new totals postable. Returns the (plant, kind) pairs without a route; these stay new.
+
+    At most `AT_ONCE` documents go in, the most urgent tiers first: what comes in meanwhile waits for them alone.
+    """
+    columns = (documents.c.tier, documents.c.plant, documents.c.kind)
+    groups = connection.execute(select(*columns).where(NEW_DOCUMENT).distinct().order_by(*columns)).all()
+    unrouted: dict[tuple[str, str], None] = {}
+    room = AT_ONCE
+    for tier, plant, kind in groups:
         system = route(plant, kind)
         if system is None:
-            unrouted.append((plant, kind))
-            continue
-        _wake_lanes(engine, connection, _open(connection, plant, kind, system), now)
-    return unrouted
+            unrouted[plant, kind] = None
+        elif room > 0:
+            opened = _open(connection, (tier, plant, kind), system, room)
+            _wake_lanes(engine, connection, opened, now)
+            room -= len(opened)
+    return list(unrouted)
 
 
-def _open(connection: Connection, plant: str, kind: str, system: str) -> list[tuple[str, str, str, int]]:
+def _open(
+    connection: Connection, group: tuple[int, str, str], system: str, room: int
+) -> list[tuple[str, str, str, int]]:
+    tier, plant, kind = group
+    of_group = (NEW_DOCUMENT, documents.c.tier == tier, documents.c.plant == plant, documents.c.kind == kind)
+    some = select(documents.c.key).where(*of_group).order_by(documents.c.tier).limit(room)
     rows = connection.execute(
         update(documents)
-        .where(NEW_DOCUMENT, documents.c.plant == plant, documents.c.kind == kind)
-        .values(state=DocumentState.OPEN.value, system=func.coalesce(documents.c.system, system), waits_for=None)
+        .where(NEW_DOCUMENT, documents.c.key.in_(some.with_for_update(skip_locked=True)))
+        .values(
+            state=DocumentState.OPEN.value,
+            system=func.coalesce(documents.c.system, system),
+            waits_for=None,
+            waits_since=None,
+        )
         .returning(documents.c.system, documents.c.plant, documents.c.order_id, documents.c.tier)
     )
     return [(row.system, row.plant, row.order_id, row.tier) for row in rows]

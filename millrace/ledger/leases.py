@@ -65,8 +65,21 @@ def end_of_dead(connection: Connection, system: str, now: int) -> int:
     dead = [holder for holder in holders if known_dead(holder)]
     if dead:
         theirs = (LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner.in_(dead))
-        connection.execute(update(lanes).where(*theirs).values(lease_until=0))
+        connection.execute(update(lanes).where(*theirs).values(lease_until=now))
     return len(dead)
 
 
-__all__ = ["end_of_dead", "extend", "give_back"]
+def mend(connection: Connection, system: str, now: int, latest_due: int, latest_lease: int) -> None:
+    """After the clock was put back: nothing waits, is leased or was sent later than can be."""
+    of_lanes = (LANE_IN_USE, lanes.c.system == system)
+    connection.execute(update(lanes).where(*of_lanes, lanes.c.due_at > latest_due).values(due_at=now))
+    connection.execute(
+        update(lanes).where(*of_lanes, lanes.c.lease_until > latest_lease).values(lease_until=latest_lease)
+    )
+    of_postings = (OPEN_POSTING, postings.c.system == system)
+    late = postings.c.next_attempt_at > latest_due
+    connection.execute(update(postings).where(*of_postings, late).values(next_attempt_at=now))
+    connection.execute(update(postings).where(*of_postings, postings.c.sent_at > latest_lease).values(sent_at=now))
+
+
+__all__ = ["end_of_dead", "extend", "give_back", "mend"]

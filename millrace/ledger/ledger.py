@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine
 
 from millrace.ledger import claims, desired, dialect, flow_counts, leases, outcomes, queries
+from millrace.ledger.claims import TIERS
+from millrace.ledger.clock import DatabaseClock, clock_of, now_micros
+from millrace.ledger.dialect import LEDGER_DOWN
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
 from millrace.ledger.replica import identity
-from millrace.ledger.tables import LANE_IN_USE, lanes
 from millrace.ledger.text import Quantities
 
 T = TypeVar("T")
-
-#: The ledger cannot be reached or written to for now: wait and call again.
-LEDGER_DOWN = (OperationalError, InterfaceError)
-
-
-def now_micros() -> int:
-    """Wall clock in microseconds UTC."""
-    return time.time_ns() // 1000
 
 
 class Ledger:
@@ -37,7 +29,7 @@ class Ledger:
 
     Args:
         url: SQLAlchemy URL, for instance `sqlite:////var/lib/millrace/ledger.db`.
-        clock: Microseconds UTC.
+        clock: Microseconds UTC; without one the clock that all processes over this ledger share.
         who: Name of this process for audit and dead letters.
         lease_seconds: How long a claim lasts unless it is extended.
 
@@ -46,10 +38,15 @@ class Ledger:
     """
 
     def __init__(
-        self, url: str, *, clock: Callable[[], int] = now_micros, who: str = "millrace", lease_seconds: float = 30.0
+        self,
+        url: str,
+        *,
+        clock: Callable[[], int] | None = None,
+        who: str = "millrace",
+        lease_seconds: float = 30.0,
     ) -> None:
         self._engine = dialect.open_engine(url)
-        self._clock = clock
+        self._clock = clock or clock_of(self._engine)
         self._who = who
         self._owner = identity(who)
         self._lease = int(lease_seconds * 1e6)
@@ -93,47 +90,76 @@ class Ledger:
 
     # -- posters work
 
+    @property
+    def replica(self) -> str:
+        """This process in claims: unlike any other, also unlike itself after a restart."""
+        return self._owner
+
+    def now(self) -> int:
+        """Microseconds UTC by the clock that all processes over this ledger share."""
+        return self._clock()
+
     def recover(self, system: str) -> int:
         """Give back what this process holds: in flight becomes unknown. Returns how many postings.
 
         Leases of processes that are known to be dead end at once; those of others end in time.
         """
-        now = self._clock()
         with dialect.writing(self._engine) as connection:
+            now = self._keep_time(connection)
             leases.end_of_dead(connection, system, now)
             return leases.give_back(connection, system, self._owner, now, self._who)
 
     def extend_leases(self, system: str, held: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Keep claimed lanes (plant, order) for another lease. Returns those that are still held."""
         with dialect.writing(self._engine) as connection:
-            return leases.extend(connection, system, self._owner, held, self._clock() + self._lease)
+            until = self._keep_time(connection) + self._lease
+            return leases.extend(connection, system, self._owner, held, until)
+
+    def mend(self, system: str, longest_wait: float) -> None:
+        """Free what waits for a clock that was put back, and what a process held that is known to be dead.
+
+        Args:
+            system: ERP system.
+            longest_wait: Seconds that nothing is ever put off for longer than.
+        """
+        with dialect.writing(self._engine) as connection:
+            now = self._keep_time(connection)
+            leases.end_of_dead(connection, system, now)
+            leases.mend(connection, system, now, now + int(longest_wait * 1e6), now + self._lease)
 
     def intake(self, route: Router) -> list[tuple[str, str]]:
-        """Hand new totals to their systems' posters. Returns the (plant, kind) pairs without a route."""
+        """Hand some new totals, the most urgent first, to their systems' posters.
+
+        Returns:
+            The (plant, kind) pairs without a route; their totals stay new.
+        """
         with dialect.writing(self._engine) as connection:
             return intake(self._engine, connection, route, self._clock())
 
-    def has_due(self, system: str) -> bool:
-        """Whether `claim` may find something; takes no write lock."""
-        query = select(lanes.c.order_id).where(
-            LANE_IN_USE,
-            lanes.c.system == system,
-            lanes.c.due_at <= self._clock(),
-            claims.free_at(self._clock()),
-        )
-        return self.ask(lambda connection: connection.scalar(query.limit(1))) is not None
+    def due_tiers(self, system: str) -> tuple[int, ...]:
+        """Tiers in which `claim` may find something; takes no write lock."""
+        return self.ask(lambda connection: claims.due_tiers(connection, system, self._clock()))
 
-    def claim(self, system: str, limit: int, rules: PostingRules) -> list[Step]:
-        """Take up to `limit` steps, one per order, the most urgent first.
+    def claim(
+        self, system: str, limit: int | Mapping[int, int], rules: PostingRules, tiers: Collection[int] = TIERS
+    ) -> list[Step]:
+        """Take steps that may be worked on, one per order, the most urgent first.
 
-        Steps with status PENDING are durably marked in flight and may be sent. Steps with status UNKNOWN or
-        ACCEPTED may only be asked for. Each has to come back through `record_outcomes`, or through `recover`
-        after a crash.
+        Steps with status PENDING are durably marked in flight and may be sent while the lease lasts. Steps with
+        status UNKNOWN or ACCEPTED may only be asked for. Each has to come back through `record_outcomes`; what a
+        crash leaves behind is taken over when its lease has ended.
+
+        Args:
+            system: ERP system.
+            limit: Most steps altogether, or by tier: most steps of that tier and the less urgent ones together.
+            rules: What planning must know about the ERP.
+            tiers: Tiers to look in.
         """
+        rooms = limit if isinstance(limit, Mapping) else dict.fromkeys(TIERS, limit)
         with dialect.writing(self._engine) as connection:
             now = self._clock()
             work = claims.Claims(connection, system, rules, now, self._who, self._owner, now + self._lease)
-            return work.take(limit)
+            return work.take(rooms, tiers)
 
     def record_outcomes(self, results: Sequence[Outcome]) -> list[Outcome]:
         """Write what became of claimed steps; may be repeated when a write may have taken effect.
@@ -146,12 +172,24 @@ class Ledger:
         with dialect.writing(self._engine) as connection:
             return outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who, self._owner)
 
+    def _keep_time(self, connection: Connection) -> int:
+        return self._clock.keep(connection) if isinstance(self._clock, DatabaseClock) else self._clock()
+
     # -- people ask
 
     def ask(self, query: Callable[[Connection], T]) -> T:
         """Run a query of `millrace.ledger.queries`, such as `documents_by_state`, on a consistent view."""
         with self._engine.connect() as connection, connection.begin():
             return query(connection)
+
+    def change(self, write: Callable[[Engine, Connection, int], T]) -> T:
+        """Make a change by hand, such as those of `millrace.ledger.repair`, as one transaction.
+
+        Args:
+            write: Takes the engine, the transaction's connection and the time, microseconds UTC.
+        """
+        with dialect.writing(self._engine) as connection:
+            return write(self._engine, connection, self._clock())
 
     def order_report(self, order_id: str) -> list[queries.DocumentReport]:
         """Documents of an order with revisions, postings, ERP numbers and audit."""
@@ -172,3 +210,6 @@ class Ledger:
     def inconsistent(self) -> list[str]:
         """Keys of documents whose booked total is not the sum of their booked steps; should be empty."""
         return self.ask(queries.inconsistent)
+
+
+__all__ = ["LEDGER_DOWN", "Ledger", "now_micros"]

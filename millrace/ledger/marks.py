@@ -31,9 +31,8 @@ def mark(connection: Connection, steps: Sequence[Step], held: Mapping[Lane, Row[
 
     A step that another replica left in flight comes out unknown: it may only be asked for.
     """
-    fenced = [replace(step, fence=held[step.plant, step.order_id].fence + 1) for step in steps]
-    lost = [step for step in fenced if step.status is Status.IN_FLIGHT]
-    out = [replace(step, status=Status.UNKNOWN) if step.status is Status.IN_FLIGHT else step for step in fenced]
+    out = [_given(step, held[step.plant, step.order_id], by.now) for step in steps]
+    lost = [step for step in steps if step.status is Status.IN_FLIGHT]
     sending = [step for step in out if step.status is Status.PENDING]
     _first(connection, [step for step in sending if step.attempts == 0], by.now)
     _again(connection, [step for step in sending if step.attempts > 0], by.now)
@@ -47,6 +46,14 @@ def mark(connection: Connection, steps: Sequence[Step], held: Mapping[Lane, Row[
     if entries:
         connection.execute(insert(audit), entries)
     return out
+
+
+def _given(step: Step, lane: Row[Any], now: int) -> Step:
+    """The step under its new fence. Whoever lost it may have sent it as late as at the end of the lease."""
+    if step.status is not Status.IN_FLIGHT:
+        return replace(step, fence=lane.fence + 1, tier=lane.tier)
+    sent_at = max(step.sent_at or 0, min(lane.lease_until or now, now))
+    return replace(step, fence=lane.fence + 1, tier=lane.tier, status=Status.UNKNOWN, sent_at=sent_at)
 
 
 def _first(connection: Connection, steps: Sequence[Step], now: int) -> None:
@@ -83,8 +90,11 @@ def _asked(connection: Connection, steps: Sequence[Step], now: int) -> None:
     connection.execute(
         update(postings)
         .where(postings.c.external_reference == bindparam("reference"))
-        .values(status=bindparam("becomes"), fence=bindparam("claim"), updated_at=now),
-        [{"reference": s.external_reference, "becomes": s.status.value, "claim": s.fence} for s in steps],
+        .values(status=bindparam("becomes"), fence=bindparam("claim"), sent_at=bindparam("at"), updated_at=now),
+        [
+            {"reference": s.external_reference, "becomes": s.status.value, "claim": s.fence, "at": s.sent_at}
+            for s in steps
+        ],
     )
 
 

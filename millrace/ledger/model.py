@@ -136,6 +136,7 @@ class Step:
         failures: Attempts and look-ups without a definite answer; what the backoff grows with.
         sent_at: When it was last sent, microseconds UTC.
         fence: Number of the claim that it was given out under.
+        tier: Tier of the order's most urgent document.
     """
 
     external_reference: str
@@ -160,6 +161,7 @@ class Step:
     failures: int = 0
     sent_at: int | None = None
     fence: int = 0
+    tier: int = 1
 
 
 @dataclass(frozen=True, slots=True)

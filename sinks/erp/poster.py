@@ -124,7 +124,7 @@ class Poster:
         """Start as many steps as concurrency, rate limit and breaker allow. Returns how many."""
         free = self._settings.concurrency - len(self._running)
         allowed = self._bucket.available(self._breaker.allowance(free, len(self._running)))
-        if allowed <= 0 or not await self._with_ledger(lambda: self._ledger.has_due(self._settings.name)):
+        if allowed <= 0 or not await self._with_ledger(lambda: self._ledger.due_tiers(self._settings.name)):
             return 0
         failpoints.hit("poster.before_mark")
         steps = await self._claim_steps(allowed)
