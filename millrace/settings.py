@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from millrace.errors import Misconfigured
+from millrace.secret import keep_out_secrets, secrets_in_file
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,7 +25,8 @@ def load(
 ) -> Model:
     """Settings of a flow or poster.
 
-    Environment variables go before the file: `MILLRACE_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`.
+    Environment variables go before the file: `MILLRACE_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`. A file that
+    holds a secret itself (a password, or a URL with one) is refused.
 
     Args:
         model: Settings model.
@@ -43,12 +45,22 @@ def load(
         raise Misconfigured(f"{path}: {error}") from error
     if not isinstance(values, dict):
         raise Misconfigured(f"{path}:1: expected settings by name, found {type(values).__name__}")
+    _refuse_secrets(model, values, path, node)
     _override(model, values, os.environ if environment is None else environment, prefix)
     try:
-        return model.model_validate(values)
+        settings = model.model_validate(values)
     except ValidationError as error:
         problems = [_problem(path, node, problem) for problem in error.errors()]
         raise Misconfigured("\n".join(problems)) from None
+    keep_out_secrets(settings)
+    return settings
+
+
+def _refuse_secrets(model: type[BaseModel], values: dict[str, Any], path: Path | None, node: yaml.Node | None) -> None:
+    told = "holds a secret; give it by environment variable or in a file of its own"
+    problems = [f"{path}:{_line(node, at)}: {'.'.join(map(str, at))}: {told}" for at in secrets_in_file(model, values)]
+    if problems:
+        raise Misconfigured("\n".join(problems))
 
 
 def _read(path: Path) -> str:
@@ -72,15 +84,20 @@ def _override(model: type[BaseModel], values: dict[str, Any], environment: Mappi
 
 
 def _problem(path: Path | None, node: yaml.Node | None, problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    shown = "" if problem["type"] in ("missing", "extra_forbidden") else f" (got {type(problem['input']).__name__})"
+    return f"{path or 'environment'}:{_line(node, problem['loc'])}: {where}: {problem['msg']}{shown}"
+
+
+def _line(node: yaml.Node | None, place: Sequence[Any]) -> int:
+    """Line of a place in the file, or of what is nearest above it."""
     line = 1
-    for key in problem["loc"]:
+    for key in place:
         found = _child(node, key)
         if found is None:
             break
         line, node = found
-    where = ".".join(str(part) for part in problem["loc"])
-    shown = "" if problem["type"] in ("missing", "extra_forbidden") else f" (got {type(problem['input']).__name__})"
-    return f"{path or 'environment'}:{line}: {where}: {problem['msg']}{shown}"
+    return line
 
 
 def _child(node: yaml.Node | None, key: Any) -> tuple[int, yaml.Node] | None:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from dataflows.settings import ConfirmationsSettings, CounterRule, NumberingRule, RegistrySettings
+from millrace.secret import Secret
 from operators.counter_policy import CounterPolicy
+from sinks.erp.auth_settings import BasicAuth, ClientCertificate, OAuth2, TokenAuth
 from sinks.erp.connector import Options
 from sinks.erp.registry import CONNECTORS
-from sinks.erp.settings import PosterSettings, RouteSettings, Secret, SystemSettings
+from sinks.erp.settings import PosterSettings, RouteSettings, SystemSettings
 from sources.kafka_settings import KafkaSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -31,7 +33,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`numbering`: a list of rules", NumberingRule),
     ("The poster", PosterSettings),
     ("`systems`: a list of ERP systems", SystemSettings),
-    ("`systems[].password`", Secret),
+    ("`systems[].auth` with `kind: basic`", BasicAuth),
+    ("`systems[].auth` with `kind: token`", TokenAuth),
+    ("`systems[].auth` with `kind: oauth2`", OAuth2),
+    ("`systems[].client_certificate`", ClientCertificate),
+    ("Secrets: `password`, `token`, `client_secret` of a system", Secret),
     ("`routes`: a list of rules", RouteSettings),
 )
 HEAD = """\
@@ -42,7 +48,8 @@ Generated from the settings models by `python -m tools.settings_docs`; a test co
 A flow reads `millrace run confirmations --config FILE`, a poster `millrace post --config FILE`. Both are
 YAML; an unknown key is refused with file, line and field. A variable `MILLRACE_<KEY>` in the environment goes
 before the file; `__` steps into a section: `MILLRACE_KAFKA__BOOTSTRAP`. Lists can't be given that way.
-Passwords belong into the environment or into mounted secret files.
+A file that holds a password, also within a URL, is refused: passwords belong into the environment or into
+mounted secret files.
 """
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "length at least"}
 
@@ -55,12 +62,19 @@ def page() -> str:
 
 def _options(connector: str) -> type[BaseModel]:
     """The model of a connector's options, from the module of its name."""
-    found = vars(importlib.import_module(f"sinks.erp.{connector}")).values()
-    return next(model for model in found if isinstance(model, type) and Options in model.__bases__)
+    module = importlib.import_module(f"sinks.erp.{connector}")
+    models = [found for found in vars(module).values() if isinstance(found, type) and issubclass(found, Options)]
+    return next(model for model in models if model.__module__ == module.__name__)
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Text by key, from the `Args` of a model's docstring."""
+    """Text by key, from the `Args` of a model's docstring and of those that it inherits from."""
+    bases = [base for base in model.__bases__ if issubclass(base, BaseModel) and base is not BaseModel]
+    inherited = {name: meaning for base in bases for name, meaning in meanings(base).items()}
+    return {**inherited, **_own_meanings(model)}
+
+
+def _own_meanings(model: type[BaseModel]) -> dict[str, str]:
     _, _, text = (model.__doc__ or "").partition("Args:\n")
     found: dict[str, str] = {}
     name = ""

@@ -12,6 +12,7 @@ import typer
 from millrace import __version__
 from millrace.cli import contracts, demo, mapping, post, run, status
 from millrace.errors import MillraceError, Misconfigured
+from millrace.redact import redact
 
 app = typer.Typer(
     name="millrace",
@@ -39,10 +40,10 @@ def main() -> None:
     try:
         app()
     except Misconfigured as error:
-        typer.echo(f"millrace: {error}", err=True)
+        typer.echo(redact(f"millrace: {error}"), err=True)
         sys.exit(2)
     except MillraceError as error:
-        typer.echo(f"millrace: {error}", err=True)
+        typer.echo(redact(f"millrace: {error}"), err=True)
         sys.exit(1)
 
 

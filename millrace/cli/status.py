@@ -24,6 +24,7 @@ from millrace.ledger import Ledger, queries
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.model import DocumentState, Status
 from millrace.ledger.status import flow_lanes, letters_of_order, postings_by_system, waiting
+from millrace.secret import refuse_password
 from millrace.settings import load
 
 T = TypeVar("T")
@@ -134,6 +135,7 @@ def trace(
 
 
 def _url(ledger: str | None, settings: ConfirmationsSettings) -> str:
+    refuse_password(ledger or "", "--ledger: leave it out of the URL and set PGPASSFILE, or set MILLRACE_LEDGER")
     url = ledger or settings.ledger
     if url is None:
         raise Misconfigured("--ledger: give its URL, or --config with the flow's settings")

@@ -8,7 +8,7 @@ single connection.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 
 import httpx
@@ -18,16 +18,19 @@ class Connections(httpx.AsyncBaseTransport):
     """Transports of one connection each; one that has just been used is taken first, so that few stay busy.
 
     Args:
-        verify: Whom to trust.
+        trust: The TLS context to connect with now. Connections of an earlier one are closed when they are idle.
     """
 
-    def __init__(self, verify: ssl.SSLContext) -> None:
-        self._verify = verify
+    def __init__(self, trust: Callable[[], ssl.SSLContext]) -> None:
+        self._trust = trust
+        self._context = trust()
         self._idle: list[httpx.AsyncHTTPTransport] = []
         self._all: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send over an idle transport; it is idle again when the answer is closed."""
+        if self._trust() is not self._context:
+            await self._start_afresh()
         transport = self._idle.pop() if self._idle else self._open()
         try:
             response = await transport.handle_async_request(request)
@@ -37,9 +40,17 @@ class Connections(httpx.AsyncBaseTransport):
         response.stream = _Lent(response.stream, self._idle, transport)
         return response
 
+    async def _start_afresh(self) -> None:
+        """Certificates were replaced. What is under way ends on the connection that it has."""
+        self._context = self._trust()
+        idle, self._idle = self._idle, []
+        self._all = [transport for transport in self._all if transport not in idle]
+        for transport in idle:
+            await transport.aclose()
+
     def _open(self) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        transport = httpx.AsyncHTTPTransport(verify=self._verify, limits=limits, trust_env=False)
+        transport = httpx.AsyncHTTPTransport(verify=self._context, limits=limits, trust_env=False)
         self._all.append(transport)
         return transport
 

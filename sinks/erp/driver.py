@@ -14,10 +14,11 @@ from decimal import InvalidOperation
 
 import httpx
 
-from millrace.errors import Rejected
+from millrace.errors import Misconfigured, Rejected
 from millrace.ledger.ledger import now_micros
 from millrace.ledger.model import Action, Outcome, Status, Step
 from sinks.erp import chain, policy
+from sinks.erp.auth import TokenUnavailable
 from sinks.erp.channel import AnswerTooLong, Channel
 from sinks.erp.connector import Answer, Connector, Kind, Next, Request, Verdict
 from sinks.erp.settings import SystemSettings
@@ -33,7 +34,9 @@ _STATUS = {
     Kind.REJECTED: Status.REJECTED,
     Kind.MISCONFIGURED: Status.PENDING,
 }
-_BROKEN_EXCHANGE = (httpx.HTTPError, httpx.StreamError, TimeoutError, AnswerTooLong, OSError)
+_BROKEN_EXCHANGE = (
+    httpx.HTTPError, httpx.StreamError, TimeoutError, AnswerTooLong, OSError, TokenUnavailable, Misconfigured,
+)  # fmt: skip
 #: What reading an answer of the wrong shape runs into.
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
@@ -76,13 +79,18 @@ class Driver:
         self._lookup_before_resend = lookup_before_resend
         self._session: Mapping[str, str] | None = None
         self._session_lock = asyncio.Lock()
+        #: When a request really left, by external reference: a token or session may have taken its time before.
+        self._left_at: dict[str, int] = {}
 
     async def attempt(self, step: Step) -> Attempt:
         """Work on a claimed step once. Never raises for what an ERP or a network can do."""
         asked = step.status is not Status.PENDING and self._lookup_before_resend
         first = await (self._look_up(step) if asked else self._send(step))
-        verdict = await chain.follow(first, lambda following: self._post(step, following))
-        return Attempt(self._outcome(step, verdict), verdict)
+        verdict = policy.presentable(await chain.follow(first, lambda following: self._post(step, following)))
+        outcome = self._outcome(step, verdict)
+        if outcome.status is not Status.UNKNOWN:
+            self._left_at.pop(step.external_reference, None)
+        return Attempt(outcome, verdict)
 
     async def _send(self, step: Step) -> Verdict:
         try:
@@ -110,10 +118,15 @@ class Driver:
             if isinstance(opened, Verdict):
                 return opened
             session = opened
-        verdict = await self._exchange(following.request, session, following.read)
+        request, only_asks = following.request, following.request.method == "GET"
+        sending = (lambda: None) if only_asks else (lambda: self._leaves(step))
+        verdict = await self._exchange(request, session, following.read, sending)
         if verdict.kind is Kind.RENEW and self._session is session:
             self._session = None
-        return _nothing_was_sent(verdict) if following.request.method == "GET" else verdict
+        return _nothing_was_sent(verdict) if only_asks else verdict
+
+    def _leaves(self, step: Step) -> None:
+        self._left_at[step.external_reference] = self._clock()
 
     async def _open_session(self) -> Mapping[str, str] | Verdict:
         async with self._session_lock:
@@ -164,14 +177,19 @@ class Driver:
 
     def _unsettled_seconds(self, step: Step) -> float:
         """Seconds until a look-up that finds nothing may be believed."""
-        since = (self._clock() - (step.sent_at or 0)) / 1e6
+        left_at = max(step.sent_at or 0, self._left_at.get(step.external_reference, 0))
+        since = (self._clock() - left_at) / 1e6
         return self._settings.settle_seconds - since
 
     async def _exchange(
-        self, request: Request, session: Mapping[str, str], read: Callable[[Answer], Verdict]
+        self,
+        request: Request,
+        session: Mapping[str, str],
+        read: Callable[[Answer], Verdict],
+        sending: Callable[[], None] = lambda: None,
     ) -> Verdict:
         try:
-            answer = await self._channel.exchange(request, session)
+            answer = await self._channel.exchange(request, session, sending)
         except Rejected as error:
             return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
         except _BROKEN_EXCHANGE as error:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 
+from millrace.errors import Misconfigured
+from millrace.redact import redact
+from sinks.erp.auth import TokenUnavailable
 from sinks.erp.connector import Answer, Kind, Verdict
+from sinks.erp.retry_after import retry_after
 
 #: Raised before a byte of the request was written, so the ERP has certainly booked nothing.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+#: Characters of what an ERP says that are kept.
+_LONGEST_DETAIL = 2000
 
 
 def backoff(failures: int, base: float, cap: float, chance: float) -> float:
@@ -30,19 +37,38 @@ def backoff(failures: int, base: float, cap: float, chance: float) -> float:
 def of_exception(error: Exception) -> Verdict:
     """What a failed exchange means."""
     detail = f"{type(error).__name__}: {error}"
-    if _is_certificate_error(error):
-        return Verdict(Kind.MISCONFIGURED, reason="certificate", detail=detail)
+    if isinstance(error, Misconfigured):
+        return Verdict(Kind.MISCONFIGURED, reason="credentials", detail=str(error))
+    if isinstance(error, TokenUnavailable):
+        return Verdict(Kind.RETRY, None, "no_token", str(error), retry_after=error.retry_after, outage=True)
+    if is_certificate_error(error):  # an expired one is renewed one day; until then nothing is sent
+        return Verdict(Kind.RETRY, reason="certificate", detail=detail, outage=True)
     if isinstance(error, _NEVER_SENT):
         return Verdict(Kind.RETRY, reason="not_reachable", detail=detail, outage=True)
     return Verdict(Kind.UNKNOWN, reason="no_answer", detail=detail, outage=True)
 
 
-def _is_certificate_error(error: BaseException | None) -> bool:
+def is_certificate_error(error: BaseException | None) -> bool:
+    """Whether the other side's certificate was not accepted, which is before anything is sent."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def presentable(verdict: Verdict) -> Verdict:
+    """The verdict as it may be stored, logged and shown: an answer may repeat credentials, and at any length."""
+
+    def bounded(text: str | None, most: int) -> str | None:
+        return None if text is None else redact(text)[:most]
+
+    return replace(
+        verdict,
+        erp_document=bounded(verdict.erp_document, 200),
+        reason=bounded(verdict.reason, 100),
+        detail=bounded(verdict.detail, _LONGEST_DETAIL) or "",
+    )
 
 
 def of_status(answer: Answer, now: datetime | None = None) -> Verdict | None:
@@ -65,14 +91,3 @@ def of_status(answer: Answer, now: datetime | None = None) -> Verdict | None:
         where = answer.headers.get("location", "")
         return Verdict(Kind.MISCONFIGURED, reason="redirect", detail=f"HTTP {status} to {where!r}")
     return None
-
-
-def retry_after(answer: Answer, now: datetime) -> float | None:
-    """Seconds from a Retry-After header in either of its forms; None where it says nothing."""
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from millrace.errors import Misconfigured
-
-
-class Secret(BaseModel, extra="forbid", frozen=True):
-    """A secret by place, so that no settings file holds one: an environment variable or a file."""
-
-    env: str | None = None
-    file: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("name either env or file")
-        return self
-
-    def read(self) -> SecretStr:
-        """The secret itself.
-
-        Raises:
-            Misconfigured: The variable or file is not there.
-        """
-        if self.env is not None:
-            value = os.environ.get(self.env)
-            if value is None:
-                raise Misconfigured(f"environment variable {self.env} is not set")
-            return SecretStr(value)
-        try:
-            return SecretStr(Path(str(self.file)).read_text(encoding="utf-8").strip())
-        except OSError as error:
-            raise Misconfigured(f"secret file {self.file} cannot be read: {error.strerror}") from error
+from sinks.erp.auth_settings import Auth, ClientCertificate, protected_url
 
 
 class SystemSettings(BaseModel, extra="forbid", frozen=True):
@@ -50,9 +20,10 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
         base_url: Root of the service, for instance
             `https://erp/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV`.
         options: The connector's own options.
-        user: User of basic authentication.
-        password: Where its password is.
-        ca_file: Certificates to trust instead of the system's.
+        auth: How to authenticate: `basic`, `token` or `oauth2`.
+        client_certificate: Certificate to introduce oneself with (mutual TLS), alone or besides `auth`.
+        ca_file: Certificates to trust instead of the system's; read again when it changes. What the ERP shows
+            is always verified.
         concurrency: Orders worked on at a time.
         rate: Requests per second at most.
         burst: Requests that may come at once under `rate`.
@@ -77,8 +48,8 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
     connector: str
     base_url: str = Field(pattern=r"^https?://[^\s?#]+$")
     options: dict[str, Any] = Field(default_factory=dict)
-    user: str | None = None
-    password: Secret | None = None
+    auth: Auth | None = None
+    client_certificate: ClientCertificate | None = None
     ca_file: Path | None = None
     concurrency: int = Field(16, ge=1, le=256)
     rate: float | None = Field(None, gt=0)
@@ -97,10 +68,19 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
     reject_share: float = Field(0.5, gt=0, le=1)
     overdue_after: float = Field(900.0, gt=0)
 
+    @field_validator("base_url")
+    @classmethod
+    def _without_credentials(cls, value: str) -> str:
+        if "@" in value:
+            raise ValueError("credentials do not belong into the address: use auth")
+        return value
+
     @model_validator(mode="after")
-    def _user_with_password(self) -> Self:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("user and password go together")
+    def _credentials_travel_encrypted(self) -> Self:
+        if self.auth is not None:
+            protected_url(self.base_url)
+        if self.client_certificate is not None and not self.base_url.startswith("https://"):
+            raise ValueError("client_certificate needs an https base_url")
         return self
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,9 +12,10 @@ from pydantic import ValidationError
 from millrace.errors import Misconfigured
 from sinks.erp.connector import Answer
 from sinks.erp.limits import Breaker, RejectGuard, TokenBucket
-from sinks.erp.policy import backoff, retry_after
+from sinks.erp.policy import backoff
 from sinks.erp.registry import create
-from sinks.erp.settings import PosterSettings, Secret
+from sinks.erp.retry_after import retry_after
+from sinks.erp.settings import PosterSettings
 from tests.conformance.erp_world import Clock
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -109,7 +109,7 @@ def test_routes_go_by_plant_and_kind_and_the_first_match_counts() -> None:
         {"systems": [SYSTEM], "routes": [{"system": "nowhere"}]},
         {"systems": [SYSTEM, {**SYSTEM, "name": "b"}]},
         {"systems": [{**SYSTEM, "base_url": "ftp://erp.test"}]},
-        {"systems": [{**SYSTEM, "user": "u"}]},
+        {"systems": [{**SYSTEM, "auth": {"kind": "basic", "user": "u"}}]},
         {"systems": [{**SYSTEM, "colour": "red"}]},
         {"systems": []},
     ],
@@ -124,17 +124,3 @@ def test_an_unknown_option_of_a_connector_is_named() -> None:
         create("sap_confirmation", {"time_units": "H"})
     with pytest.raises(Misconfigured, match="known: sap_confirmation"):
         create("sapp", {})
-
-
-def test_a_secret_comes_from_a_file_or_the_environment_and_never_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "password").write_text("hush\n")
-    monkeypatch.setenv("ERP_PASSWORD", "hush")
-    for secret in (Secret(file=tmp_path / "password"), Secret(env="ERP_PASSWORD")):
-        assert secret.read().get_secret_value() == "hush"
-        assert "hush" not in repr(secret.read())
-    with pytest.raises(Misconfigured, match="NOT_SET"):
-        Secret(env="NOT_SET").read()
-    with pytest.raises(ValidationError):
-        Secret()
