@@ -1,8 +1,8 @@
-"""A sandbox ERP: SAP's production order confirmation service over HTTP, with faults on demand.
+"""A sandbox ERP: SAP's services for confirmations, material documents and requisitions, with faults on demand.
 
-`python -m sandbox.erp --port 8443 --state erp.db` serves the service below `SERVICE`. Under `/_control/`:
-`GET bookings` (sums by order and operation), `GET documents`, `GET stats`, `POST orders`, `POST faults` (see
-`erp_faults`), `GET faults`, `DELETE faults[?kind=...]`.
+`python -m sandbox.erp --port 8443 --state erp.db` serves them below `erp_service.ROOT`. Under `/_control/`:
+`GET bookings` (sums by order and operation), `GET documents`, `GET entities?set=...`, `GET stats`, `POST orders`,
+`POST rules` (see `erp_rules`), `POST faults` (see `erp_faults`), `GET faults`, `DELETE faults[?kind=...]`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -23,86 +22,109 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from millrace.failpoints import hit
-from sandbox.erp_check import check
+from sandbox.erp_books import ConfirmationBooks, MaterialBooks, RequisitionBooks
 from sandbox.erp_control import control_routes
+from sandbox.erp_entities import Entities
 from sandbox.erp_faults import Fault, Faults
+from sandbox.erp_rules import Rules
+from sandbox.erp_service import ROOT, Books, Service
 from sandbox.erp_store import Refused, Store
 
-SERVICE = "/sap/opu/odata/sap/API_PROD_ORDER_CONFIRMATION_2_SRV"
+SERVICE = f"{ROOT}/API_PROD_ORDER_CONFIRMATION_2_SRV"
 _TRANSPORT = "sandbox.transport"
-_REFERENCE = re.compile(r"ExternalSystemConfirmation eq guid'([0-9A-Fa-f-]{36})'")
-Book = Callable[[], dict[str, Any]]
-_LITERAL = re.compile(r"(?:guid|datetime)?'((?:[^']|'')*)'")
+Book = Callable[[], dict[str, Any] | None]
 
 
 class SandboxErp:
-    """The service and its controls as one ASGI application.
+    """The services and their controls as one ASGI application.
 
     Args:
         store: Where bookings go.
         sleep: How faults wait; tests pass their own clock's.
+        services: Makes the services to serve instead of the sandbox's own, from the rules.
     """
 
-    def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        services: Callable[[Rules], Sequence[Service]] | None = None,
+    ) -> None:
         self.store = store
+        self.entities = Entities(store.database)
+        self.rules = Rules()
         self._sleep = sleep
         self.faults = Faults()
         self.requests = 0
         self._tokens: set[str] = set()
         self._late: set[asyncio.Task[None]] = set()
-        self._app = Starlette(
-            routes=[
-                Mount(SERVICE, routes=self._service_routes()),
-                Mount("/_control", routes=control_routes(store, self.faults, lambda: self.requests)),
-            ]
-        )
+        served = services(self.rules) if services else self._own_services()
+        control = control_routes(store, self.entities, self.rules, self.faults, lambda: self.requests)
+        mounts = [Mount(f"{ROOT}/{service.name}", routes=self._routes(service)) for service in served]
+        self._app = Starlette(routes=[*mounts, Mount("/_control", routes=control)])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI; the server's transport is kept, because a fault may have to cut it."""
         scope[_TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
         await self._app(scope, receive, send)
 
-    def _service_routes(self) -> list[Route]:
+    def _own_services(self) -> list[Service]:
+        books: dict[str, Books] = {
+            "API_PROD_ORDER_CONFIRMATION_2_SRV": ConfirmationBooks(self.store),
+            "API_MATERIAL_DOCUMENT_SRV": MaterialBooks(self.entities),
+            "API_PURCHASEREQ_PROCESS_SRV": RequisitionBooks(self.entities),
+        }
+        return [Service.of(name, behind, self.rules) for name, behind in books.items()]
+
+    def _routes(self, service: Service) -> list[Route]:
+        async def root(request: Request) -> Response:
+            return await self._root(request, service)
+
+        async def metadata(_: Request) -> Response:
+            fault = await self._meet(is_change=False)
+            known = Response(service.metadata, media_type="application/xml")
+            return fault if isinstance(fault, Response) else known
+
+        async def find(request: Request) -> Response:
+            return await self._find(request, service)
+
+        async def post(request: Request) -> Response:
+            body, query = await request.body(), request.query_params
+            return await self._change(request, lambda: service.post(request.path_params["name"], query, body))
+
+        async def change(request: Request) -> Response:
+            body = await request.body()
+            return await self._change(request, lambda: service.change(request.path_params["name"], body))
+
         return [
-            Route("/", self._root, methods=["GET"]),
-            Route("/ProdnOrdConf2", self._find, methods=["GET"]),
-            Route("/ProdnOrdConf2", self._book, methods=["POST"]),
-            Route("/CancelProdnOrdConf", self._cancel, methods=["POST"]),
+            Route("/", root, methods=["GET"]),
+            Route("/$metadata", metadata, methods=["GET"]),
+            Route("/{name}", find, methods=["GET"]),
+            Route("/{name}", post, methods=["POST"]),
+            Route("/{name}", change, methods=["PATCH"]),
         ]
 
-    async def _root(self, request: Request) -> Response:
+    async def _root(self, request: Request, service: Service) -> Response:
         fault = await self._meet(is_change=False)
         if isinstance(fault, Response):
             return fault
         token = secrets.token_urlsafe(16)
         self._tokens.add(token)
-        answer = JSONResponse({"d": {"EntitySets": ["ProdnOrdConf2"]}})
+        answer = JSONResponse({"d": {"EntitySets": list(service.schema)}})
         answer.set_cookie("SAP_SESSIONID", token)
         if request.headers.get("x-csrf-token", "").lower() == "fetch":
             answer.headers["x-csrf-token"] = token
         return answer
 
-    async def _find(self, request: Request) -> Response:
+    async def _find(self, request: Request, service: Service) -> Response:
         fault = await self._meet(is_change=False)
         if isinstance(fault, Response):
             return fault
-        wanted = _REFERENCE.fullmatch(request.query_params.get("$filter", ""))
-        if wanted is None:
-            return _error(400, "SANDBOX/FILTER", "Only ExternalSystemConfirmation eq guid'...' is served")
-        return JSONResponse({"d": {"results": self.store.find(wanted[1].lower())}})
-
-    async def _book(self, request: Request) -> Response:
-        body = await request.body()
-        return await self._change(request, lambda: self.store.book(_checked(body)))
-
-    async def _cancel(self, request: Request) -> Response:
-        def cancel() -> dict[str, Any]:
-            key = {name: _unquoted(request, name) for name in ("ConfirmationGroup", "ConfirmationCount")}
-            reference = request.query_params.get("ExternalSystemConfirmation")
-            plain = _unquoted(request, "ExternalSystemConfirmation").lower() if reference else None
-            return self.store.cancel(key["ConfirmationGroup"], key["ConfirmationCount"], plain)
-
-        return await self._change(request, cancel)
+        try:
+            found = service.find(request.path_params["name"], request.query_params)
+        except Refused as error:
+            return _error(400, error.code, error.text)
+        return JSONResponse({"d": {"results": [_as_json(entity) for entity in found]}})
 
     async def _change(self, request: Request, book: Book) -> Response:
         """A change with the faults that may befall it before and after the booking."""
@@ -118,7 +140,7 @@ class SandboxErp:
         except Refused as error:
             return _error(400, error.code, error.text)
         hit("erp.after_booking")
-        answer = JSONResponse({"d": entity}, status_code=201)
+        answer = JSONResponse({"d": _as_json(entity)}, status_code=201) if entity else Response(status_code=204)
         return await self._after(request, fault, answer)
 
     async def _meet(self, *, is_change: bool, book: Book | None = None) -> Response | Fault | None:
@@ -147,7 +169,7 @@ class SandboxErp:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    async def _after(self, request: Request, fault: Fault | None, answer: JSONResponse) -> Response:
+    async def _after(self, request: Request, fault: Fault | None, answer: Response) -> Response:
         if fault is None:
             return answer
         if fault.kind == "lose_answer":
@@ -173,22 +195,12 @@ class _Cut(Response):
         await asyncio.sleep(0.01)  # the server notices before it would complain about a missing answer
 
 
-def _checked(body: bytes) -> Mapping[str, Any]:
-    try:
-        parsed = json.loads(body)
-    except ValueError as error:
-        raise Refused("SANDBOX/JSON", f"Malformed body: {error}") from error
-    if not isinstance(parsed, dict):
-        raise Refused("SANDBOX/JSON", "The body is no object")
-    check(parsed)
-    return parsed
-
-
-def _unquoted(request: Request, name: str) -> str:
-    literal = _LITERAL.fullmatch(request.query_params.get(name, ""))
-    if literal is None:
-        raise Refused("SANDBOX/BAD_VALUE", f"Parameter '{name}' is no literal")
-    return literal[1].replace("''", "'")
+def _as_json(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """An entity as OData V2 answers with it: collections stand under `results`."""
+    return {
+        name: {"results": [_as_json(part) for part in value]} if isinstance(value, list) else value
+        for name, value in entity.items()
+    }
 
 
 def _refusal(fault: Fault) -> Response | None:

@@ -10,17 +10,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.erp_entities import Entities
 from sandbox.erp_faults import Faults
+from sandbox.erp_rules import Rules
 from sandbox.erp_store import Store
 
 
-def control_routes(store: Store, faults: Faults, requests: Callable[[], int]) -> list[Route]:
+def control_routes(
+    store: Store, entities: Entities, rules: Rules, faults: Faults, requests: Callable[[], int]
+) -> list[Route]:
     """Routes under `/_control/`."""
-    control = _Control(store, faults, requests)
+    control = _Control(store, entities, rules, faults, requests)
     return [
         Route("/bookings", control.bookings),
         Route("/documents", control.documents),
+        Route("/entities", control.list_entities),
         Route("/stats", control.stats),
+        Route("/rules", control.change_rules, methods=["POST"]),
         Route("/orders", control.orders, methods=["POST"]),
         Route("/faults", control.list_faults, methods=["GET"]),
         Route("/faults", control.add_fault, methods=["POST"]),
@@ -29,8 +35,12 @@ def control_routes(store: Store, faults: Faults, requests: Callable[[], int]) ->
 
 
 class _Control:
-    def __init__(self, store: Store, faults: Faults, requests: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, entities: Entities, rules: Rules, faults: Faults, requests: Callable[[], int]
+    ) -> None:
         self.store = store
+        self.entities = entities
+        self.rules = rules
         self.faults = faults
         self.requests = requests
 
@@ -44,6 +54,16 @@ class _Control:
 
     async def documents(self, _request: Request) -> Response:
         return JSONResponse(self.store.documents())
+
+    async def list_entities(self, request: Request) -> Response:
+        return JSONResponse(self.entities.find(request.query_params.get("set", ""), {}))
+
+    async def change_rules(self, request: Request) -> Response:
+        try:
+            self.rules.change(**await request.json())
+        except (TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=422)
+        return Response(status_code=204)
 
     async def stats(self, _request: Request) -> Response:
         return JSONResponse({**self.store.counts(), "requests": self.requests(), "faults_met": self.faults.met})

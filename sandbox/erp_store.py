@@ -57,6 +57,11 @@ class Store:
         self._db.execute("PRAGMA synchronous = OFF")  # survives the death of the process, which is all it promises
         self._db.executescript(_SCHEMA)
 
+    @property
+    def database(self) -> sqlite3.Connection:
+        """The connection, for further tables in the same file."""
+        return self._db
+
     def add_orders(self, orders: Mapping[str, list[str]]) -> None:
         """Make order and operations known; once any are, confirmations for others are refused."""
         rows = [(order, operation) for order, operations in orders.items() for operation in operations]

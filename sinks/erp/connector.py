@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ class Request:
     """One HTTP request below the system's base URL.
 
     Args:
-        method: GET or POST.
+        method: GET, POST or PATCH.
         path: Path and query below the base URL, without leading slash, already percent-encoded.
         headers: Headers besides those of session and credentials.
         body: JSON body as bytes, or None.
@@ -152,6 +152,36 @@ class Connector(Protocol):
 
     def read_lookup(self, step: Step, answer: Answer) -> Verdict:
         """BOOKED, ACCEPTED, CONTINUE or ABSENT from the 2xx answer to `lookup`; UNKNOWN where it says nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a service has told about itself.
+
+    Args:
+        connector: The connector that goes by it from now on; it knows what this release takes.
+        unknown: Fields that it would send and the service does not know; they are left out.
+    """
+
+    connector: Connector
+    unknown: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Describing(Connector, Protocol):
+    """A connector whose service describes itself; it is asked once, before the first posting of a driver."""
+
+    def describe(self) -> Request | None:
+        """Request for the description, None where it is not wanted."""
+        ...
+
+    def described(self, answer: Answer) -> Description | None:
+        """Read the 2xx answer to `describe`; None where it is no description.
+
+        Raises:
+            Misconfigured: The service lacks what no posting can do without.
+        """
         ...
 
 

@@ -21,6 +21,7 @@ from sinks.erp import chain, policy
 from sinks.erp.auth import TokenUnavailable
 from sinks.erp.channel import AnswerTooLong, Channel
 from sinks.erp.connector import Answer, Connector, Kind, Next, Request, Verdict
+from sinks.erp.description import described
 from sinks.erp.settings import SystemSettings
 
 _STATUS = {
@@ -79,6 +80,7 @@ class Driver:
         self._lookup_before_resend = lookup_before_resend
         self._session: Mapping[str, str] | None = None
         self._session_lock = asyncio.Lock()
+        self._described = False
         #: When a request really left, by external reference: a token or session may have taken its time before.
         self._left_at: dict[str, int] = {}
 
@@ -93,8 +95,10 @@ class Driver:
         return Attempt(outcome, verdict)
 
     async def _send(self, step: Step) -> Verdict:
+        if refused := await self._describe():
+            return refused
         try:
-            request = self._request(step)
+            request = self._request(step if step.sent_at else replace(step, sent_at=self._clock()))
         except Rejected as error:
             return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
         if request is None:
@@ -102,6 +106,16 @@ class Driver:
         first = Next(request, lambda answer: self._connector.classify(step, answer))
         verdict = await self._post(step, first)
         return await self._post(step, first) if verdict.kind is Kind.RENEW else verdict
+
+    async def _describe(self) -> Verdict | None:
+        """Let the connector know what the service takes; None where it does, else why nothing was sent."""
+        async with self._session_lock:
+            if not self._described:
+                told = await described(self._connector, self._exchange, self._settings.name)
+                if isinstance(told, Verdict):
+                    return _nothing_was_sent(told)
+                self._connector, self._described = told, True
+            return None
 
     def _request(self, step: Step) -> Request | None:
         try:

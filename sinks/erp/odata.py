@@ -1,17 +1,15 @@
-"""OData V2 as SAP speaks it: literals in URLs, JSON values, sessions and errors."""
+"""OData V2 as SAP speaks it: literals in URLs, values in JSON, what stands in an answer."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from millrace.errors import Rejected
-from sinks.erp.connector import Answer, Kind, Request, Verdict
+from sinks.erp.connector import Answer
 
 JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -65,31 +63,6 @@ def refuse_control_characters(value: str, field: str) -> None:
         raise Rejected("control_character", f"{field}: {value!r} holds a control character")
 
 
-def check_lengths(body: Mapping[str, Any], lengths: Mapping[str, int]) -> None:
-    """Refuse what the ERP would cut or refuse, before it is sent.
-
-    Raises:
-        Rejected: A string field is too long or holds control characters.
-    """
-    for field, limit in lengths.items():
-        value = body.get(field)
-        if isinstance(value, str):
-            refuse_control_characters(value, field)
-            if len(value) > limit:
-                raise Rejected("value_too_long", f"{field}: {value!r} has more than {limit} characters")
-
-
-def csrf_request() -> Request:
-    """Request that opens a session: the service document, asking for a token."""
-    return Request("GET", "", {"Accept": "application/json", "X-CSRF-Token": "Fetch"})
-
-
-def csrf_headers(answer: Answer) -> dict[str, str] | None:
-    """The token to send with each change; None where the answer holds none."""
-    token = answer.headers.get("x-csrf-token", "")
-    return {"X-CSRF-Token": token} if answer.status == 200 and token else None
-
-
 def parse(answer: Answer) -> Any:
     """What stands under `d`; None where the body is not such JSON."""
     try:
@@ -98,52 +71,7 @@ def parse(answer: Answer) -> Any:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class ODataError:
-    """An error body: every message id in it, most specific last, and the text for a person."""
-
-    codes: tuple[str, ...]
-    text: str
-
-
-def parse_error(answer: Answer) -> ODataError | None:
-    """The error in an answer; None where the body is no OData error, for instance a proxy's HTML page."""
-    try:
-        error = json.loads(answer.body)["error"]
-        details = (error.get("innererror") or {}).get("errordetails") or []
-        messages = [(error["code"], error["message"]["value"])]
-        messages += [(detail["code"], detail["message"]) for detail in details]
-        codes = tuple(str(code) for code, _ in messages)
-        return ODataError(codes, " | ".join(dict.fromkeys(str(text) for _, text in messages)))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def refusal(answer: Answer, retry: frozenset[str], configuration: frozenset[str]) -> Verdict:
-    """What a 4xx answer means.
-
-    Args:
-        answer: The answer.
-        retry: Message ids that pass by themselves, for instance locks.
-        configuration: Message ids that every document would meet, for instance an unknown property.
-    """
-    if answer.status == 403 and answer.headers.get("x-csrf-token", "").lower() == "required":
-        return Verdict(Kind.RENEW, reason="csrf_token", detail="CSRF token expired")
-    error = parse_error(answer)
-    text = error.text if error else ""
-    if answer.status in (403, 404, 405) and not _is_business(error):
-        detail = f"HTTP {answer.status}: service, permission or address is wrong. {text}".strip()
-        return Verdict(Kind.MISCONFIGURED, reason=f"http_{answer.status}", detail=detail)
-    if error is None:
-        detail = f"HTTP {answer.status} without an OData error"
-        return Verdict(Kind.UNKNOWN, reason="not_an_erp_answer", detail=detail, outage=True)
-    if retry.intersection(error.codes):
-        return Verdict(Kind.RETRY, reason="locked", detail=text)
-    if configuration.intersection(error.codes):
-        return Verdict(Kind.MISCONFIGURED, reason="request_refused", detail=text)
-    return Verdict(Kind.REJECTED, reason=error.codes[-1], detail=text)
-
-
-def _is_business(error: ODataError | None) -> bool:
-    """The gateway itself signs with /IWFND/ and /IWBEP/; other message classes are the application's."""
-    return error is not None and not error.codes[0].startswith(("/IWFND/", "/IWBEP/", "/IWCOR/"))
+def results(content: Any) -> list[Any] | None:
+    """The entities of a collection, `{"results": [...]}`; None where it is none."""
+    found = content.get("results") if isinstance(content, dict) else None
+    return found if isinstance(found, list) else None

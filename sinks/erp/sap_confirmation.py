@@ -1,49 +1,35 @@
 """SAP S/4HANA production order confirmation (OData V2, API_PROD_ORDER_CONFIRMATION_2_SRV, set ProdnOrdConf2).
 
-Effect: one confirmation per step; looked up by `ExternalSystemConfirmation`, on which SAP enforces no
-uniqueness. Confirms at operation level; SAP does not allow order level beside it on the same order.
+Effect: one confirmation per step, with its goods movements where they are listed; looked up by
+`ExternalSystemConfirmation`, on which SAP enforces no uniqueness. Confirms at operation level; SAP does not allow order
+level beside it on the same order.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from millrace.errors import Rejected
 from millrace.ledger.confirmation import KIND, SCRAP, TIMES
 from millrace.ledger.model import Step
-from sinks.erp import odata
-from sinks.erp.connector import Answer, Kind, Options, Request, Verdict
+from sinks.erp import odata, sap_confirmation_fields
+from sinks.erp.connector import Kind, Request, Verdict
+from sinks.erp.odata_service import ODataService, about_another, posting_date
+from sinks.erp.sap_units import QuantityOptions
 
-_ENTITY = "ProdnOrdConf2"
-_SCALE = 3
-#: Characters that a field holds.
-_LENGTHS = {
-    "OrderID": 12,
-    "OrderOperation": 4,
-    "Sequence": 6,
-    "Plant": 4,
-    "WorkCenter": 8,
-    "ConfirmationText": 40,
-    "EnteredByExternalUser": 12,
-    "ConfirmationUnit": 3,
-    "ConfirmationUnitISOCode": 3,
-    "VarianceReasonCode": 4,
-}
-#: UN/ECE Rec 20 code to SAP's internal unit where the two differ.
-_UNITS = {
-    "C62": "PC", "H87": "ST", "KGM": "KG", "GRM": "G", "TNE": "TO", "MTR": "M", "CMT": "CM", "MMT": "MM",
-    "MTK": "M2", "MTQ": "M3", "LTR": "L", "MLT": "ML", "HUR": "H", "MIN": "MIN", "SEC": "S", "PR": "PAA",
-}  # fmt: skip
+#: Measure of a component that the confirmation issues; what follows is its name in the attribute `components`.
+COMPONENT = "component:"
+_SET, _CANCEL = "ProdnOrdConf2", "CancelProdnOrdConf"
 _SECONDS = {"S": 1, "MIN": 60, "H": 3600}
 
 
-class SapConfirmationOptions(Options):
+class SapConfirmationOptions(QuantityOptions):
     """Options of the connector.
 
     Args:
@@ -54,12 +40,12 @@ class SapConfirmationOptions(Options):
         sequence: Sequence of the operation in the order.
         user: External user to show in the confirmation.
         no_goods_movements: Suppress backflush and receipt, where another document books them.
+        goods_movements: `order` leaves them to the order's settings, `listed` sends those that the document lists:
+            its components, and the receipt of its yield where there is a `receipt_storage_location`.
+        receipt_storage_location: Where listed receipts go.
         clear_reservations: A final confirmation clears open reservations.
-        retry_codes: Message ids that pass by themselves.
-        configuration_codes: Message ids that every document would meet.
     """
 
-    units: dict[str, str] = Field(default_factory=dict)
     time_unit: Literal["S", "MIN", "H"] = "MIN"
     activities: dict[str, Annotated[int, Field(ge=1, le=6)]] = Field(
         default_factory=lambda: {"setup_time": 1, "machine_time": 2, "labour_time": 3}
@@ -68,29 +54,33 @@ class SapConfirmationOptions(Options):
     sequence: str = "0"
     user: str = "MILLRACE"
     no_goods_movements: bool = False
+    goods_movements: Literal["order", "listed"] = "order"
+    receipt_storage_location: str | None = None
     clear_reservations: bool = False
-    retry_codes: frozenset[str] = frozenset({"CO/469", "MC/601", "M3/897", "M3/682"})
-    configuration_codes: frozenset[str] = frozenset(
-        {"/IWCOR/CX_DS_EP_PROPERTY_ERROR", "/IWCOR/CX_OD_EP_PROPERTY_ERROR"}
-    )
 
 
-class SapConfirmation:
+class SapConfirmation(ODataService):
     """Connector; see the module."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({KIND})
 
     def __init__(self, options: SapConfirmationOptions) -> None:
         self._options = options
+        fields = sap_confirmation_fields.entities(
+            options.activities.values(),
+            suppresses=options.no_goods_movements,
+            lists=options.goods_movements == "listed",
+        )
+        super().__init__(options, *fields)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """From settings."""
         return cls(SapConfirmationOptions.model_validate(options))
 
-    def quantum(self, measure: str, attributes: Mapping[str, Any]) -> Decimal:  # noqa: ARG002
+    def quantum(self, measure: str, attributes: Mapping[str, Any]) -> Decimal:
         """A thousandth of the unit, which for times is the activity's."""
-        thousandth = Decimal(1).scaleb(-_SCALE)
+        thousandth = super().quantum(measure, attributes)
         return thousandth * _SECONDS[self._options.time_unit] if measure in TIMES else thousandth
 
     def split(self, amounts: Mapping[str, Decimal]) -> Sequence[Mapping[str, Decimal]]:
@@ -99,22 +89,14 @@ class SapConfirmation:
         first = {name: amount for name, amount in amounts.items() if name not in reasons[1:]}
         return [first, *({name: amounts[name]} for name in reasons[1:])]
 
-    def session(self) -> Request:
-        """Fetch a CSRF token; its cookies stay in the client."""
-        return odata.csrf_request()
-
-    def session_headers(self, answer: Answer) -> Mapping[str, str] | None:
-        """The token."""
-        return odata.csrf_headers(answer)
-
     def build(self, step: Step) -> Request:
         """POST the confirmation."""
-        body = {**self._head(step), **self._dates(step), **self._quantities(step), **self._activities(step)}
-        odata.check_lengths(body, _LENGTHS)
-        return Request("POST", _ENTITY, odata.JSON_HEADERS, json.dumps(body).encode())
+        parts = (self._head, self._dates, self._quantities, self._activities, self._movements)
+        values = {name: value for part in parts for name, value in part(step).items()}
+        return self.create(step, _SET, values)
 
     def _head(self, step: Step) -> dict[str, Any]:
-        body: dict[str, Any] = {
+        return {
             "ExternalSystemConfirmation": step.external_reference,
             "OrderID": step.order_id,
             "OrderOperation": step.operation,
@@ -126,91 +108,96 @@ class SapConfirmation:
             "IsFinalConfirmation": step.final,
             "FinalConfirmationType": "X" if step.final else "",
             "OpenReservationsIsCleared": step.final and self._options.clear_reservations,
+            "APIConfHasNoGoodsMovements": True if self._options.no_goods_movements else None,
         }
-        if self._options.no_goods_movements:
-            body["APIConfHasNoGoodsMovements"] = True
-        return body
 
     def _dates(self, step: Step) -> dict[str, Any]:
-        body = {}
-        if posting_date := step.attributes.get("posting_date"):
-            body["PostingDate"] = odata.date_value(date.fromisoformat(posting_date))
+        values: dict[str, Any] = {"PostingDate": posting_date(step)}
         zone = ZoneInfo(self._options.zones.get(step.plant, "UTC"))
         for attribute, edge in (("first_event_time", "Start"), ("last_event_time", "End")):
             if instant := step.attributes.get(attribute):
                 local = datetime.fromisoformat(instant).astimezone(zone)
-                body[f"ConfirmedExecution{edge}Date"] = odata.date_value(local.date())
-                body[f"ConfirmedExecution{edge}Time"] = odata.time_value(local)
-        return body
+                values[f"ConfirmedExecution{edge}Date"] = local.date()
+                values[f"ConfirmedExecution{edge}Time"] = local
+        return values
 
     def _quantities(self, step: Step) -> dict[str, Any]:
         scrap = next((name for name in step.quantities if name.startswith(SCRAP)), SCRAP)
         measures = {"Yield": "yield", "Scrap": scrap, "Rework": "rework"}
-        body = {}
-        for field, measure in measures.items():
-            name = f"Confirmation{field}Quantity"
-            body[name] = odata.decimal_value(step.quantities.get(measure, Decimal(0)), 13, _SCALE, name)
-        if reason := scrap.removeprefix(SCRAP):
-            body["VarianceReasonCode"] = reason
-        code = str(step.attributes.get("unit") or "")
-        unit = {**_UNITS, **self._options.units}.get(code)
-        if unit or code:
-            body["ConfirmationUnit" if unit else "ConfirmationUnitISOCode"] = unit or code
-        return body
+        values: dict[str, Any] = {
+            f"Confirmation{field}Quantity": step.quantities.get(measure, Decimal(0))
+            for field, measure in measures.items()
+        }
+        code, unit = str(step.attributes.get("unit") or ""), self._options.unit(step.attributes)
+        values["VarianceReasonCode"] = scrap.removeprefix(SCRAP) or None
+        values["ConfirmationUnit"] = unit
+        values["ConfirmationUnitISOCode"] = code if code and not unit else None
+        return values
 
     def _activities(self, step: Step) -> dict[str, Any]:
-        body = {}
+        values: dict[str, Any] = {}
         for measure, number in self._options.activities.items():
             if seconds := step.quantities.get(measure):
-                name = f"OpConfirmedWorkQuantity{number}"
-                amount = seconds / _SECONDS[self._options.time_unit]
-                body[name] = odata.decimal_value(amount, 13, _SCALE, name)
-                body[f"OpWorkQuantityUnit{number}"] = self._options.time_unit
-        return body
+                values[f"OpConfirmedWorkQuantity{number}"] = seconds / _SECONDS[self._options.time_unit]
+                values[f"OpWorkQuantityUnit{number}"] = self._options.time_unit
+        return values
+
+    def _movements(self, step: Step) -> dict[str, Any]:
+        components = [name for name in step.quantities if name.startswith(COMPONENT)]
+        if self._options.goods_movements != "listed":
+            if components:
+                raise Rejected("cannot_be_built", f"{components[0]}: option goods_movements is not `listed`")
+            return {}
+        items = [self._issue(step, name) for name in sorted(components)]
+        if self._options.receipt_storage_location and step.quantities.get("yield"):
+            items.append(self._receipt(step))
+        return {"to_ProdnOrdConfMatlDocItm": items}
+
+    def _issue(self, step: Step, measure: str) -> dict[str, Any]:
+        component = step.attributes["components"][measure.removeprefix(COMPONENT)]
+        return {
+            "OrderID": step.order_id,
+            "Material": component["material"],
+            "Plant": step.plant,
+            "StorageLocation": component.get("storage_location"),
+            "Batch": component.get("batch"),
+            "Reservation": component.get("reservation"),
+            "ReservationItem": component.get("reservation_item"),
+            "GoodsMovementType": "261",
+            "EntryUnit": self._options.unit_or_code(component),
+            "QuantityInEntryUnit": step.quantities[measure],
+        }
+
+    def _receipt(self, step: Step) -> dict[str, Any]:
+        return {
+            "OrderID": step.order_id,
+            "OrderItem": "1",
+            "Material": step.attributes["material"],
+            "Plant": step.plant,
+            "StorageLocation": self._options.receipt_storage_location,
+            "Batch": step.attributes.get("batch"),
+            "GoodsMovementType": "101",
+            "GoodsMovementRefDocType": "F",
+            "EntryUnit": self._options.unit_or_code(step.attributes),
+            "QuantityInEntryUnit": step.quantities["yield"],
+        }
 
     def reverse(self, step: Step) -> Request:
-        """Cancel a confirmation; the reversal carries its own external reference."""
+        """Cancel a confirmation and its goods movements; the reversal carries its own external reference."""
         group, _, count = (step.reverses_document or "").partition("/")
-        key = (
-            f"ConfirmationGroup={odata.string_literal(group, 'ConfirmationGroup')}"
-            f"&ConfirmationCount={odata.string_literal(count, 'ConfirmationCount')}"
-            f"&ExternalSystemConfirmation={odata.guid_literal(step.external_reference)}"
-        )
-        if posting_date := step.attributes.get("posting_date"):
-            key += f"&PostingDate={odata.date_literal(date.fromisoformat(posting_date))}"
-        return Request("POST", f"CancelProdnOrdConf?{key}", odata.JSON_HEADERS)
+        values = {"ConfirmationGroup": group, "ConfirmationCount": count}
+        own = {"ExternalSystemConfirmation": step.external_reference, "PostingDate": posting_date(step)}
+        return self.call(step, _CANCEL, {**values, **own})
 
-    def classify(self, step: Step, answer: Answer) -> Verdict:
-        """Booked only where the answer names the confirmation and carries the step's own reference."""
-        if answer.status >= 400:
-            return odata.refusal(answer, self._options.retry_codes, self._options.configuration_codes)
-        return _booked(step, odata.parse(answer))
-
-    def lookup(self, step: Step) -> Request:
-        """Ask for the external reference."""
-        wanted = f"ExternalSystemConfirmation%20eq%20{odata.guid_literal(step.external_reference)}"
-        fields = "ConfirmationGroup,ConfirmationCount,ExternalSystemConfirmation"
-        path = f"{_ENTITY}?$filter={wanted}&$select={fields}&$format=json"
-        return Request("GET", path, {"Accept": "application/json"})
-
-    def read_lookup(self, step: Step, answer: Answer) -> Verdict:
-        """An empty result is the only proof of absence."""
-        found = odata.parse(answer)
-        results = found.get("results") if isinstance(found, dict) else None
-        if not isinstance(results, list):
-            return Verdict(Kind.UNKNOWN, reason="unreadable", detail="look-up without a result list")
-        return _booked(step, results[0]) if results else Verdict(Kind.ABSENT)
-
-
-def _booked(step: Step, entity: Any) -> Verdict:
-    if isinstance(entity, dict) and "CancelProdnOrdConf" in entity:
-        entity = entity["CancelProdnOrdConf"]
-    try:
+    def booked(self, step: Step, entity: Mapping[str, Any]) -> Verdict:
+        """Booked where the entity carries the step's own reference."""
         document = f"{entity['ConfirmationGroup']}/{entity['ConfirmationCount']}"
         reference = str(entity["ExternalSystemConfirmation"]).lower()
-    except (KeyError, TypeError):
-        return Verdict(Kind.UNKNOWN, reason="unreadable", detail="answer names no confirmation")
-    if reference != step.external_reference:
-        detail = f"answer is about {reference}, not {step.external_reference}"
-        return Verdict(Kind.UNKNOWN, reason="unreadable", detail=detail)
-    return Verdict(Kind.BOOKED, erp_document=document)
+        if reference != step.external_reference:
+            return about_another(reference, step.external_reference)
+        return Verdict(Kind.BOOKED, erp_document=document)
+
+    def question(self, step: Step) -> tuple[str, Mapping[str, str], tuple[str, ...]]:
+        """By external reference, for confirmations and reversals alike."""
+        wanted = {"ExternalSystemConfirmation": odata.guid_literal(step.external_reference)}
+        return _SET, wanted, ("ConfirmationGroup", "ConfirmationCount", "ExternalSystemConfirmation")
