@@ -102,7 +102,7 @@ def _total_key(total: dict[str, Any]) -> str:
 
 def letter_record(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter as a record of the contract DeadLetter."""
-    record = {name: getattr(letter, name) for name in DeadLetter.__dataclass_fields__}
+    record = {name: getattr(letter, name) for name in contracts()["DeadLetter"].fields}
     return {**record, "event_time": _instant(letter.event_time)}
 
 

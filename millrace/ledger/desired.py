@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, case, or_
 
 from millrace.ledger.dialect import insert
-from millrace.ledger.model import DeadLetter, DesiredDocument, DocumentState, LetterState
-from millrace.ledger.tables import dead_letters, documents
+from millrace.ledger.letter_states import heal
+from millrace.ledger.model import DesiredDocument, DocumentState
+from millrace.ledger.tables import documents
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
 
 _REPLACED = (
@@ -27,8 +27,6 @@ _REPLACED = (
     "cancelled",
     "updated_at",
 )
-#: A letter put again keeps its identity and how often it was replayed.
-_LETTER_KEPT = ("event_id", "replays")
 
 
 def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int) -> int:
@@ -37,6 +35,7 @@ def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredD
     if not rows:
         return 0
     changed: int = connection.execute(_upsert(engine), rows).rowcount
+    heal(connection, [row["key"] for row in rows], now)
     return changed
 
 
@@ -95,24 +94,3 @@ def _upsert(engine: Engine) -> Any:
         set_={**{name: new[name] for name in _REPLACED}, "state": state, "open_since": open_since},
         where=higher,
     )
-
-
-def put_dead_letters(engine: Engine, connection: Connection, letters: Sequence[DeadLetter]) -> int:
-    """Upsert by event_id; the higher revision stays. Returns the letters that changed."""
-    rows = [_letter_row(letter) for letter in letters]
-    if not rows:
-        return 0
-    statement = insert(engine, dead_letters)
-    changed: int = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[dead_letters.c.event_id],
-            set_={c.name: statement.excluded[c.name] for c in dead_letters.c if c.name not in _LETTER_KEPT},
-            where=statement.excluded.revision > dead_letters.c.revision,
-        ),
-        rows,
-    ).rowcount
-    return changed
-
-
-def _letter_row(letter: DeadLetter) -> dict[str, Any]:
-    return {**dataclasses.asdict(letter), "state": LetterState.OPEN.value, "state_at": letter.event_time, "replays": 0}

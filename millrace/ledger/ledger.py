@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from millrace.ledger import claims, desired, dialect, flow_counts, leases, outcomes, queries
+from millrace.ledger import claims, desired, dialect, flow_counts, leases, letter_states, outcomes, queries
 from millrace.ledger.claims import TIERS
 from millrace.ledger.clock import DatabaseClock, clock_of, now_micros
 from millrace.ledger.dialect import LEDGER_DOWN
@@ -81,7 +81,7 @@ class Ledger:
             How many were new or changed.
         """
         with dialect.writing(self._engine) as connection:
-            return desired.put_dead_letters(self._engine, connection, letters)
+            return letter_states.put(self._engine, connection, letters, self._clock())
 
     def put_flow_counts(self, flow: str, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Replace the running totals of some lanes of a flow."""

@@ -210,6 +210,7 @@ class DeadLetter:
         correlation_id: Ties together what one cause brought about.
         error_class: What kind of fault it is: transport, mapping, partner_data or application.
         owner: Who answers for the flow.
+        state: Where it begins: OPEN, or PARKED with its posting.
     """
 
     event_id: str
@@ -230,3 +231,4 @@ class DeadLetter:
     correlation_id: str | None = None
     error_class: str = "application"
     owner: str = ""
+    state: LetterState = LetterState.OPEN

@@ -8,8 +8,10 @@ from uuid import uuid5
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 
-from millrace.ledger.desired import put_dead_letters
-from millrace.ledger.model import Action, DeadLetter, DocumentState, Outcome, Status, Step
+from millrace.ledger.letter_states import put
+from millrace.ledger.compensation import moves_to_current_period
+from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
+from millrace.ledger.reasons import error_class
 from millrace.ledger.rows import NAMESPACE, audit_row
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import add, dump_json, dump_quantities, load_quantities
@@ -29,7 +31,7 @@ def record_outcomes(
         _write_postings(connection, fresh, now)
         _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
-        put_dead_letters(engine, connection, [_dead_letter(o, now, who) for o in fresh if _is_given_up(o)])
+        put(engine, connection, [dead_letter(o, now, who) for o in fresh if _is_given_up(o)], now)
         entries = [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
         connection.execute(insert(audit), entries)
         _release_lanes(connection, fresh, now)
@@ -112,7 +114,7 @@ def _booked_row(row: Any, step: Step) -> dict[str, Any]:
 
 
 def _is_given_up(outcome: Outcome) -> bool:
-    return outcome.status in (Status.REJECTED, Status.PARKED)
+    return outcome.status in (Status.REJECTED, Status.PARKED) and not moves_to_current_period(outcome)
 
 
 def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None:
@@ -135,7 +137,8 @@ def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None
         )
 
 
-def _dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
+def dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
+    """The letter of a document that was given up: one per document, whatever the step."""
     step = outcome.step
     payload = {
         "external_reference": step.external_reference,
@@ -159,6 +162,8 @@ def _dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
         document_key=step.document_key,
         revision=step.revision,
         correlation_id=step.correlation_id,
+        error_class=error_class(outcome.reason or outcome.status.value),
+        state=LetterState.PARKED if outcome.status is Status.PARKED else LetterState.OPEN,
     )
 
 

@@ -1,0 +1,168 @@
+"""What becomes of dead letters: put, healed, sent again, discarded; each change by a person with an audit row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, exists, select, text, update
+from sqlalchemy import insert as plain_insert
+
+from millrace.ledger.dialect import insert
+from millrace.ledger.model import DeadLetter, LetterState
+from millrace.ledger.tables import audit, dead_letters, documents
+
+#: A letter put again keeps its identity and how often it was sent again.
+_KEPT = ("event_id", "replays")
+#: Totals that may still become documents; word for word the condition of an index.
+WAITING_TOTAL = text("dead_letters.kind = 'TOTAL' AND dead_letters.state IN ('open', 'replayed')")
+_UNRESOLVED = (LetterState.OPEN.value, LetterState.REPLAYED.value, LetterState.PARKED.value)
+_MOST_KEYS = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Person:
+    """Who changes something, and why; both stand in the audit.
+
+    Args:
+        who: Name of the person.
+        why: Reason, one sentence.
+    """
+
+    who: str
+    why: str
+
+
+def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], now: int) -> int:
+    """Upsert by event_id; the higher revision stays. Returns the letters that changed."""
+    if not letters:
+        return 0
+    statement = insert(engine, dead_letters)
+    changed: int = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[dead_letters.c.event_id],
+            set_={c.name: statement.excluded[c.name] for c in dead_letters.c if c.name not in _KEPT},
+            where=statement.excluded.revision > dead_letters.c.revision,
+        ),
+        [_row(letter) for letter in letters],
+    ).rowcount
+    heal(connection, [letter.document_key for letter in letters if letter.kind == "TOTAL"], now)
+    return changed
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    return {**dataclasses.asdict(letter), "state": letter.state.value, "state_at": letter.event_time, "replays": 0}
+
+
+def heal(connection: Connection, document_keys: Iterable[str | None], now: int) -> int:
+    """Resolve the letters of totals whose document has come after all. Returns how many.
+
+    A total that was given up is announced all the same when its order arrives; the document then holds all that the
+    letter told of, or more.
+    """
+    keys = [key for key in document_keys if key is not None]
+    if not keys or connection.scalar(select(dead_letters.c.event_id).where(WAITING_TOTAL).limit(1)) is None:
+        return 0
+    covered = exists().where(
+        and_(documents.c.key == dead_letters.c.document_key, documents.c.revision >= dead_letters.c.revision)
+    )
+    healed = 0
+    for first in range(0, len(keys), _MOST_KEYS):
+        some = dead_letters.c.document_key.in_(keys[first : first + _MOST_KEYS])
+        resolved = {"state": LetterState.RESOLVED.value, "state_at": now}
+        healed += connection.execute(update(dead_letters).where(WAITING_TOTAL, some, covered).values(resolved)).rowcount
+    return healed
+
+
+def resolve_posting(connection: Connection, document_key: str, now: int) -> None:
+    """Everything of the document is booked: what its letter told of is over."""
+    connection.execute(
+        update(dead_letters)
+        .where(
+            dead_letters.c.document_key == document_key,
+            dead_letters.c.kind == "POSTING",
+            dead_letters.c.state.in_(_UNRESOLVED),
+        )
+        .values(state=LetterState.RESOLVED.value, state_at=now)
+    )
+
+
+def count_replay(connection: Connection, letter_id: str, replays: int) -> None:
+    """Note that a replay begins, before anything is sent: its number goes with the record."""
+    connection.execute(update(dead_letters).where(dead_letters.c.event_id == letter_id).values(replays=replays))
+
+
+def move(
+    connection: Connection,
+    letter_id: str,
+    states: tuple[str, LetterState],
+    by: Person,
+    now: int,
+    *,
+    replay: int | None = None,
+) -> bool:
+    """Move a letter from one state to another, with an audit row. Returns whether it was still in the first.
+
+    Args:
+        connection: Write transaction.
+        letter_id: The letter.
+        states: The state it is in, and the one it goes to.
+        by: Who and why.
+        now: Microseconds UTC.
+        replay: Number of the replay that was sent: a failure that was faster keeps the letter open.
+    """
+    before, after = states
+    here = [dead_letters.c.event_id == letter_id, dead_letters.c.state == before]
+    if replay is not None:
+        here.append(dead_letters.c.revision < replay)
+    moved = connection.execute(update(dead_letters).where(*here).values(state=after.value, state_at=now)).rowcount
+    note(connection, by, now, letter_id=letter_id, change=(before, after.value))
+    return bool(moved)
+
+
+def note(
+    connection: Connection,
+    by: Person,
+    now: int,
+    *,
+    change: tuple[str | None, str],
+    letter_id: str | None = None,
+    document_key: str | None = None,
+    external_reference: str | None = None,
+) -> None:
+    """An audit row about what a person did."""
+    connection.execute(
+        plain_insert(audit).values(
+            external_reference=external_reference,
+            document_key=document_key,
+            letter_id=letter_id,
+            at=now,
+            who=by.who,
+            from_status=change[0],
+            to_status=change[1],
+            why=by.why,
+        )
+    )
+
+
+def letters_of_documents(connection: Connection, document_keys: Collection[str]) -> list[tuple[str, str, int]]:
+    """Identity, state and replays of the posting letters of some documents."""
+    rows = connection.execute(
+        select(dead_letters.c.event_id, dead_letters.c.state, dead_letters.c.replays).where(
+            dead_letters.c.document_key.in_(document_keys), dead_letters.c.kind == "POSTING"
+        )
+    )
+    return [(row.event_id, row.state, row.replays) for row in rows]
+
+
+__all__ = [
+    "Person",
+    "count_replay",
+    "heal",
+    "letters_of_documents",
+    "move",
+    "note",
+    "put",
+    "resolve_posting",
+]
