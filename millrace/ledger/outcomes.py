@@ -9,7 +9,6 @@ from uuid import uuid5
 from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 
 from millrace.ledger.letter_states import put
-from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
 from millrace.ledger.reasons import error_class
 from millrace.ledger.rows import NAMESPACE, audit_row
@@ -114,7 +113,7 @@ def _booked_row(row: Any, step: Step) -> dict[str, Any]:
 
 
 def _is_given_up(outcome: Outcome) -> bool:
-    return outcome.status in (Status.REJECTED, Status.PARKED) and not moves_to_current_period(outcome)
+    return outcome.status in (Status.REJECTED, Status.PARKED)
 
 
 def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None:
