@@ -13,17 +13,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, exists, or_, select, tuple_, update
 
+from millrace.ledger.advance import Advance
 from millrace.ledger.difference import PostingRules
-from millrace.ledger.letter_states import resolve_posting
 from millrace.ledger.marks import mark
-from millrace.ledger.model import DocumentState, Step
-from millrace.ledger.planning import WaitsFor, next_for
+from millrace.ledger.model import Step
+from millrace.ledger.neighbours import Neighbourhood
 from millrace.ledger.rows import step_of
 from millrace.ledger.tables import (
     LANE_IN_USE,
     OPEN_POSTING,
-    UNSETTLED_DOCUMENT,
-    documents,
     lanes,
     postings,
 )
@@ -73,7 +71,6 @@ class Claims:
     lease_until: int
     steps: list[Step] = field(default_factory=list)
     _lanes: dict[Lane, Row[Any]] = field(default_factory=dict)
-    _states: list[dict[str, Any]] = field(default_factory=list)
     _dues: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, rooms: Mapping[int, int], tiers: Collection[int] = TIERS) -> list[Step]:
@@ -118,14 +115,11 @@ class Claims:
 
     def _take_lanes(self, due: list[Lane]) -> None:
         begun = self._take_open_postings(due)
-        todo = [lane for lane in due if lane not in begun]
-        while todo:
-            heads = self._heads(todo)
-            for lane in todo:
-                if lane not in heads and not self._take_waiting(lane):
-                    self._set_due(lane, None)
-            todo = [lane for lane, document in heads.items() if not self._take_document(document)]
-            self._write_states()
+        near = Neighbourhood(self.connection, self.rules, self.now)
+        steps, rest = Advance(self.connection, self.system, near).take(lane for lane in due if lane not in begun)
+        self.steps += steps
+        for lane, due_at in rest.items():
+            self._set_due(lane, due_at)
         self._write_dues()
 
     def _take_open_postings(self, due: list[Lane]) -> set[Lane]:
@@ -144,89 +138,8 @@ class Claims:
                 self.steps.append(step_of(row))  # found in flight: its claim was lost, see `marks`
         return {(row.plant, row.order_id) for row in rows}
 
-    def _heads(self, todo: list[Lane]) -> dict[Lane, Row[Any]]:
-        """First open document of each lane."""
-        head = (
-            select(documents.c.key)
-            .where(
-                UNSETTLED_DOCUMENT,
-                documents.c.order_id == lanes.c.order_id,
-                documents.c.plant == lanes.c.plant,
-                documents.c.system == lanes.c.system,
-                documents.c.state == DocumentState.OPEN.value,
-            )
-            .order_by(documents.c.sort_key, documents.c.key)
-            .limit(1)
-            .correlate(lanes)
-            .scalar_subquery()
-        )
-        keys = self.connection.scalars(
-            select(head).select_from(lanes).where(lanes.c.system == self.system, tuple_(*_LANE_KEY).in_(todo))
-        ).all()
-        rows = self.connection.execute(
-            select(documents).where(documents.c.key.in_([key for key in keys if key is not None]))
-        )
-        return {(row.plant, row.order_id): row for row in rows}
-
-    def _take_waiting(self, lane: Lane) -> bool:
-        """With nothing else open in the order, a final flag that waited may be free to go."""
-        waiting = self.connection.execute(
-            select(documents)
-            .where(
-                UNSETTLED_DOCUMENT,
-                documents.c.plant == lane[0],
-                documents.c.order_id == lane[1],
-                documents.c.system == self.system,
-                documents.c.state == DocumentState.WAITING.value,
-            )
-            .order_by(documents.c.sort_key, documents.c.key)
-        ).all()
-        return any(self._take_document(document) for document in waiting)
-
-    def _take_document(self, document: Row[Any]) -> bool:
-        """Claim the document's next step; without one, note that it is settled or waits."""
-        following = next_for(self.connection, document, self.rules)
-        if isinstance(following, Step):
-            self.steps.append(following)
-            return True
-        waits_for = following.document_key if isinstance(following, WaitsFor) else None
-        state = DocumentState.WAITING if waits_for else DocumentState.SETTLED
-        self._states.append(
-            {
-                "of": document.key,
-                "at_revision": document.revision,
-                "at_version": document.reference_version,
-                "becomes": state.value,
-                "other": waits_for,
-                "since": (document.waits_since or self.now) if waits_for else None,
-            }
-        )
-        if document.reason is not None:
-            resolve_posting(self.connection, document.key, self.now)
-        return False
-
     def _set_due(self, lane: Lane, due_at: int | None) -> None:
         self._dues.append({"of_plant": lane[0], "of_order": lane[1], "due": due_at})
-
-    def _write_states(self) -> None:
-        if self._states:
-            # A newer total that came between reading and writing stays new.
-            self.connection.execute(
-                update(documents)
-                .where(
-                    documents.c.key == bindparam("of"),
-                    documents.c.revision == bindparam("at_revision"),
-                    documents.c.reference_version == bindparam("at_version"),
-                )
-                .values(
-                    state=bindparam("becomes"),
-                    waits_for=bindparam("other"),
-                    waits_since=bindparam("since"),
-                    reason=None,
-                ),
-                self._states,
-            )
-        self._states = []
 
     def _write_dues(self) -> None:
         if self._dues:

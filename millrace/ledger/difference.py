@@ -7,15 +7,22 @@ quantum that lies nearest to the exact difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from millrace.errors import MillraceError
+from millrace.ledger.dependencies import Dependencies
 from millrace.ledger.model import Step
 from millrace.ledger.text import Quantities
 
 _HALF = Decimal("0.5")
+
+
+def utc_date(plant: str, now: int) -> date:  # noqa: ARG001 - plants with zones have a function of their own
+    """Date at an instant in microseconds UTC."""
+    return datetime.fromtimestamp(now / 1e6, UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +34,16 @@ class PostingRules:
             times).
         split: Parts of a positive difference, each of which fits into one document of the ERP; their sum is
             the whole.
+        dependencies: What waits for what.
+        counters: Kinds of which the ERP reverses nothing; a counter posting of a negative amount is booked instead.
+        today: Date of the plant's current period, by plant and microseconds UTC.
     """
 
     quantum: Callable[[str, Mapping[str, Any]], Decimal]
     split: Callable[[Mapping[str, Decimal]], Sequence[Mapping[str, Decimal]]]
+    dependencies: Dependencies = field(default_factory=Dependencies)
+    counters: frozenset[str] = frozenset()
+    today: Callable[[str, int], date] = utc_date
 
 
 def difference(

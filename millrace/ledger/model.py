@@ -31,13 +31,16 @@ OPEN_STATUSES = (Status.PENDING, Status.IN_FLIGHT, Status.ACCEPTED, Status.UNKNO
 class DocumentState(StrEnum):
     """Where a document stands on its way to the ERP.
 
-    NEW has not been routed to a system yet, WAITING has a final flag that waits for other documents of its
-    operation, SETTLED has nothing left to book, REJECTED and PARKED wait for a newer version or for a person.
+    NEW has not been routed to a system yet, WAITING waits for other documents (`waits_for`), SETTLED has nothing left
+    to book, REJECTED and PARKED wait for a newer version or for a person. REVERSING is taken back as a whole, and
+    REOPENING as far as its final flag, for another document that has to be corrected first.
     """
 
     NEW = "new"
     OPEN = "open"
     WAITING = "waiting"
+    REVERSING = "reversing"
+    REOPENING = "reopening"
     SETTLED = "settled"
     REJECTED = "rejected"
     PARKED = "parked"

@@ -8,6 +8,7 @@ from uuid import uuid5
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 
+from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.letter_states import put
 from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
 from millrace.ledger.reasons import error_class
@@ -113,7 +114,7 @@ def _booked_row(row: Any, step: Step) -> dict[str, Any]:
 
 
 def _is_given_up(outcome: Outcome) -> bool:
-    return outcome.status in (Status.REJECTED, Status.PARKED)
+    return outcome.status in (Status.REJECTED, Status.PARKED) and not moves_to_current_period(outcome)
 
 
 def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None:

@@ -1,65 +1,96 @@
-"""What comes next for one document: a step to send, a final flag that waits, or nothing any more."""
+"""What comes next for one document: a step to send, something to wait for, or nothing any more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from millrace.ledger.difference import PostingRules, difference, next_part, to_reverse
-from millrace.ledger.model import Action, DocumentState, Status, Step
-from millrace.ledger.rows import external_reference, step_of
-from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents, postings
-from millrace.ledger.text import Quantities, load_json, load_quantities
+from millrace.ledger.compensation import TAKEN_BACK, Reopen, dated, dependents, excess, reopened, wrong_step
+from millrace.ledger.difference import difference, next_part
+from millrace.ledger.model import Action, DocumentState, Step
+from millrace.ledger.neighbour import Neighbour
+from millrace.ledger.neighbours import Neighbourhood
+from millrace.ledger.rows import external_reference
+from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents
+from millrace.ledger.text import Quantities
+from millrace.ledger.waits import Wait, of_document
 
 
 @dataclass(frozen=True, slots=True)
 class WaitsFor:
-    """Everything is booked but the final flag, which waits for another document of the operation."""
+    """Nothing of the document can be posted before something else has happened.
 
-    document_key: str
+    Args:
+        wait: What it waits for.
+        reopen: Documents that have to be taken back for it.
+    """
+
+    wait: Wait
+    reopen: tuple[Reopen, ...] = ()
 
 
 #: None: nothing left to book.
 Next = Step | WaitsFor | None
 
 
-def next_for(connection: Connection, document: Row[Any], rules: PostingRules) -> Next:
+def next_for(near: Neighbourhood, row: Row[Any]) -> Next:
     """Decide from the document's row and, where needed, from its booked steps and its neighbours."""
-    attributes = load_json(document.attributes)
-
-    def quantum(name: str) -> Decimal:
-        return rules.quantum(name, attributes)
-
-    amounts = difference(load_quantities(document.quantities), load_quantities(document.booked), quantum)
-    wrong = to_reverse(amounts, _standing(connection, document.key)) if _shrinks(amounts) else None
+    document = Neighbour(row)
+    desired = {} if document.state is DocumentState.REVERSING else document.desired
+    amounts = difference(desired, document.booked, lambda name: near.rules.quantum(name, document.attributes))
+    wrong = _too_much(near, document, amounts)
     if wrong is not None:
-        return _reversal(document, attributes, wrong)
-    final = bool(document.final and not document.booked_final)
-    blocker = _blocker(connection, document) if final else None
-    part = next_part(amounts, final and blocker is None, rules.split)
+        return _after_dependents(near, document) or wrong
+    if document.state in TAKEN_BACK:
+        return WaitsFor(Wait(row.waits_for or "what it was taken back for"))
+    return _booking(near, document, amounts)
+
+
+def _too_much(near: Neighbourhood, document: Neighbour, amounts: Quantities) -> Step | None:
+    """The step that takes back what is booked too high: a reversal, or a counter posting where nothing is reversed."""
+    wrong = wrong_step(near, document, amounts)
+    if wrong is None:
+        return None
+    link = {"reverses": wrong.external_reference, "reverses_document": wrong.reverses_document}
+    if document.kind not in near.rules.counters:
+        negative = {name: -amount for name, amount in wrong.quantities.items()}
+        return _step(near, document, action=Action.REVERSE, quantities=negative, final=wrong.final, **link)
+    negative = excess(amounts)
+    return _step(near, document, action=Action.BOOK, quantities=negative, final=False, **link) if negative else None
+
+
+def _after_dependents(near: Neighbourhood, document: Neighbour) -> WaitsFor | None:
+    """Nothing is taken back before what depends on it; None where nothing does any more."""
+    found = list(dependents(near, document))
+    if not found:
+        return None
+    rule, first = found[0]
+    stuck = f": {first.state}" if first.is_stuck else ""
+    text = f"{first.key} to be reversed first{stuck} ({rule.name})"
+    reopen = {other.key: again for rule, other in found if (again := reopened(rule, document, other))}
+    return WaitsFor(Wait(text, elsewhere=first.system != document.system), tuple(reopen.values()))
+
+
+def _booking(near: Neighbourhood, document: Neighbour, amounts: Quantities) -> Next:
+    final = bool(document.row.final and not document.row.booked_final and not document.row.cancelled)
+    if not amounts and not final:
+        return None
+    if near.rules.dependencies and (wait := of_document(near, document)):
+        return WaitsFor(wait)
+    flag = _flag_waits(near, document) if final else None
+    part = next_part(amounts, final and flag is None, near.rules.split)
     if part is None:
-        return WaitsFor(blocker) if blocker is not None else None
-    return _booking(document, attributes, *part)
+        return WaitsFor(flag) if flag is not None else None
+    return _step(near, document, action=Action.BOOK, quantities=part[0], final=part[1])
 
 
-def _shrinks(amounts: Quantities) -> bool:
-    return any(amount < 0 for amount in amounts.values())
-
-
-def _standing(connection: Connection, document_key: str) -> list[Step]:
-    """Booked steps that no booked reversal has cancelled."""
-    booked = connection.execute(
-        select(postings).where(postings.c.document_key == document_key, postings.c.status == Status.BOOKED.value)
-    ).all()
-    cancelled = {row.reverses for row in booked}
-    return [
-        replace(step_of(row), reverses_document=row.erp_document)
-        for row in booked
-        if row.action == Action.BOOK.value and row.external_reference not in cancelled
-    ]
+def _flag_waits(near: Neighbourhood, document: Neighbour) -> Wait | None:
+    blocker = _blocker(near.connection, document.row)
+    if blocker is not None:
+        return Wait(blocker)
+    return of_document(near, document, holds="final") if near.rules.dependencies else None
 
 
 def _blocker(connection: Connection, document: Row[Any]) -> str | None:
@@ -88,36 +119,21 @@ def _blocker(connection: Connection, document: Row[Any]) -> str | None:
     )
 
 
-def _booking(document: Row[Any], attributes: dict[str, Any], quantities: Quantities, final: bool) -> Step:
-    return _step(document, attributes, action=Action.BOOK, quantities=quantities, final=final)
-
-
-def _reversal(document: Row[Any], attributes: dict[str, Any], wrong: Step) -> Step:
-    return _step(
-        document,
-        attributes,
-        action=Action.REVERSE,
-        quantities={name: -amount for name, amount in wrong.quantities.items()},
-        final=wrong.final,
-        reverses=wrong.external_reference,
-        reverses_document=wrong.reverses_document,
-    )
-
-
-def _step(document: Row[Any], attributes: dict[str, Any], **content: Any) -> Step:
-    number = document.steps + 1
+def _step(near: Neighbourhood, document: Neighbour, **content: Any) -> Step:
+    row = document.row
+    number = row.steps + 1
     return Step(
-        external_reference=external_reference(document.key, number),
-        document_key=document.key,
+        external_reference=external_reference(row.key, number),
+        document_key=row.key,
         step=number,
-        system=document.system,
-        kind=document.kind,
-        plant=document.plant,
-        order_id=document.order_id,
-        operation=document.operation,
-        attributes=attributes,
-        revision=document.revision,
-        reference_version=document.reference_version,
-        correlation_id=document.correlation_id,
+        system=row.system,
+        kind=row.kind,
+        plant=row.plant,
+        order_id=row.order_id,
+        operation=row.operation,
+        attributes=dated(near, document),
+        revision=row.revision,
+        reference_version=row.reference_version,
+        correlation_id=row.correlation_id,
         **content,
     )

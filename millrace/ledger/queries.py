@@ -111,7 +111,7 @@ def unfinished(connection: Connection) -> int:
     states = connection.execute(
         select(documents.c.state, func.count()).where(UNSETTLED_DOCUMENT).group_by(documents.c.state)
     )
-    return sum(count for state, count in states if state in ("new", "open"))
+    return sum(count for state, count in states if state in ("new", "open", "reversing", "reopening"))
 
 
 def oldest_unsettled(connection: Connection) -> int | None:
