@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from dataflows.settings import ConfirmationsSettings, CounterRule, NumberingRule, RegistrySettings
+from millrace.ledger.dependencies import DependencyRule, Match
 from millrace.secret import Secret
 from operators.counter_policy import CounterPolicy
 from sinks.erp.auth_settings import BasicAuth, ClientCertificate, OAuth2, TokenAuth
@@ -39,6 +40,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`systems[].client_certificate`", ClientCertificate),
     ("Secrets: `password`, `token`, `client_secret` of a system", Secret),
     ("`routes`: a list of rules", RouteSettings),
+    ("`dependencies`: a list of rules", DependencyRule),
+    ("`dependencies[].document`, `dependencies[].waits_for`", Match),
 )
 HEAD = """\
 # Settings

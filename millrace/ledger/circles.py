@@ -74,7 +74,7 @@ def _tangles(edges: Sequence[_Edge]) -> list[list[_Edge]]:
     for through, beyond in reach.items():  # Warshall: whatever leads to `through` leads to what it leads to
         for found_so_far in reach.values():
             if through in found_so_far:
-                found_so_far |= beyond
+                found_so_far.update(beyond)
     found: list[list[_Edge]] = []
     for edge in edges:
         tangle = [e for e in edges if e.name in reach[edge.name] and edge.name in reach[e.name]]

@@ -37,4 +37,5 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         attributes=attributes(record, _ATTRIBUTES, role=record["movement"].lower()),
         final=record["is_final"],
         correlation_id=record.get("correlation_id"),
+        cancelled=record["withdrawn"],
     )

@@ -34,4 +34,5 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         quantities=measures(record),
         attributes=attributes(record, _ATTRIBUTES, role=record["decision"].lower()),
         correlation_id=record.get("correlation_id"),
+        cancelled=record["withdrawn"],
     )

@@ -37,4 +37,5 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         quantities=measures(record),
         attributes=attributes(record, _ATTRIBUTES, role=ROLE),
         correlation_id=record.get("correlation_id"),
+        cancelled=record["withdrawn"],
     )

@@ -77,7 +77,8 @@ class Verdict:
     Args:
         kind: How to go on.
         erp_document: Number that the ERP gave, for BOOKED and ACCEPTED.
-        reason: Machine-readable reason, a bounded vocabulary.
+        reason: Machine-readable reason, a bounded vocabulary. REJECTED as `closed_period` is posted again in
+            the plant's current period (`millrace.ledger.compensation.CLOSED_PERIOD`).
         detail: One sentence for a person.
         retry_after: Seconds that the ERP asked to wait.
         outage: The system as a whole is not answering; counts for the circuit breaker.
@@ -183,6 +184,17 @@ class Describing(Connector, Protocol):
             Misconfigured: The service lacks what no posting can do without.
         """
         ...
+
+
+@runtime_checkable
+class Countering(Connector, Protocol):
+    """A connector with kinds of documents of which its ERP reverses nothing.
+
+    What is booked too high is then given to `build` as a step of negative amounts; its `reverses` and
+    `reverses_document` name the posting that it corrects.
+    """
+
+    counter_kinds: ClassVar[frozenset[str]]
 
 
 class Options(BaseModel, extra="forbid", frozen=True):

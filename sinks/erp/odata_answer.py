@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from millrace.ledger.compensation import CLOSED_PERIOD
 from sinks.erp.connector import Answer, Kind, Request, Verdict
 from sinks.erp.sap_messages import Meaning, Messages
 
 _VERDICTS = {
     Meaning.RETRY: (Kind.RETRY, "locked"),
     Meaning.CONFIGURATION: (Kind.MISCONFIGURED, "request_refused"),
-    Meaning.PERIOD_CLOSED: (Kind.REJECTED, "period_closed"),
+    Meaning.PERIOD_CLOSED: (Kind.REJECTED, CLOSED_PERIOD),
     Meaning.ASK: (Kind.UNKNOWN, "ask_again"),
 }
 

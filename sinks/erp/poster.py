@@ -18,6 +18,7 @@ import structlog
 from millrace import failpoints
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger, Status, queries
+from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.ledger import LEDGER_DOWN, now_micros
 from millrace.ledger.model import Step
@@ -60,6 +61,7 @@ class Poster:
         poll_seconds: How often to look for new work when idle.
         clock: Monotonic seconds.
         ledger_retry_seconds: Wait between attempts while the ledger is down.
+        rules: What planning must know about the system; without it, what the connector says.
     """
 
     def __init__(
@@ -72,11 +74,12 @@ class Poster:
         poll_seconds: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
         ledger_retry_seconds: float = 1.0,
+        rules: PostingRules | None = None,
     ) -> None:
         self._ledger = ledger
         self._driver = driver
         self._settings = settings
-        self._rules = PostingRules(connector.quantum, connector.split)
+        self._rules = rules or PostingRules(connector.quantum, connector.split)
         self._poll = poll_seconds
         self._ledger_retry = ledger_retry_seconds
         self._clock = clock
@@ -174,7 +177,9 @@ class Poster:
             self._breaker.succeeded()
         if verdict.retry_after is not None and verdict.reason != "settling":
             self._breaker.pause(min(verdict.retry_after, self._settings.retry_after_cap))
-        if status in (Status.BOOKED, Status.REJECTED):
+        if moves_to_current_period(attempt.outcome):
+            log.warning("closed_period", system=self._settings.name, document=attempt.outcome.step.document_key)
+        elif status in (Status.BOOKED, Status.REJECTED):
             self._guard.add(status is Status.REJECTED)
         if verdict.kind is Kind.MISCONFIGURED:
             self._stop_reason = verdict.detail

@@ -14,6 +14,7 @@ from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
 from sinks.erp.poster import Counts, Poster
 from sinks.erp.registry import create
+from sinks.erp.rules import posting_rules
 from sinks.erp.settings import PosterSettings, SystemSettings
 
 log = structlog.get_logger("millrace.post")
@@ -69,7 +70,8 @@ async def _poster(
     connector = create(system.connector, system.options)
     channel = await stack.enter_async_context(Channel(system))
     driver = Driver(connector, channel, system, lookup_before_resend=ask)
-    return Poster(ledger, driver, connector, system, poll_seconds=settings.poll_seconds)
+    rules = posting_rules(connector, settings)
+    return Poster(ledger, driver, connector, system, poll_seconds=settings.poll_seconds, rules=rules)
 
 
 async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poster], stop_event: asyncio.Event) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from millrace.errors import Misconfigured
+from millrace.ledger.dependencies import Dependencies, DependencyRule
+from schemas.contracts import contracts
 from sinks.erp.auth_settings import Auth, ClientCertificate, protected_url
 
 
@@ -99,6 +103,9 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         ledger: SQLAlchemy URL of the posting ledger.
         systems: ERP systems.
         routes: Where documents go; without any, all go to the only system.
+        dependencies: Which documents wait for which others of their order.
+        zones: Plant to zone of its dates, for postings that a closed period moves to the current one; plants
+            not named use UTC.
         poll_seconds: How often an idle poster looks for new work.
         name: Name of this poster in audit and dead letters.
     """
@@ -106,8 +113,29 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
     ledger: str
     systems: tuple[SystemSettings, ...] = Field(min_length=1)
     routes: tuple[RouteSettings, ...] = ()
+    dependencies: tuple[DependencyRule, ...] = ()
+    zones: dict[str, str] = Field(default_factory=dict)
     poll_seconds: float = Field(0.05, gt=0)
     name: str = "poster"
+
+    @field_validator("dependencies")
+    @classmethod
+    def _nothing_waits_in_a_circle(cls, rules: tuple[DependencyRule, ...]) -> tuple[DependencyRule, ...]:
+        try:
+            Dependencies(rules)
+        except Misconfigured as error:
+            raise ValueError(str(error)) from error
+        kinds = {match.kind for rule in rules for match in (rule.document, rule.waits_for)}
+        if unknown := sorted(kinds - set(contracts())):
+            raise ValueError(f"dependencies name unknown contracts: {', '.join(unknown)}")
+        return rules
+
+    @field_validator("zones")
+    @classmethod
+    def _zones_exist(cls, zones: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(zones.values()) - available_timezones()):
+            raise ValueError(f"unknown zones: {', '.join(unknown)}")
+        return zones
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:

@@ -61,7 +61,8 @@ def test_serial_numbers_are_measures_so_that_a_difference_names_the_pieces() -> 
 
 @pytest.mark.parametrize("kind", ["GoodsMovement", "ReplenishmentRequest", "QualityNotification"])
 def test_nothing_is_wanted_of_a_withdrawn_total(kind: str) -> None:
-    assert CONVERTERS[kind](record(kind, withdrawn=True, quantity=Decimal(5))).quantities == {}
+    document = CONVERTERS[kind](record(kind, withdrawn=True, quantity=Decimal(5)))
+    assert (document.quantities, document.cancelled) == ({}, True)
 
 
 def test_roles_are_what_dependencies_speak_of() -> None:
