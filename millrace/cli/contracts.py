@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from millrace.cli import contracts_check, contracts_lint
+from millrace.cli import contracts_check, contracts_lint, contracts_register
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -19,3 +19,5 @@ def contracts() -> None:
 
 app.command("lint")(contracts_lint.lint)
 app.command("check")(contracts_check.check)
+app.command("release")(contracts_register.release)
+app.command("register")(contracts_register.register)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -48,10 +49,10 @@ def check(
     """
     existing(folder)
     if against == "registry":
-        source: Versions = RegistryVersions(connected(registry, registry_user, registry_ca, timeout))
+        with closing(connected(registry, registry_user, registry_ca, timeout)) as source:
+            reports = check_folder(RegistryVersions(source), folder)
     else:
-        source = _versions(against, folder)
-    reports = check_folder(source, folder)
+        reports = check_folder(_versions(against, folder), folder)
     if as_json:
         print_json({"contracts": [each.plain() for each in reports]})
     else:

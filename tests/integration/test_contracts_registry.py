@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from tests.contract_base import Schema
+from millrace.cli.app import app
+from schemas.contracts import contracts, from_schema
+from schemas.governance.registering import Registrar
+from schemas.registry import RegistrySchemas
+from tests.contract_base import BASE, Schema
 from tests.contract_changes import CHANGES, Change
 from tests.servers import Registry
 
@@ -15,8 +25,9 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
-def client(registry: Registry) -> httpx.Client:
-    return httpx.Client(base_url=registry.url, trust_env=False, timeout=30)
+def client(registry: Registry) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=registry.url, trust_env=False, timeout=30) as opened:
+        yield opened
 
 
 def _register(client: httpx.Client, subject: str, schema: Schema) -> int:
@@ -34,3 +45,43 @@ def test_a_registry_says_to_a_change_what_the_table_says(client: httpx.Client, c
     answered = _register(client, subject, change.newer())
     assert answered in {httpx.codes.OK, httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}
     assert (answered == httpx.codes.OK) is change.registry
+
+
+def test_the_contracts_are_registered_once_and_checked_against_the_real_registry(registry: Registry) -> None:
+    def call(*arguments: str) -> list[str]:
+        done = CliRunner().invoke(app, ["contracts", *arguments, "--registry", registry.url, "--timeout", "30"])
+        assert done.exit_code == 0, done.output
+        return done.stdout.splitlines()
+
+    first = call("register")
+    assert len(first) == len(contracts())
+    assert all(": register, set FULL_TRANSITIVE -> version 1, id " in line for line in first)
+    again = call("register")
+    assert all(": nothing to do -> version 1, id " in line for line in again)
+    checked = call("check", "--against", "registry")
+    assert [line for line in checked if not line.endswith(": unchanged, 1 released versions")] == []
+
+
+def test_two_at_once_register_one_version_each(registry: Registry) -> None:
+    chosen = {"Probe": from_schema({**BASE, "topic": "at-once"})}
+    barrier = threading.Barrier(4)
+
+    def run(_: int) -> int | None:
+        registrar = Registrar(source, date(2026, 6, 1))
+        steps = registrar.plan(chosen)
+        barrier.wait(60)
+        return next(registrar.carry_out(steps)).present
+
+    with closing(RegistrySchemas(registry.url, timeout=30)) as source, ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(4))) == [1, 1, 1, 1]
+
+
+def test_a_contract_that_refers_to_another_is_taken_by_the_real_registry(registry: Registry) -> None:
+    reference = {"name": "io.millrace.v1.Probe", "subject": "referred-value", "contract": "Probe"}
+    fields = [{"name": "source", "type": "string"}, {"name": "probe", "type": "io.millrace.v1.Probe"}]
+    referring = {**BASE, "name": "Outer", "topic": "referring", "fields": fields, "references": [reference]}
+    chosen = {each["name"]: from_schema(each) for each in (referring, {**BASE, "topic": "referred"})}
+    with closing(RegistrySchemas(registry.url, timeout=30)) as source:
+        registrar = Registrar(source, date(2026, 6, 1))
+        assert [step.present for step in registrar.carry_out(registrar.plan(chosen))] == [1, 1]
+        assert [step.actions for step in registrar.plan(chosen)] == [[], []]
