@@ -48,8 +48,7 @@ class Channel:
         self._base = settings.base_url.rstrip("/") + "/"
         self._timeout = settings.answer_timeout
         self._limit = settings.max_answer_bytes
-        trust = Trust(settings.name, settings.ca_file, settings.client_certificate)
-        self._client = _client(settings, transport or Connections(trust.context))
+        self._client = _client(settings, transport or _network(settings))
         self._token_client, self._credentials = _credentials(settings, transport)
         self._certificate_refused = False
 
@@ -139,6 +138,10 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
+def _network(settings: SystemSettings) -> Connections:
+    return Connections(Trust(settings.name, settings.ca_file, settings.client_certificate).context)
+
+
 def _client(settings: SystemSettings, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     timeout = httpx.Timeout(settings.answer_timeout, connect=settings.connect_timeout)
     return httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, transport=transport)
@@ -152,7 +155,6 @@ def _credentials(
     if auth is None:
         return None, NoCredentials()
     if isinstance(auth, OAuth2):
-        trust = Trust(settings.name, auth.ca_file)
-        client = _client(settings, transport or Connections(trust.context))
+        client = _client(settings, transport or Connections(Trust(settings.name, auth.ca_file).context))
         return client, TokenSource(auth, client, settings.answer_timeout)
     return None, basic(auth) if isinstance(auth, BasicAuth) else token(auth)

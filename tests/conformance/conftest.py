@@ -32,6 +32,17 @@ class Bench:
         self.world.want(document)
         return document
 
+    def books(self, request: httpx.Request) -> bool:
+        """Whether a request books in the ERP; what goes elsewhere, for instance for a token, does not."""
+        return self._is_for_erp(request) and self.erp.books(request)
+
+    def asks(self, request: httpx.Request) -> bool:
+        """Whether a request looks a reference up in the ERP."""
+        return self._is_for_erp(request) and self.erp.asks(request)
+
+    def _is_for_erp(self, request: httpx.Request) -> bool:
+        return str(request.url).startswith(self.erp.base_url)
+
     def references(self) -> list[str]:
         """External references that the ERP holds, in order of booking."""
         return [booking.reference for booking in self.erp.bookings()]
@@ -42,7 +53,7 @@ class Bench:
 
     def sent(self) -> int:
         """Requests that meant to book."""
-        return sum(self.erp.books(request) for request in self.wire.requests)
+        return sum(self.books(request) for request in self.wire.requests)
 
     def postings(self, document: DesiredDocument | None = None) -> list[dict[str, Any]]:
         """Postings of the document's order as the ledger has them."""

@@ -40,7 +40,7 @@ each_fault = pytest.mark.parametrize("answer", MAYBE_BOOKED.values(), ids=MAYBE_
 
 @each_fault
 def test_an_answer_lost_after_the_booking_books_nothing_a_second_time(bench: Bench, answer) -> None:
-    bench.wire.after(bench.erp.books, answer)
+    bench.wire.after(bench.books, answer)
     bench.want()
     bench.world.post()
     assert bench.status() == "unknown"
@@ -51,7 +51,7 @@ def test_an_answer_lost_after_the_booking_books_nothing_a_second_time(bench: Ben
 
 @each_fault
 def test_a_request_lost_before_the_booking_is_asked_for_and_sent_again(bench: Bench, answer) -> None:
-    bench.wire.instead(bench.erp.books, answer)
+    bench.wire.instead(bench.books, answer)
     bench.want()
     bench.world.settle()
     if not bench.erp.can_be_asked:
@@ -65,8 +65,8 @@ def test_a_request_lost_before_the_booking_is_asked_for_and_sent_again(bench: Be
 def test_a_lookup_that_fails_proves_nothing(bench: Bench, answer) -> None:
     if not bench.erp.can_be_asked:
         pytest.skip("cannot be asked")
-    bench.wire.after(bench.erp.books, lambda: httpx.ReadTimeout("no answer in time"))
-    bench.wire.instead(bench.erp.asks, *[answer] * 3)
+    bench.wire.after(bench.books, lambda: httpx.ReadTimeout("no answer in time"))
+    bench.wire.instead(bench.asks, *[answer] * 3)
     bench.want()
     bench.world.settle()
     assert bench.sent() == 1
@@ -76,7 +76,7 @@ def test_a_lookup_that_fails_proves_nothing(bench: Bench, answer) -> None:
 def test_nothing_found_is_not_believed_while_the_first_request_may_still_run(bench: Bench) -> None:
     if not bench.erp.can_be_asked:
         pytest.skip("cannot be asked")
-    bench.wire.instead(bench.erp.books, lambda: httpx.ReadTimeout("no answer in time"))
+    bench.wire.instead(bench.books, lambda: httpx.ReadTimeout("no answer in time"))
     bench.want()
     bench.world.post()
     bench.world.clock.advance(29)
@@ -112,7 +112,7 @@ CONFIGURATION: dict[str, Callable[[], httpx.Response | Exception]] = {
 @pytest.mark.parametrize("answer", CONFIGURATION.values(), ids=CONFIGURATION)
 @pytest.mark.parametrize("where", ["first request", "booking"])
 def test_what_every_document_would_meet_stops_the_poster_and_loses_nothing(bench: Bench, answer, where: str) -> None:
-    hit = (lambda _: True) if where == "first request" else bench.erp.books
+    hit = (lambda _: True) if where == "first request" else bench.books
     bench.wire.instead(hit, answer)
     bench.want()
     with pytest.raises(Misconfigured, match="system 'sap': "):
@@ -125,7 +125,7 @@ def test_a_blind_resend_would_book_twice(bench: Bench, tmp_path: Path) -> None:
     """Negative control: with the look-up off, the same lost answer doubles the booking."""
     (tmp_path / "blind").mkdir()
     blind = bench_of(bench.world.settings.connector, tmp_path / "blind", lookup=False)
-    blind.wire.after(blind.erp.books, lambda: httpx.ReadTimeout("no answer in time"))
+    blind.wire.after(blind.books, lambda: httpx.ReadTimeout("no answer in time"))
     blind.want()
     blind.world.settle()
     assert (blind.status(), len(blind.references())) == ("booked", 2)

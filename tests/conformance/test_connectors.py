@@ -36,7 +36,7 @@ def test_a_document_is_booked_once_with_its_number_and_reference(bench: Bench) -
 
 
 def test_a_business_error_rejects_its_document_and_the_rest_goes_on(bench: Bench) -> None:
-    bench.wire.instead(bench.erp.books, bench.erp.business_error)
+    bench.wire.instead(bench.books, bench.erp.business_error)
     bench.want(number=1)
     bench.want(number=2)
     bench.world.settle()
@@ -46,7 +46,7 @@ def test_a_business_error_rejects_its_document_and_the_rest_goes_on(bench: Bench
 
 
 def test_a_lock_is_tried_again_until_it_is_gone(bench: Bench) -> None:
-    bench.wire.instead(bench.erp.books, *[bench.erp.lock] * 3)
+    bench.wire.instead(bench.books, *[bench.erp.lock] * 3)
     bench.want()
     bench.world.settle()
     assert bench.sent() == 4
@@ -54,7 +54,7 @@ def test_a_lock_is_tried_again_until_it_is_gone(bench: Bench) -> None:
 
 
 def test_429_waits_as_long_as_the_erp_asks(bench: Bench) -> None:
-    bench.wire.instead(bench.erp.books, lambda: httpx.Response(429, headers={"Retry-After": "120"}))
+    bench.wire.instead(bench.books, lambda: httpx.Response(429, headers={"Retry-After": "120"}))
     bench.want()
     bench.world.post()
     bench.world.clock.advance(119)
@@ -68,7 +68,7 @@ def test_an_expired_session_is_renewed_once_within_the_attempt(bench: Bench) -> 
     session = bench.world.connector.session()
     if session is None or bench.erp.session_expired() is None:
         pytest.skip("no sessions")
-    bench.wire.instead(bench.erp.books, bench.erp.session_expired)
+    bench.wire.instead(bench.books, bench.erp.session_expired)
     bench.want()
     bench.world.post()
     address = f"{bench.erp.base_url}/{session.path}"
@@ -80,7 +80,7 @@ def test_an_expired_session_is_renewed_once_within_the_attempt(bench: Bench) -> 
 def test_a_session_that_never_holds_is_backed_off_from(bench: Bench) -> None:
     if bench.erp.session_expired() is None:
         pytest.skip("no sessions")
-    bench.wire.instead(bench.erp.books, *[bench.erp.session_expired] * 2)
+    bench.wire.instead(bench.books, *[bench.erp.session_expired] * 2)
     bench.want()
     bench.world.post()
     assert (bench.status(), bench.sent(), bench.world.post()) == ("pending", 2, 0)
@@ -125,7 +125,7 @@ def test_a_reversal_whose_answer_is_lost_is_asked_for_like_any_posting(bench: Be
         pytest.skip("no reversals that one can ask for")
     bench.want()
     bench.world.settle()
-    bench.wire.after(bench.erp.books, lambda: httpx.ReadTimeout("no answer in time"))
+    bench.wire.after(bench.books, lambda: httpx.ReadTimeout("no answer in time"))
     bench.want(revision=2, total="3")
     bench.world.settle()
     assert (len(bench.references()), len(set(bench.references())), bench.total()) == (3, 3, 3)
