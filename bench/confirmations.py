@@ -91,13 +91,14 @@ def measure(options: argparse.Namespace) -> Result:
             window=options.window,
             lateness_s=LATENESS_S,
             default_zone="UTC",
+            epoch_s=options.epoch,
             idle_s=IDLE_S,
             age_days=4000,
             future_s=1e9,
             history=Path(folder) / "history" if options.history else None,
         )
         flow = build(settings, sinks={"meter": _Sink(meter)})
-        run(flow, Path(folder) / "recovery", layout=settings.layout(), epoch_s=options.epoch)
+        run(flow, Path(folder) / "recovery", layout=settings.layout())
     if meter.begun is None or meter.ended is None:
         raise ValueError(f"{options.topic}: the flow announced nothing")
     cpu, wall, read = (b - a for a, b in zip(meter.begun, meter.ended, strict=True))

@@ -7,10 +7,11 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream
-from bytewax.inputs import Source
+from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import Sink
 
 from dataflows import parts
@@ -26,6 +27,8 @@ from sinks.ledger import LedgerSink
 from sinks.metrics import observe
 from sources.kafka import KafkaLanes, lane_names
 from sources.kafka_reference import KafkaReference
+from sources.pace import Pace
+from sources.together import Together
 
 
 def build(
@@ -48,15 +51,16 @@ def build(
     topics = parts.event_topics(settings)
     calendar = parts.calendar_book(settings, schemas, client)
     decoders = parts.codecs(settings, schemas, tuple(topics), {})
-    reader = parts.reader_config(settings, client)
+    reader, pace = parts.reader_config(settings, client), Pace(settings.epoch_s)
     lanes = KafkaLanes(
         reader,
         [*topics.values(), *settings.mappings],
         settings.lanes,
+        pace,
         parts.lane_builder(settings, decoders, calendar, topics, deduplicate),
     )
     references = KafkaReference(
-        reader, [settings.topic(name) for name in REFERENCES], lambda: parts.reference_lane(settings, schemas)
+        reader, [settings.topic(name) for name in REFERENCES], pace, lambda: parts.reference_lane(settings, schemas)
     )
     if sinks is None:
         sinks = {}
@@ -71,8 +75,8 @@ def build(
 
 def wire(
     settings: ConfirmationsSettings,
-    lanes: Source[LaneOutput],
-    references: Source[ReferenceOutput],
+    lanes: FixedPartitionedSource[LaneOutput, Any],
+    references: FixedPartitionedSource[ReferenceOutput, Any],
     calendar: CalendarBook,
     sinks: dict[str, Sink[Batch]],
     names: Sequence[str],
@@ -90,8 +94,8 @@ def wire(
         hold: Announce what a crash could make untrue only from durable state; False without recovery.
     """
     flow = Dataflow(settings.flow)
-    events = op.input("events", flow, lanes)
-    orders = op.input("references", flow, references)
+    read = op.branch("read", op.input("events", flow, Together([lanes, references])), is_reference)
+    events, orders = read.falses, read.trues
     streams = confirmations_flow(
         events,
         orders,
@@ -113,3 +117,8 @@ def wire(
     for step, sink in sinks.items():
         op.output(step, observed, sink)
     return flow
+
+
+def is_reference(output: LaneOutput | ReferenceOutput) -> TypeGuard[ReferenceOutput]:
+    """Whether a batch is reference data."""
+    return isinstance(output, ReferenceOutput)

@@ -32,7 +32,7 @@ def run(
     *,
     partitions: int = 4,
     layout: Mapping[str, object] | None = None,
-    epoch_s: float = 5.0,
+    epoch_s: float = 0.0,
     workers: int = 1,
     process: int = 0,
     addresses: Sequence[str] = (),
@@ -44,7 +44,7 @@ def run(
         recovery: Folder of the recovery store, shared by all processes; None keeps no state.
         partitions: Partitions of a new store.
         layout: What the state is laid out for.
-        epoch_s: Seconds between snapshots.
+        epoch_s: Seconds between snapshots at least; 0 makes one after each activation of the sources.
         workers: Worker threads of this process.
         process: Number of this process.
         addresses: host:port of every process of the cluster; empty for a single process.

@@ -2,6 +2,9 @@
 
 Delivery: exactly-once into the flow's state (offsets, de-duplication and history of a lane are one snapshot). After
 a kill at most one epoch is read again. Offsets are also committed to the group, one epoch late, for lag tools.
+
+An epoch is what all lanes read between two activations (see `pace`): a moment's worth of records, or as much of a
+backlog as half the pace allows.
 """
 
 from __future__ import annotations
@@ -21,40 +24,43 @@ from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
 from schemas.batch import RawBatch
 from sources.kafka_reader import KafkaReader, Place, ReaderConfig
+from sources.pace import Pace
 
-FULL_BATCH = 2_000
-PAUSE = timedelta(milliseconds=20)
 OUTAGE_PAUSE = timedelta(seconds=2)
-HEARTBEAT_S = 0.25
+#: How long a poll of a backlog waits for a full batch.
+FILL_S = 0.05
 IDLE_FLOOR_S = 86_400
 
 
 class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
     """One lane: a consumer, the lane's rules and their common snapshot."""
 
-    def __init__(self, lane: Lane, reader: KafkaReader, idle_after: float) -> None:
-        self._lane, self._reader, self._idle_after = lane, reader, idle_after
+    def __init__(self, lane: Lane, reader: KafkaReader, idle_after: float, pace: Pace) -> None:
+        self._lane, self._reader, self._idle_after, self._pace = lane, reader, idle_after, pace
         self._waiting: list[RawBatch] = []
-        self._awake: datetime | None = None
-        self._beat = 0.0
         self._durable: Mapping[Place, int] = {}
 
     def next_batch(self) -> list[LaneOutput]:
-        """One poll through the lane; a registry outage keeps the batch for later."""
+        """What there is to read, through the lane; a registry outage keeps a batch for later."""
         if draining.is_set():
             raise StopIteration  # a batch that waits for the registry is read again: the snapshot stands before it
-        batches = self._waiting or self._reader.poll()
+        until = time.monotonic() + self._pace.gather
+        outputs = self._round()
+        while self._backlog() and time.monotonic() < until:
+            outputs += self._round()
+        outputs.append(self._lane.heartbeat(self._idle()))
+        return outputs
+
+    def _round(self) -> list[LaneOutput]:
+        """One poll."""
+        batches = self._waiting or self._reader.poll(FILL_S if self._reader.behind() else 0.0)
         self._waiting = []
         outputs = self._process(batches)
-        now = time.monotonic()
-        if outputs or now - self._beat > HEARTBEAT_S:
-            self._beat = now
-            self._reader.align(self._lane.progress)
-            outputs.append(self._lane.heartbeat(self._idle()))
-        full = sum(len(batch.values) for batch in batches) >= FULL_BATCH
-        pause = OUTAGE_PAUSE if self._waiting else PAUSE
-        self._awake = None if full and not self._waiting else datetime.now(UTC) + pause
+        self._reader.align(self._lane.progress)
         return outputs
+
+    def _backlog(self) -> bool:
+        return not self._waiting and self._reader.behind()
 
     def _process(self, batches: list[RawBatch]) -> list[LaneOutput]:
         outputs = []
@@ -77,8 +83,10 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         return dict.fromkeys(places, floor)
 
     def next_awake(self) -> datetime | None:
-        """At once while there is a backlog, else after a moment in which a batch can gather."""
-        return self._awake
+        """At once while there is a backlog, else with all other partitions."""
+        if self._waiting:
+            return datetime.now(UTC) + OUTAGE_PAUSE
+        return None if self._reader.behind() else self._pace.next_tick()
 
     def snapshot(self) -> dict[str, Any]:
         """Offsets and lane state; history is durable when this returns."""
@@ -88,7 +96,6 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         state = {"positions": positions, "lane": self._lane.snapshot()}
         self._reader.commit(self._durable)
         self._durable = positions
-        self._beat = 0.0
         hit("lane.after_snapshot")
         return state
 
@@ -115,11 +122,14 @@ class KafkaLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
         config: How to read.
         topics: Topics of the flow.
         lanes: Number of lanes; part of the state's layout.
+        pace: When to poll.
         build: Makes the rules of a lane by its name.
     """
 
-    def __init__(self, config: ReaderConfig, topics: Sequence[str], lanes: int, build: Callable[[str], Lane]) -> None:
-        self._config, self._topics, self._lanes, self._build = config, topics, lanes, build
+    def __init__(
+        self, config: ReaderConfig, topics: Sequence[str], lanes: int, pace: Pace, build: Callable[[str], Lane]
+    ) -> None:
+        self._config, self._topics, self._lanes, self._pace, self._build = config, topics, lanes, pace, build
 
     def list_parts(self) -> list[str]:
         """Names of the lanes."""
@@ -139,7 +149,7 @@ class KafkaLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
         lane = self._build(for_part)
         lane.restore(resume_state["lane"] if resume_state else None)
         lane.expect(f"{topic}/{partition}" for topic, partition in places)
-        return KafkaLane(lane, KafkaReader(self._config, places), self._config.idle_after)
+        return KafkaLane(lane, KafkaReader(self._config, places), self._config.idle_after, self._pace)
 
 
 def lane_names(lanes: int) -> list[str]:

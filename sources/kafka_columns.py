@@ -61,10 +61,10 @@ class ColumnPoll:
         self._held: Words = self._pointers[:0]
         self._topics: dict[int, str] = {}
 
-    def poll(self) -> Polled:
-        """What is there now, one batch per topic."""
+    def poll(self, wait: float = 0.0) -> Polled:
+        """What is there, one batch per topic."""
         self.close()
-        count = self._library.consume(self._queue, 0, self._pointers.ctypes.data, len(self._pointers))
+        count = self._library.consume(self._queue, int(wait * 1000), self._pointers.ctypes.data, len(self._pointers))
         if count <= 0:
             return Polled()
         self._held = self._pointers[:count]

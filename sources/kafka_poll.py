@@ -45,8 +45,8 @@ class Polled:
 class Poll(Protocol):
     """A way to take what the client has fetched."""
 
-    def poll(self) -> Polled:
-        """What is there now; the headers of the former poll's records can't be asked for any more."""
+    def poll(self, wait: float = 0.0) -> Polled:
+        """What is there, after waiting some seconds for a full batch; headers of the former poll's records are gone."""
         ...
 
     def close(self) -> None:
@@ -65,9 +65,9 @@ class MessagePoll:
     def __init__(self, consumer: Consumer, most: int) -> None:
         self._consumer, self._most = consumer, most
 
-    def poll(self) -> Polled:
-        """What is there now, one batch per topic."""
-        messages = self._consumer.consume(self._most, 0)
+    def poll(self, wait: float = 0.0) -> Polled:
+        """What is there, one batch per topic."""
+        messages = self._consumer.consume(self._most, wait)
         failures: list[Failure] = []
         # An error comes as a message whose value is its text, so only this tells it from a record.
         if any(map(Message.error, messages)):

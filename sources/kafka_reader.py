@@ -24,6 +24,7 @@ from sources.kafka_poll import Failure, MessagePoll, Poll
 
 log = structlog.get_logger("millrace.source.kafka")
 Place = tuple[str, int]
+FULL_BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,16 @@ class KafkaReader:
             "fetch.queue.backoff.ms": 10,
         }
 
-    def poll(self) -> list[RawBatch]:
-        """What is there now, one batch per topic; empty when nothing is.
+    def poll(self, wait: float = 0.0) -> list[RawBatch]:
+        """What is there, one batch per topic; empty when nothing is.
+
+        Args:
+            wait: Seconds to wait for a full batch.
 
         Raises:
             Misconfigured: An offset is out of range, a topic is unknown or access is refused.
         """
-        polled = self._poll.poll()
+        polled = self._poll.poll(wait)
         for failure in polled.failures:
             self._refuse(failure)
         for batch in polled.batches:
@@ -156,13 +160,14 @@ class KafkaReader:
             return False
         return bool(high >= 0 and self.positions.get(place, low) >= high)
 
-    def lag(self) -> int:
-        """Records in the log that were not read yet, as far as the client knows."""
-        total = 0
+    def behind(self) -> bool:
+        """Whether the log holds a batch worth reading at once, as far as the client knows."""
+        unread = 0
         for place in self._places:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-            total += max(0, high - self.positions.get(place, 0))
-        return total
+            if place not in self._paused:
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+                unread += max(0, high - self.positions.get(place, 0))
+        return unread >= FULL_BATCH
 
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Tell the group where the last durable snapshot stands; for lag tools only, so failures do not matter."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -18,15 +18,16 @@ from millrace.shutdown import draining
 from operators.reference_lane import ReferenceLane, ReferenceOutput
 from schemas.batch import RawBatch
 from schemas.codec import Codec
-from sources.kafka import PAUSE, firsts, partition_counts
+from sources.kafka import firsts, partition_counts
 from sources.kafka_reader import KafkaReader, ReaderConfig
+from sources.pace import Pace
 
 
 class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]]):
     """The reader of all reference topics."""
 
-    def __init__(self, lane: ReferenceLane, reader: KafkaReader) -> None:
-        self._lane, self._reader = lane, reader
+    def __init__(self, lane: ReferenceLane, reader: KafkaReader, pace: Pace) -> None:
+        self._lane, self._reader, self._pace = lane, reader, pace
         self._waiting: list[RawBatch] = []
 
     def next_batch(self) -> list[ReferenceOutput]:
@@ -44,8 +45,8 @@ class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]
         return outputs
 
     def next_awake(self) -> datetime | None:
-        """A few times a second."""
-        return datetime.now(UTC) + PAUSE
+        """At once while there is a backlog, else with all other partitions."""
+        return None if self._reader.behind() and not self._waiting else self._pace.next_tick()
 
     def snapshot(self) -> dict[str, Any]:
         """Offsets and known profiles."""
@@ -64,11 +65,14 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
     Args:
         config: How to read.
         topics: Compacted topics.
+        pace: When to poll.
         build: Makes the rules.
     """
 
-    def __init__(self, config: ReaderConfig, topics: Sequence[str], build: Callable[[], ReferenceLane]) -> None:
-        self._config, self._topics, self._build = config, topics, build
+    def __init__(
+        self, config: ReaderConfig, topics: Sequence[str], pace: Pace, build: Callable[[], ReferenceLane]
+    ) -> None:
+        self._config, self._topics, self._pace, self._build = config, topics, pace, build
 
     def list_parts(self) -> list[str]:
         """One lane: reference data is little."""
@@ -81,7 +85,7 @@ class KafkaReference(FixedPartitionedSource[ReferenceOutput, dict[str, Any]]):
         places = {(t, p): known.get((t, p)) for t, count in counts.items() for p in range(count)}
         lane = self._build()
         lane.restore(resume_state["lane"] if resume_state else None)
-        return ReferencePartition(lane, KafkaReader(self._config, places))
+        return ReferencePartition(lane, KafkaReader(self._config, places), self._pace)
 
 
 def read_all(client: Mapping[str, str], topic: str, codec: Codec, patience: float = 30.0) -> list[dict[str, Any]]:

@@ -103,7 +103,6 @@ def run(
             settings.recovery,
             partitions=settings.recovery_partitions,
             layout=settings.layout(),
-            epoch_s=settings.epoch_s,
             workers=workers,
             process=process,
             addresses=[address for address in addresses.split(";") if address],

@@ -60,7 +60,6 @@ def _flow(options: argparse.Namespace, *, deduplicate: bool) -> None:
         settings.recovery,
         partitions=settings.recovery_partitions,
         layout=settings.layout(),
-        epoch_s=settings.epoch_s,
         process=options.process,
         addresses=[address for address in options.addresses.split(";") if address],
     )

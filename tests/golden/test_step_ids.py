@@ -18,13 +18,24 @@ GOLDEN = Path(__file__).with_name("step_ids.txt")
 STATEFUL = {"input", "output", "stateful_batch"}
 
 
+class Named(TestingSource[Any]):
+    """A source whose partition has another name."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+    def list_parts(self) -> list[str]:
+        return ["reference"]
+
+
 def confirmations() -> Dataflow:
     """The flow with both of its sinks, over sources that give nothing."""
-    source: Any = TestingSource([])
+    lanes: Any = TestingSource([])
+    orders: Any = Named()
     sinks: dict[str, Any] = {"ledger": TestingSink([]), "topics": TestingSink([])}
     settings = ConfirmationsSettings(default_zone="UTC")
     calendar = CalendarBook([], utc_calendar())
-    return wire(settings, source, source, calendar, sinks, ["lane-00"], hold=True)
+    return wire(settings, lanes, orders, calendar, sinks, ["lane-00"], hold=True)
 
 
 def steps(operators: Sequence[Any]) -> Iterator[str]:
