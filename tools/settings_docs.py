@@ -20,7 +20,8 @@ from operators.counter_policy import CounterPolicy
 from sinks.erp.auth_settings import BasicAuth, ClientCertificate, OAuth2, TokenAuth
 from sinks.erp.connector import Options
 from sinks.erp.registry import CONNECTORS
-from sinks.erp.settings import PosterSettings, RouteSettings, SystemSettings
+from sinks.erp.settings import PlantSettings, PosterSettings, RouteSettings, SystemSettings
+from sinks.erp.tier_settings import SecondTier, ThirdTier, Tiers, TierSettings
 from sources.kafka_settings import KafkaSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -39,7 +40,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`systems[].auth` with `kind: oauth2`", OAuth2),
     ("`systems[].client_certificate`", ClientCertificate),
     ("Secrets: `password`, `token`, `client_secret` of a system", Secret),
+    ("`systems[].tiers`", Tiers),
+    ("`systems[].tiers.tier1`", TierSettings),
+    ("`systems[].tiers.tier2`", SecondTier),
+    ("`systems[].tiers.tier3`", ThirdTier),
     ("`routes`: a list of rules", RouteSettings),
+    ("`plants`: by plant", PlantSettings),
     ("`dependencies`: a list of rules", DependencyRule),
     ("`dependencies[].document`, `dependencies[].waits_for`", Match),
 )

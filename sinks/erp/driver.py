@@ -22,6 +22,7 @@ from sinks.erp.auth import TokenUnavailable
 from sinks.erp.channel import AnswerTooLong, Channel
 from sinks.erp.connector import Answer, Connector, Kind, Next, Request, Verdict
 from sinks.erp.description import described
+from sinks.erp.leases import LeaseEnded
 from sinks.erp.settings import SystemSettings
 
 _STATUS = {
@@ -59,6 +60,7 @@ class Driver:
         settings: The system.
         clock: Microseconds UTC, the ledger's clock.
         chance: Random numbers in [0, 1) for the backoff.
+        may_send: Whether the claim on a step lasts long enough to send it.
         lookup_before_resend: Off only in the negative control that shows what the look-up is good for.
     """
 
@@ -70,6 +72,7 @@ class Driver:
         *,
         clock: Callable[[], int] = now_micros,
         chance: Callable[[], float] = random.random,
+        may_send: Callable[[Step], bool] = lambda step: True,  # noqa: ARG005
         lookup_before_resend: bool = True,
     ) -> None:
         self._connector = connector
@@ -77,6 +80,7 @@ class Driver:
         self._settings = settings
         self._clock = clock
         self._chance = chance
+        self._may_send = may_send
         self._lookup_before_resend = lookup_before_resend
         self._session: Mapping[str, str] | None = None
         self._session_lock = asyncio.Lock()
@@ -140,6 +144,9 @@ class Driver:
         return _nothing_was_sent(verdict) if only_asks else verdict
 
     def _leaves(self, step: Step) -> None:
+        """Called at the last moment before a request of the step is sent."""
+        if not self._may_send(step):
+            raise LeaseEnded("not sent: the claim on the order ends too soon")
         self._left_at[step.external_reference] = self._clock()
 
     async def _open_session(self) -> Mapping[str, str] | Verdict:
@@ -206,6 +213,8 @@ class Driver:
             answer = await self._channel.exchange(request, session, sending)
         except Rejected as error:
             return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
+        except LeaseEnded as error:
+            return Verdict(Kind.RETRY, reason="lease_ended", detail=str(error))
         except _BROKEN_EXCHANGE as error:
             return policy.of_exception(error)
         try:

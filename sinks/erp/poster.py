@@ -1,31 +1,36 @@
 """The poster of one ERP system: claims steps, lets the driver work on many orders at a time, writes outcomes.
 
 Guarantee: every step is durably in flight before it is sent, and its outcome is durable before the next step
-of its order is claimed. A crash at any point leaves steps in flight, which the next start takes for unknown
-and asks for. An outage of the ERP or of the ledger is waited for, however long it lasts.
+of its order is claimed. A crash at any point leaves steps in flight, which whoever takes the order over takes for
+unknown and asks for. Several replicas may serve one system: a claim is a lease, kept up by a heartbeat; nothing is
+sent that might outlast it, and an outcome that comes after it is not written. An outage of the ERP or of the
+ledger is waited for, however long it lasts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
 
 from millrace import failpoints
 from millrace.errors import Misconfigured
-from millrace.ledger import Ledger, Status, queries
+from millrace.ledger import Ledger, Status
 from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.difference import PostingRules
-from millrace.ledger.ledger import LEDGER_DOWN, now_micros
-from millrace.ledger.model import Step
+from millrace.ledger.ledger import LEDGER_DOWN
+from millrace.ledger.model import Outcome, Step
 from sinks.erp.connector import Connector, Kind
 from sinks.erp.driver import Attempt, Driver
-from sinks.erp.limits import Breaker, RejectGuard, TokenBucket
+from sinks.erp.leases import HeldLeases
+from sinks.erp.limits import Breaker, RejectGuard
+from sinks.erp.reports import Reports
 from sinks.erp.settings import SystemSettings
+from sinks.erp.tier_limits import LONGEST_RETRY_WAIT, TierLimits
 
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
@@ -34,11 +39,12 @@ log = structlog.get_logger("millrace.post")
 
 @dataclass(slots=True)
 class Counts:
-    """What a poster has done since its start; `by_kind` counts verdicts."""
+    """What a poster has done since its start; `by_kind` counts verdicts, `lost` outcomes that came after a lease."""
 
     booked: int = 0
     rejected: int = 0
     attempts: int = 0
+    lost: int = 0
     by_kind: dict[str, int] = field(default_factory=dict)
 
     def add(self, attempt: Attempt) -> None:
@@ -58,6 +64,7 @@ class Poster:
         driver: Makes one attempt at one step.
         connector: Tells planning how to round and split.
         settings: The system.
+        leases: What this replica holds; the driver asks it before it sends.
         poll_seconds: How often to look for new work when idle.
         clock: Monotonic seconds.
         ledger_retry_seconds: Wait between attempts while the ledger is down.
@@ -71,6 +78,7 @@ class Poster:
         connector: Connector,
         settings: SystemSettings,
         *,
+        leases: HeldLeases | None = None,
         poll_seconds: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
         ledger_retry_seconds: float = 1.0,
@@ -83,12 +91,13 @@ class Poster:
         self._poll = poll_seconds
         self._ledger_retry = ledger_retry_seconds
         self._clock = clock
-        self._bucket = TokenBucket(settings.rate, settings.burst, clock)
+        self._leases = leases or HeldLeases(60 + 2 * settings.answer_timeout, settings.answer_timeout)
+        self._tiers = TierLimits(settings, clock)
         self._breaker = Breaker(settings.breaker_threshold, settings.breaker_cool_off, settings.backoff_cap, clock)
         self._guard = RejectGuard(settings.reject_window, settings.reject_share)
-        self._running: set[asyncio.Task[Attempt]] = set()
+        self._reports = Reports(ledger, settings, clock)
+        self._running: dict[asyncio.Task[Attempt], Step] = {}
         self._stop_reason: str | None = None
-        self._next_report = clock()
         self.counts = Counts()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,19 +107,29 @@ class Poster:
             Misconfigured: Every posting would fail alike, or most documents are rejected; nothing is lost.
         """
         await self._with_ledger(lambda: self._ledger.recover(self._settings.name))
-        while not self._stopping(stop):
-            claimed = await self._claim()
-            if not self._running:
-                await _sleep_or_stop(self._poll, stop)
-            elif not claimed:
-                await asyncio.wait(self._running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await asyncio.sleep(0)
-            await self._record_finished()
-            await self._report_overdue()
-        await self._drain()
+        heartbeat = asyncio.create_task(self._keep_leases())
+        try:
+            while not self._stopping(stop):
+                await self._round(stop)
+            await self._drain()
+        finally:
+            heartbeat.cancel()
+        if heartbeat.done() and not heartbeat.cancelled():
+            heartbeat.result()  # what ended it is an error of this program
         if self._stop_reason:
             raise Misconfigured(f"system {self._settings.name!r}: {self._stop_reason}")
+
+    async def _round(self, stop: asyncio.Event) -> None:
+        claimed = await self._claim()
+        if not self._running:
+            await _sleep_or_stop(self._poll, stop)
+        elif not claimed:
+            await asyncio.wait(self._running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(0)
+        await self._record_finished()
+        if self._reports.are_due():
+            await self._with_ledger(self._reports.write)
 
     async def run_once(self) -> int:
         """Claim what may be claimed now, wait for all of it, record it. Returns the number of steps."""
@@ -124,22 +143,27 @@ class Poster:
         return stop.is_set() or self._stop_reason is not None
 
     async def _claim(self) -> int:
-        """Start as many steps as concurrency, rate limit and breaker allow. Returns how many."""
+        """Start as many steps as concurrency, tiers, rate limit and breaker allow. Returns how many."""
         free = self._settings.concurrency - len(self._running)
-        allowed = self._bucket.available(self._breaker.allowance(free, len(self._running)))
-        if allowed <= 0 or not await self._with_ledger(lambda: self._ledger.due_tiers(self._settings.name)):
+        rooms = self._tiers.rooms(self._running.values(), self._breaker.allowance(free, len(self._running)))
+        if not any(rooms.values()):
+            return 0
+        due = await self._with_ledger(lambda: self._ledger.due_tiers(self._settings.name))
+        if not any(rooms[tier] for tier in due):
             return 0
         failpoints.hit("poster.before_mark")
-        steps = await self._claim_steps(allowed)
+        asked_at = self._leases.clock()
+        steps = await self._claim_steps(rooms, due)
         failpoints.hit("poster.after_mark")
-        self._bucket.spend(len(steps))
-        self._running.update(asyncio.create_task(self._driver.attempt(step)) for step in steps)
+        self._leases.taken(steps, asked_at)
+        self._tiers.spend(steps)
+        self._running.update({asyncio.create_task(self._driver.attempt(step)): step for step in steps})
         return len(steps)
 
-    async def _claim_steps(self, limit: int) -> list[Step]:
+    async def _claim_steps(self, rooms: dict[int, int], due: Sequence[int]) -> list[Step]:
         name = self._settings.name
         try:
-            return await asyncio.to_thread(self._ledger.claim, name, limit, self._rules)
+            return await asyncio.to_thread(self._ledger.claim, name, rooms, self._rules, due)
         except LEDGER_DOWN as error:
             # The marks may have been written all the same. Nothing of them was sent, but only a look-up may
             # say so.
@@ -160,12 +184,44 @@ class Poster:
             return
         attempts = [task.result() for task in finished]
         failpoints.hit("poster.before_outcome")
-        outcomes = [attempt.outcome for attempt in attempts]
-        await self._with_ledger(lambda: self._ledger.record_outcomes(outcomes))
+        outcomes = [self._within_budget(attempt.outcome) for attempt in attempts]
+        lost = await self._with_ledger(lambda: self._ledger.record_outcomes(outcomes))
         failpoints.hit("poster.after_outcome")
-        self._running.difference_update(finished)
+        self._leases.given_back(self._running.pop(task) for task in finished)
+        self._report_lost(lost)
         for attempt in attempts:
             self._learn(attempt)
+
+    def _within_budget(self, outcome: Outcome) -> Outcome:
+        """Put a repeated attempt off where its tier has used up its retries."""
+        if not outcome.failed or outcome.next_attempt_at is None:
+            return outcome
+        earliest = self._ledger.now() + int(self._tiers.retry_wait(outcome.step.tier) * 1e6)
+        return replace(outcome, next_attempt_at=max(outcome.next_attempt_at, earliest))
+
+    def _report_lost(self, lost: Sequence[Outcome]) -> None:
+        """Somebody else has taken these orders over and finds out by itself what became of them."""
+        self.counts.lost += len(lost)
+        for outcome in lost:
+            step = outcome.step
+            log.warning("claim_lost", system=step.system, reference=step.external_reference, outcome=outcome.status)
+
+    async def _keep_leases(self) -> None:
+        """Heartbeat: extend what is held, take note of what is lost, and free what waits in vain."""
+        settings = self._settings
+        waits = (settings.retry_after_cap, settings.backoff_cap, settings.accepted_poll, settings.settle_seconds)
+        longest = max(*waits, LONGEST_RETRY_WAIT) + 60
+        while True:
+            await asyncio.sleep(self._leases.heartbeat_seconds)
+            held, asked_at = self._leases.lanes(), self._leases.clock()
+            try:
+                kept = await asyncio.to_thread(self._ledger.extend_leases, settings.name, held) if held else set()
+                await asyncio.to_thread(self._ledger.mend, settings.name, longest)
+            except LEDGER_DOWN as error:
+                log.warning("heartbeat_missed", system=settings.name, error=str(error))
+                continue
+            if lost := self._leases.extended(asked_at, held, kept):
+                log.warning("leases_lost", system=settings.name, orders=len(lost))
 
     def _learn(self, attempt: Attempt) -> None:
         """What an answer says about the system rather than about its document."""
@@ -191,19 +247,6 @@ class Poster:
         self._breaker.failed()
         if self._breaker.is_open and not was_open:
             log.warning("erp_down", system=self._settings.name, detail=attempt.verdict.detail)
-
-    async def _report_overdue(self) -> None:
-        """An old posting is an alert, never a reason to give it up."""
-        if self._clock() < self._next_report:
-            return
-        self._next_report = self._clock() + 60
-        before = now_micros() - int(self._settings.overdue_after * 1e6)
-        name = self._settings.name
-        count = await self._with_ledger(
-            lambda: self._ledger.ask(lambda connection: queries.overdue(connection, name, before))
-        )
-        if count:
-            log.warning("postings_overdue", system=name, count=count)
 
     async def _with_ledger(self, call: Callable[[], T]) -> T:
         """A call that may be repeated, made until the ledger answers."""

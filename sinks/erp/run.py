@@ -1,4 +1,4 @@
-"""`millrace post`: one poster per ERP system over one ledger."""
+"""`millrace post`: one poster per ERP system over one ledger; any number of such processes may share the ledger."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from millrace.ledger import Ledger
 from millrace.ledger.ledger import LEDGER_DOWN
 from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
+from sinks.erp.leases import HeldLeases
 from sinks.erp.poster import Counts, Poster
 from sinks.erp.registry import create
 from sinks.erp.rules import posting_rules
@@ -48,7 +49,7 @@ async def run_poster(
                 for system in settings.systems
             }
             counts = {name: poster.counts for name, poster in posters.items()}
-            log.info("poster_started", poster=settings.name, systems=list(posters))
+            log.info("poster_started", poster=settings.name, replica=ledger.replica, systems=list(posters))
             if on_start:
                 on_start(counts)
             await _run_all(ledger, settings, list(posters.values()), stop_event)
@@ -58,7 +59,7 @@ async def run_poster(
 async def _open_ledger(settings: PosterSettings) -> Ledger:
     while True:
         try:
-            return await asyncio.to_thread(Ledger, settings.ledger, who=settings.name)
+            return await asyncio.to_thread(Ledger, settings.ledger, who=settings.name, lease_seconds=settings.lease)
         except LEDGER_DOWN as error:
             log.warning("ledger_unavailable", error=str(error))
             await asyncio.sleep(1.0)
@@ -69,9 +70,11 @@ async def _poster(
 ) -> Poster:
     connector = create(system.connector, system.options)
     channel = await stack.enter_async_context(Channel(system))
-    driver = Driver(connector, channel, system, lookup_before_resend=ask)
+    leases = HeldLeases(settings.lease, system.answer_timeout)
+    driver = Driver(connector, channel, system, clock=ledger.now, may_send=leases.may_send, lookup_before_resend=ask)
+    part = system if system.rate is None else system.model_copy(update={"rate": system.rate / settings.replicas})
     rules = posting_rules(connector, settings)
-    return Poster(ledger, driver, connector, system, poll_seconds=settings.poll_seconds, rules=rules)
+    return Poster(ledger, driver, connector, part, leases=leases, poll_seconds=settings.poll_seconds, rules=rules)
 
 
 async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poster], stop_event: asyncio.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import available_timezones
@@ -13,6 +12,8 @@ from millrace.errors import Misconfigured
 from millrace.ledger.dependencies import Dependencies, DependencyRule
 from schemas.contracts import contracts
 from sinks.erp.auth_settings import Auth, ClientCertificate, protected_url
+from sinks.erp.routes import PlantSettings, RouteSettings, check_routes, routed
+from sinks.erp.tier_settings import Tiers
 
 
 class SystemSettings(BaseModel, extra="forbid", frozen=True):
@@ -29,7 +30,7 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
         ca_file: Certificates to trust instead of the system's; read again when it changes. What the ERP shows
             is always verified.
         concurrency: Orders worked on at a time.
-        rate: Requests per second at most.
+        rate: Requests per second at most, of all `replicas` together.
         burst: Requests that may come at once under `rate`.
         connect_timeout: Seconds to connect.
         answer_timeout: Seconds for one exchange as a whole.
@@ -45,6 +46,7 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
         breaker_cool_off: Seconds before its first probe, doubling up to `backoff_cap`.
         reject_window: Latest documents that decide whether to stop.
         reject_share: Share of rejected ones among them above which to stop.
+        tiers: How the tiers share slots and rate, and how soon their documents should be booked.
         overdue_after: Seconds after which an open posting is reported; nothing is ever given up for its age.
     """
 
@@ -70,6 +72,7 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
     breaker_cool_off: float = Field(1.0, gt=0)
     reject_window: int = Field(20, ge=2)
     reject_share: float = Field(0.5, gt=0, le=1)
+    tiers: Tiers = Tiers()
     overdue_after: float = Field(900.0, gt=0)
 
     @field_validator("base_url")
@@ -88,14 +91,6 @@ class SystemSettings(BaseModel, extra="forbid", frozen=True):
         return self
 
 
-class RouteSettings(BaseModel, extra="forbid", frozen=True):
-    """Documents whose plant and kind match (`*` and `?` are wild) go to a system; the first match counts."""
-
-    plant: str = "*"
-    kind: str = "*"
-    system: str
-
-
 class PosterSettings(BaseModel, extra="forbid", frozen=True):
     """Settings of `millrace post`, from a file; variables `MILLRACE_POST_...` go before it.
 
@@ -106,8 +101,12 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         dependencies: Which documents wait for which others of their order.
         zones: Plant to zone of its dates, for postings that a closed period moves to the current one; plants
             not named use UTC.
+        plants: What routes need to know about plants.
         poll_seconds: How often an idle poster looks for new work.
-        name: Name of this poster in audit and dead letters.
+        name: Name of this poster in audit and dead letters; replicas may share it.
+        replicas: Posters that serve the same ledger; each takes its part of a system's `rate`.
+        lease_seconds: How long a claim on an order lasts without a heartbeat, and so how long its orders wait after
+            a replica was lost with its machine. Without a value twice the longest `answer_timeout` and 30 s more.
     """
 
     ledger: str
@@ -115,8 +114,11 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
     routes: tuple[RouteSettings, ...] = ()
     dependencies: tuple[DependencyRule, ...] = ()
     zones: dict[str, str] = Field(default_factory=dict)
+    plants: dict[str, PlantSettings] = Field(default_factory=dict)
     poll_seconds: float = Field(0.05, gt=0)
     name: str = "poster"
+    replicas: int = Field(1, ge=1)
+    lease_seconds: float | None = Field(None, gt=0)
 
     @field_validator("dependencies")
     @classmethod
@@ -139,21 +141,28 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:
-        names = [system.name for system in self.systems]
-        if len(set(names)) < len(names):
-            raise ValueError("two systems have the same name")
-        unknown = sorted({route.system for route in self.routes} - set(names))
-        if unknown:
-            raise ValueError(f"routes lead to unknown systems: {', '.join(unknown)}")
-        if not self.routes and len(names) > 1:
-            raise ValueError("with several systems, routes must say what goes where")
+        check_routes(self.routes, [system.name for system in self.systems], self.plants)
         return self
+
+    @model_validator(mode="after")
+    def _leases_outlast_requests(self) -> Self:
+        longest = max(system.answer_timeout for system in self.systems)
+        if self.lease < 1.5 * longest:
+            raise ValueError(
+                f"lease_seconds has to be at least one and a half times answer_timeout, {1.5 * longest:g} s"
+            )
+        return self
+
+    @property
+    def lease(self) -> float:
+        """Seconds that a claim lasts."""
+        return self.lease_seconds or 30 + 2 * max(system.answer_timeout for system in self.systems)
 
     def route(self, plant: str, kind: str) -> str | None:
         """System for a document; None where no route matches."""
         if not self.routes:
             return self.systems[0].name
-        for route in self.routes:
-            if fnmatchcase(plant, route.plant) and fnmatchcase(kind, route.kind):
-                return route.system
-        return None
+        return routed(self.routes, self.plants, plant, kind)
+
+
+__all__ = ["PlantSettings", "PosterSettings", "RouteSettings", "SystemSettings", "Tiers"]
