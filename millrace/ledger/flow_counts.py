@@ -29,7 +29,8 @@ def put(engine: Engine, connection: Connection, flow: str, counts: Mapping[str, 
     rows = [{"flow": flow, "lane": lane, "counts": json.dumps(dict(c))} for lane, c in counts.items()]
     statement = dialect.insert(engine, flow_counts)
     connection.execute(
-        statement.on_conflict_do_update(["flow", "lane"], set_={"counts": statement.excluded.counts}), rows
+        statement.on_conflict_do_update(index_elements=["flow", "lane"], set_={"counts": statement.excluded.counts}),
+        rows,
     )
 
 
