@@ -189,7 +189,7 @@ class Ledger:
             write: Takes the engine, the transaction's connection and the time, microseconds UTC.
         """
         with dialect.writing(self._engine) as connection:
-            return write(self._engine, connection, self._clock())
+            return write(self._engine, connection, self._keep_time(connection))
 
     def order_report(self, order_id: str) -> list[queries.DocumentReport]:
         """Documents of an order with revisions, postings, ERP numbers and audit."""

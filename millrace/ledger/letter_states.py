@@ -6,17 +6,15 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, exists, select, text, update
+from sqlalchemy import Connection, Engine, and_, exists, select, update
 from sqlalchemy import insert as plain_insert
 
 from millrace.ledger.dialect import insert
 from millrace.ledger.model import DeadLetter, LetterState
-from millrace.ledger.tables import audit, dead_letters, documents
+from millrace.ledger.tables import WAITING_TOTAL, audit, dead_letters, documents
 
 #: A letter put again keeps its identity and how often it was sent again.
 _KEPT = ("event_id", "replays")
-#: Totals that may still become documents; word for word the condition of an index.
-WAITING_TOTAL = text("dead_letters.kind = 'TOTAL' AND dead_letters.state IN ('open', 'replayed')")
 _UNRESOLVED = (LetterState.OPEN.value, LetterState.REPLAYED.value, LetterState.PARKED.value)
 _MOST_KEYS = 500
 
@@ -147,10 +145,12 @@ def note(
 
 
 def letters_of_documents(connection: Connection, document_keys: Collection[str]) -> list[tuple[str, str, int]]:
-    """Identity, state and replays of the posting letters of some documents."""
+    """Identity, state and replays of the posting letters of some documents that nothing has resolved."""
     rows = connection.execute(
         select(dead_letters.c.event_id, dead_letters.c.state, dead_letters.c.replays).where(
-            dead_letters.c.document_key.in_(document_keys), dead_letters.c.kind == "POSTING"
+            dead_letters.c.document_key.in_(document_keys),
+            dead_letters.c.kind == "POSTING",
+            dead_letters.c.state.in_(_UNRESOLVED),
         )
     )
     return [(row.event_id, row.state, row.replays) for row in rows]

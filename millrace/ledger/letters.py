@@ -191,13 +191,16 @@ def counts(connection: Connection, wanted: LetterFilter) -> list[LetterCount]:
     number = func.count()
     query = select(*key, number, func.sum(of.events), func.min(of.event_time)).where(*conditions(connection, wanted))
     rows = connection.execute(query.group_by(*key).order_by(number.desc(), *key))
-    return [LetterCount(*key, letters, int(events), oldest) for *key, letters, events, oldest in rows]
+    return [
+        LetterCount(row.kind, row.error_class, row.reason, row.owner, row.state, row[5], int(row[6]), row[7])
+        for row in rows
+    ]
 
 
 def find(connection: Connection, letter_id: str) -> Letter | None:
     """A letter with its payload."""
     row = connection.execute(select(*_COLUMNS, dead_letters.c.payload).where(dead_letters.c.event_id == letter_id))
-    found: Row[Any] | None = row.one_or_none()
+    found: Any = row.one_or_none()
     return None if found is None else letter_of(found)
 
 

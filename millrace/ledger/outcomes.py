@@ -29,7 +29,7 @@ def record_outcomes(
     fresh = [o for o in _newest(outcomes) if fences.get(_lane(o)) == (owner, o.step.fence)]
     if fresh:
         _write_postings(connection, fresh, now)
-        _write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
+        write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
         put(engine, connection, [dead_letter(o, now, who) for o in fresh if _is_given_up(o)], now)
         entries = [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
@@ -91,7 +91,7 @@ def _write_postings(connection: Connection, outcomes: Iterable[Outcome], now: in
     )
 
 
-def _write_booked(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+def write_booked(connection: Connection, outcomes: Sequence[Outcome]) -> None:
     """Add what was booked to its documents; a reversal's quantities are negative."""
     if not outcomes:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
 #: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -73,7 +74,7 @@ OPEN_POSTING = text("postings.status IN ({})".format(", ".join(f"'{status}'" for
 
 
 def _where(condition: TextClause) -> dict[str, Any]:
-    bare = text(condition.text.partition(".")[2])  # an index's condition names columns without their table
+    bare = text(re.sub(r"\b[a-z_]+\.", "", condition.text))  # an index's condition names columns without their table
     return {"sqlite_where": bare, "postgresql_where": bare}
 
 
@@ -169,6 +170,9 @@ dead_letters = Table(
 Index("dead_letters_document", dead_letters.c.document_key)
 OPEN_LETTER = text("dead_letters.state = 'open'")
 Index("dead_letters_open", dead_letters.c.event_time, **_where(OPEN_LETTER))
+#: Totals that may still become documents.
+WAITING_TOTAL = text("dead_letters.kind = 'TOTAL' AND dead_letters.state IN ('open', 'replayed')")
+Index("dead_letters_waiting", dead_letters.c.document_key, **_where(WAITING_TOTAL))
 
 #: Every change of a posting, and what people did to documents and dead letters: who, from what to what, and why.
 audit = Table(
@@ -187,3 +191,24 @@ audit = Table(
 Index("audit_posting", audit.c.external_reference)
 Index("audit_document", audit.c.document_key, **_where(text("audit.document_key IS NOT NULL")))
 Index("audit_letter", audit.c.letter_id, **_where(text("audit.letter_id IS NOT NULL")))
+
+#: Bulk work on dead letters by people, see `millrace.ledger.campaigns`.
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("action", String, nullable=False),
+    Column("selection", Text, nullable=False),  # JSON of the filter
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("cursor", String, nullable=False),  # identity of the last letter that is done
+    Column("intent", Text),  # JSON of what is being done to the next one
+    Column("done", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("runner", String, nullable=False),  # process that works on it
+    Column("beat_at", BigInteger, nullable=False),  # when it last showed a sign of life
+    Column("ended_at", BigInteger),
+)
+OPEN_CAMPAIGN = text("campaigns.ended_at IS NULL")
+Index("campaigns_open", campaigns.c.action, **_where(OPEN_CAMPAIGN))

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, text
 
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger, queries
+from millrace.ledger.tables import SCHEMA_VERSION
 from tests.conformance.erp_world import SYSTEM, Clock, document
 from tests.unit.ledger_desk import claim, want
 
@@ -20,7 +21,7 @@ def test_a_ledger_of_another_schema_version_is_refused_with_both_numbers(tmp_pat
     with engine.begin() as connection:
         connection.execute(text("UPDATE schema_version SET version = 99"))
     engine.dispose()
-    with pytest.raises(Misconfigured, match="schema version 99, this Millrace knows versions up to 2"):
+    with pytest.raises(Misconfigured, match=f"schema version 99, this Millrace knows versions up to {SCHEMA_VERSION}"):
         Ledger(url)
 
 
