@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid5
 
@@ -16,6 +16,9 @@ from millrace.ledger.rows import NAMESPACE, audit_row
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import add, dump_json, dump_quantities, load_quantities
 
+LaneKey = tuple[str, str, str]  # system, plant, order
+Fence = tuple[str | None, int]  # who holds the lane, number of the claim
+
 
 def record_outcomes(
     engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str, owner: str
@@ -26,7 +29,7 @@ def record_outcomes(
         Outcomes that were left out because their lane was taken over meanwhile.
     """
     fences = _fences(connection, outcomes)
-    fresh = [o for o in _newest(outcomes) if fences.get(_lane(o)) == (owner, o.step.fence)]
+    fresh = _still_claimed(_newest(outcomes), fences, owner)
     if fresh:
         _write_postings(connection, fresh, now)
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
@@ -38,7 +41,7 @@ def record_outcomes(
     return [o for o in outcomes if _taken_over(fences.get(_lane(o)), owner, o.step.fence)]
 
 
-def _lane(outcome: Outcome) -> tuple[str, str, str]:
+def _lane(outcome: Outcome) -> LaneKey:
     return (outcome.step.system, outcome.step.plant, outcome.step.order_id)
 
 
@@ -46,7 +49,7 @@ def _newest(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:
     return {outcome.step.external_reference: outcome for outcome in outcomes}.values()
 
 
-def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], tuple[str | None, int]]:
+def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[LaneKey, Fence]:
     """Holder and fence of the lanes, which stay locked until the outcomes are written."""
     key = (lanes.c.system, lanes.c.plant, lanes.c.order_id)
     rows = connection.execute(
@@ -57,7 +60,12 @@ def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[tuple[s
     return {(row.system, row.plant, row.order_id): (row.lease_owner, row.fence) for row in rows}
 
 
-def _taken_over(held: tuple[str | None, int] | None, owner: str, fence: int) -> bool:
+def _still_claimed(outcomes: Iterable[Outcome], fences: Mapping[LaneKey, Fence], owner: str) -> list[Outcome]:
+    """Outcomes of steps whose very claim still stands: what comes later must not be written."""
+    return [outcome for outcome in outcomes if fences.get(_lane(outcome)) == (owner, outcome.step.fence)]
+
+
+def _taken_over(held: Fence | None, owner: str, fence: int) -> bool:
     """A lane that is free under the very fence was given back when the outcome was first written."""
     return held not in ((owner, fence), (None, fence))
 

@@ -82,6 +82,7 @@ class World:
 
     Args:
         folder: For the ledger's file.
+        url: Of the ledger, where it is no file in `folder`.
         lookup: False for the negative control.
         transport: Replaces the way to the sandbox.
         settings: System settings to differ from the fast defaults here.
@@ -91,6 +92,7 @@ class World:
         self,
         folder: Path,
         *,
+        url: str | None = None,
         lookup: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         connector: str = "sap_confirmation",
@@ -100,7 +102,7 @@ class World:
         self.clock = Clock()
         self.loop = asyncio.new_event_loop()
         self.erp = SandboxErp(Store(":memory:"), self.sleep)
-        self.url = f"sqlite:///{folder / 'ledger.db'}"
+        self.url = url or f"sqlite:///{folder / 'ledger.db'}"
         self.ledger = Ledger(self.url, clock=self.clock, who="test")
         self.settings = SystemSettings(
             **{

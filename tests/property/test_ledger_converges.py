@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
-from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from millrace.ledger import DesiredDocument
 from tests.conformance.erp_world import SYSTEM, World, document
+from tests.property.sums import plain_sums
 
 _FAULTS = ("lose_answer", "drop", "half_answer", "lock", "down", "html", "throttle", "expire")
 _BOUNDED = settings(
@@ -104,7 +103,7 @@ class Posting(RuleBasedStateMachine):
         world = self.world
         assert world.erp.store.counts()["doubled_references"] == 0, "booked twice"
         assert world.ledger.inconsistent() == []
-        wanted = _sums(self.newest.values())
+        wanted = plain_sums(self.newest.values())
         assert {key: total for key, total in world.booked().items() if total} == wanted
         booked = world.ledger.booked_totals()
         assert {key[1:]: total for key, total in booked.items() if total} == wanted
@@ -114,18 +113,6 @@ class PostingWithoutLookup(Posting):
     """The same with blind re-sends."""
 
     lookup: ClassVar[bool] = False
-
-
-def _sums(documents) -> dict[tuple[str, str], dict[str, Decimal]]:
-    """The plain sum, with times in whole thousandths of a minute, as the ERP holds them."""
-    sums: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for wanted in documents:
-        for name, amount in wanted.quantities.items():
-            quantum = Decimal("0.06") if name.endswith("_time") else Decimal("0.001")
-            held = (amount / quantum + Decimal("0.5")).to_integral_value("ROUND_FLOOR") * quantum
-            sums[wanted.order_id, wanted.operation][name] += held
-    plain = {key: {n: a for n, a in total.items() if a} for key, total in sums.items()}
-    return {key: total for key, total in plain.items() if total}
 
 
 def test_booked_converges_to_desired_and_every_reference_books_once() -> None:
