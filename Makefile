@@ -5,10 +5,10 @@ KILLS ?= 100
 PICK := $(if $(filter true,$(CI)),,-m "not chaos")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick chaos bench lock clean
+.PHONY: help env demo test lint types quick chaos chaos-full bench lock clean
 
 help: ## What can be called
-	@sed -n 's/^\([a-z]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 env: ## The environment .venv, exactly as locked
 	@sh tools/bootstrap.sh
@@ -31,6 +31,10 @@ quick: env ## Tests that need no server
 
 chaos: env ## Crash test on a real broker: KILLS=100 random SIGKILLs, then every total must be exact
 	@$(BIN)/python -m tests.chaos --kills $(KILLS)
+
+chaos-full: KILLS = 110
+chaos-full: env ## Everything fails in turn on real Kafka, PostgreSQL and Tryton: KILLS=110 kills, cut links, full disk ...
+	@$(BIN)/python -m tests.chaos.full --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -37,7 +38,12 @@ class ErpFaults:
         self._client = httpx.Client(base_url=f"{url}/_control", trust_env=False, timeout=5)
         self._rng = rng
         self._next = time.monotonic()
-        self.ordered = 0
+        self.kinds: Counter[str] = Counter()
+
+    @property
+    def ordered(self) -> int:
+        """Faults so far."""
+        return self.kinds.total()
 
     def tick(self) -> None:
         """Order the next one when it is time and the ERP lives."""
@@ -47,8 +53,9 @@ class ErpFaults:
         try:
             if self._client.get("/faults").json():
                 return  # else they would heap up while nobody posts
-            self._client.post("/faults", json=self._rng.choice(self._choice)).raise_for_status()
-            self.ordered += 1
+            fault = self._rng.choice(self._choice)
+            self._client.post("/faults", json=fault).raise_for_status()
+            self.kinds[fault["kind"]] += 1
         except httpx.TransportError:
             return  # it is dead just now
 

@@ -60,6 +60,7 @@ POSTER = Dying(
     moments=(0.0, 8.0),
     patience=12.0,
 )
+MOVEMENTS = Dying(points={}, awake=b"movements_started", moments=(0.0, 8.0), patience=12.0)
 ERP = Dying(
     points={"erp.before_booking": 15, "erp.after_booking": 15},
     awake=b"",
@@ -119,7 +120,7 @@ class Fates:
         if self._dealt == self.kills:
             return None
         self._dealt += 1
-        if self._rng.random() >= AT_POINT:
+        if not dying.points or self._rng.random() >= AT_POINT:
             return Fate(self._rng.uniform(*dying.moments))
         point = self._least_tried(list(dying.points))
         return Fate(dying.patience, point, self._rng.randint(1, dying.points[point]))
@@ -130,6 +131,10 @@ class Fates:
         point = self._rng.choice([point for point in points if self._tried[point] == fewest])
         self._tried[point] += 1
         return point
+
+    def take_back(self) -> None:
+        """A fate that was dealt did not come about; it is dealt again."""
+        self._dealt -= 1
 
     def died(self, process: str, point: str | None) -> None:
         """Count a death."""

@@ -25,6 +25,8 @@ _KILLED = -signal.SIGKILL
 class Life:
     """One process over all of its lives.
 
+    While `may_end` it may also end by itself, for instance because its disk is full, and is started again.
+
     Args:
         name: Of the process and its log.
         command: What follows the interpreter.
@@ -39,6 +41,7 @@ class Life:
         self._fate: Fate | None = None
         self._killed, self._log_size = False, 0
         self._awake: float | None = None
+        self.may_end = False
         self.child = Child(name, command, logs)
 
     def start(self, *arguments: str, mortal: bool = True) -> None:
@@ -72,11 +75,22 @@ class Life:
         status = self.child.exit_status
         if status is None:
             return False
-        if fate is None or status != _KILLED:
-            raise self.child.failed(f"ended by itself with exit status {status}")
-        self._fates.died(self._name, None if self._killed else fate.point)
         self._fate = None
+        if fate is not None and status == _KILLED:
+            self._fates.died(self._name, None if self._killed else fate.point)
+        elif self.may_end:
+            if fate is not None:
+                self._fates.take_back()
+        else:
+            raise self.child.failed(f"ended by itself with exit status {status}")
         return True
+
+    def kill(self) -> None:
+        """Not by its fate, which is given back."""
+        self.child.kill()
+        if self._fate is not None:
+            self._fates.take_back()
+            self._fate = None
 
 
 class Single:
@@ -95,6 +109,16 @@ class Single:
         """Whether it runs now."""
         return self._life.child.running
 
+    @property
+    def awake(self) -> float:
+        """Seconds since it has started."""
+        return self._life.awake
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of this life."""
+        return self._life.child.pid
+
     def start(self) -> None:
         """Begin the next life."""
         self._life.start()
@@ -112,7 +136,7 @@ class Single:
 
     def kill(self) -> None:
         """End of the test."""
-        self._life.child.kill()
+        self._life.kill()
 
 
 class Cluster:
@@ -139,6 +163,8 @@ class Cluster:
         self._victim = 0
         self._phase = 0
         self._drain_after: float | None = None
+        self._may_end = False
+        self.may_drain = True
         self.drains = 0
 
     @property
@@ -154,6 +180,7 @@ class Cluster:
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(self.size))
         self._victim = self._rng.randrange(self.size)
         self._lives = [self._build(number) for number in range(self.size)]
+        self.may_end(self._may_end)
         for number, life in enumerate(self._lives):
             cluster = ["--process", str(number), "--addresses", addresses] if self.size > 1 else []
             life.start(*cluster, mortal=number == self._victim and not drained)
@@ -167,17 +194,20 @@ class Cluster:
     def tick(self) -> None:
         """Start all again when one has died; drain and change the number when it is time."""
         victim = self._lives[self._victim]
-        if victim.dead():
+        if victim.dead() or any(life.dead() for life in self._lives if life is not victim and victim.child.running):
             self._end_the_rest()
             self.start()
             return
-        for life in self._lives:
-            if life is not victim and victim.child.running:
-                life.dead()
-        if self._drain_after is not None and self.awake > self._drain_after:
+        if self._drain_after is not None and self.awake > self._drain_after and self.may_drain:
             self.drain()
             self._phase += 1
             self.start()
+
+    def may_end(self, may: bool) -> None:
+        """Whether its processes may end by themselves for now."""
+        self._may_end = may
+        for life in self._lives:
+            life.may_end = may
 
     def _end_the_rest(self) -> None:
         """Now and then the whole cluster dies at once, else the others notice by themselves."""
@@ -199,7 +229,7 @@ class Cluster:
     def kill(self) -> None:
         """End of the test, or of a cluster that lost a member."""
         for life in self._lives:
-            life.child.kill()
+            life.kill()
 
 
 def _drain(children: Sequence[Child]) -> None:

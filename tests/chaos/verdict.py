@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -45,8 +45,11 @@ class Verdict:
 
 def judge(folder: Path) -> Verdict:
     """Compare what a run left in its folder with what the plant did."""
-    result = reconcile_folder(folder)
-    counts = Store(str(folder / "erp.db")).counts()
+    return weigh(reconcile_folder(folder), Store(str(folder / "erp.db")).counts())
+
+
+def weigh(result: Reconciliation, counts: Mapping[str, int]) -> Verdict:
+    """Sum up what differs; `counts` are those of the sandbox ERP's store."""
     differences = [*_of_totals(result), *_of_rows(result)]
     return Verdict(
         lost=sum((-d for d in differences if d < 0), ZERO),
@@ -82,9 +85,14 @@ def _others(result: Reconciliation) -> Iterator[str]:
         yield "nothing was compared"
 
 
-def explain(folder: Path, most: int = 20) -> Iterator[str]:
+def explain(folder: Path) -> Iterator[str]:
     """Operations whose totals differ, one line each."""
-    wrong = [row for row in reconcile_folder(folder).operations if not row.ok]
+    return explained(reconcile_folder(folder))
+
+
+def explained(result: Reconciliation, most: int = 20) -> Iterator[str]:
+    """Operations whose totals differ, one line each."""
+    wrong = [row for row in result.operations if not row.ok]
     for row in wrong[:most]:
         for measure in MEASURES:
             truth, ledger, erp = row.truth[measure], row.ledger[measure], row.erp[measure]
@@ -92,4 +100,4 @@ def explain(folder: Path, most: int = 20) -> Iterator[str]:
                 yield f"{row.order_id}/{row.operation} {measure}: truth {truth}, ledger {ledger}, ERP {erp}"
 
 
-__all__ = ["Verdict", "explain", "judge"]
+__all__ = ["Verdict", "explain", "explained", "judge", "weigh"]

@@ -87,6 +87,10 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        self.remove()
+
+    def remove(self) -> None:
+        """Delete what a killed server has left."""
         shutil.rmtree(self._folder)
 
     def start(self) -> None:
