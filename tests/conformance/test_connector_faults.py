@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +95,28 @@ def test_a_system_that_cannot_be_reached_keeps_the_document_and_sends_nothing_tw
     assert bench.status() == "pending"
     bench.world.settle()
     assert bench.ends_booked_once()
+
+
+def _certificate_error() -> Exception:
+    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired")
+    error.__cause__ = ssl.SSLCertVerificationError(1, "certificate has expired")
+    return error
+
+
+@pytest.mark.parametrize("where", ["first request", "booking", "look-up"])
+def test_a_wrong_certificate_is_waited_for_and_rejects_nothing(bench: Bench, where: str) -> None:
+    """Real handshakes are in tests/unit/test_erp_channel_tls.py."""
+    if where == "look-up":
+        bench.wire.after(bench.books, lambda: httpx.ReadTimeout("no answer in time"))
+    hit = {"first request": lambda _: True, "booking": bench.books, "look-up": bench.asks}[where]
+    bench.wire.instead(hit, *[_certificate_error] * 3)
+    bench.want()
+    bench.world.post()
+    assert bench.status() == ("unknown" if where == "look-up" else "pending")
+    bench.world.settle()
+    if bench.erp.can_be_asked:
+        assert bench.ends_booked_once()
+    assert bench.total() == 5
 
 
 CONFIGURATION: dict[str, Callable[[], httpx.Response | Exception]] = {
