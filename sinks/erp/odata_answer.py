@@ -12,7 +12,7 @@ from sinks.erp.sap_messages import Meaning, Messages
 _VERDICTS = {
     Meaning.RETRY: (Kind.RETRY, "locked"),
     Meaning.CONFIGURATION: (Kind.MISCONFIGURED, "request_refused"),
-    Meaning.PERIOD_CLOSED: (Kind.REJECTED, CLOSED_PERIOD),
+    Meaning.CLOSED_PERIOD: (Kind.REJECTED, CLOSED_PERIOD),
     Meaning.ASK: (Kind.UNKNOWN, "ask_again"),
 }
 

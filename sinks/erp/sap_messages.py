@@ -18,13 +18,13 @@ from types import MappingProxyType
 class Meaning(StrEnum):
     """How one goes on after a message.
 
-    RETRY passes by itself, such as a lock. REJECT concerns this document. PERIOD_CLOSED is a reject that a posting in
+    RETRY passes by itself, such as a lock. REJECT concerns this document. CLOSED_PERIOD is a reject that a posting in
     the current period can mend. CONFIGURATION would meet every document. ASK: the posting may have been booked.
     """
 
     RETRY = "retry"
     REJECT = "reject"
-    PERIOD_CLOSED = "period_closed"
+    CLOSED_PERIOD = "closed_period"
     CONFIGURATION = "configuration"
     ASK = "ask"
 
@@ -40,10 +40,10 @@ TABLE: Mapping[str, Meaning] = MappingProxyType(
         "ME/006": Meaning.RETRY,  # purchasing document is locked
         "06/001": Meaning.RETRY,  # record is blocked by another user
         # Posting periods.
-        "M7/053": Meaning.PERIOD_CLOSED,  # posting only possible in the open periods
-        "M7/303": Meaning.PERIOD_CLOSED,  # period cannot be determined
-        "F5/201": Meaning.PERIOD_CLOSED,  # posting period is not open
-        "RW/033": Meaning.PERIOD_CLOSED,  # account assignment blocked in the period
+        "M7/053": Meaning.CLOSED_PERIOD,  # posting only possible in the open periods
+        "M7/303": Meaning.CLOSED_PERIOD,  # period cannot be determined
+        "F5/201": Meaning.CLOSED_PERIOD,  # posting period is not open
+        "RW/033": Meaning.CLOSED_PERIOD,  # account assignment blocked in the period
         # What a document is refused for most often; in the table so that they are told from the Gateway's own ids.
         "M7/021": Meaning.REJECT,  # stock deficit
         "M7/022": Meaning.REJECT,  # excess quantity
@@ -57,7 +57,7 @@ TABLE: Mapping[str, Meaning] = MappingProxyType(
 )
 
 #: When several messages come in one answer, the first of these that is among them decides.
-_ORDER = (Meaning.ASK, Meaning.RETRY, Meaning.CONFIGURATION, Meaning.PERIOD_CLOSED, Meaning.REJECT)
+_ORDER = (Meaning.ASK, Meaning.RETRY, Meaning.CONFIGURATION, Meaning.CLOSED_PERIOD, Meaning.REJECT)
 
 
 @dataclass(frozen=True, slots=True)
