@@ -22,6 +22,7 @@ from sinks.erp.connector import Options
 from sinks.erp.registry import CONNECTORS
 from sinks.erp.settings import PlantSettings, PosterSettings, RouteSettings, SystemSettings
 from sinks.erp.tier_settings import SecondTier, ThirdTier, Tiers, TierSettings
+from sinks.erp.tryton_moves import Places
 from sources.kafka_settings import KafkaSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -66,6 +67,7 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min
 def page() -> str:
     """The whole page; each registered connector has a section of its own."""
     sections = [*SECTIONS, *((f"`systems[].options` of connector `{name}`", _options(name)) for name in CONNECTORS)]
+    sections.append(("`systems[].options.places` of connector `tryton`, and of each of its `plants`", Places))
     return "\n".join([HEAD, *(_section(heading, model) for heading, model in sections)])
 
 

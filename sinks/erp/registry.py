@@ -12,12 +12,14 @@ from sinks.erp.connector import Connector
 from sinks.erp.sap_confirmation import SapConfirmation
 from sinks.erp.sap_goods_movement import SapGoodsMovement
 from sinks.erp.sap_requisition import SapRequisition
+from sinks.erp.tryton import Tryton
 
 #: Name to constructor; the constructor validates the connector's own options.
 CONNECTORS: dict[str, Callable[[Mapping[str, Any]], Connector]] = {
     "sap_confirmation": SapConfirmation.from_options,
     "sap_goods_movement": SapGoodsMovement.from_options,
     "sap_requisition": SapRequisition.from_options,
+    "tryton": Tryton.from_options,
 }
 
 

@@ -1,6 +1,6 @@
 """Tryton 8: productions, stock moves, quality holds and purchase requisitions over its REST interface.
 
-Delivery: each posting is one Tryton record that carries the external reference from its creation on; buttons take it
+Effect: each posting is one Tryton record that carries the external reference from its creation on; buttons take it
 to its end. Before a record is created Tryton is asked for the reference, since it takes duplicates. Reversal cancels
 the record, which takes the group Stock Cancellation.
 """
@@ -12,6 +12,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Self
 
+from pydantic import Field
+
 from millrace.errors import Rejected
 from millrace.ledger import confirmation, goods_movement, quality, requisition
 from millrace.ledger.model import Action, Step
@@ -22,12 +24,25 @@ from sinks.erp.tryton_create import Creation
 from sinks.erp.tryton_flow import PRODUCTION, REQUEST, REQUISITION, SHIPMENT, Course, Flow
 from sinks.erp.tryton_ids import symbol_of
 from sinks.erp.tryton_moves import COMPONENT
-from sinks.erp.tryton_options import TrytonOptions
+from sinks.erp.tryton_options import RecordOptions
 from sinks.erp.tryton_rest import Rest, records, refusal
 
 #: A measure that the ERP has no place for is rounded away as a whole.
 _NOT_HELD = Decimal(10) ** 12
 _PIECES = ("quantity", "yield", confirmation.SCRAP)
+
+
+class TrytonOptions(RecordOptions):
+    """Options of the connector.
+
+    Args:
+        stock_retry_seconds: Before looking again whether stock has come that a posting waits for.
+        search_first: Ask for the reference before the first request too. Off only in negative controls: a ledger
+            that was restored from a backup would post again what is in Tryton.
+    """
+
+    stock_retry_seconds: float = Field(300.0, gt=0)
+    search_first: bool = True
 
 
 class Tryton:

@@ -15,7 +15,7 @@ from sinks.erp.connector import Answer, Kind, Next, Verdict
 from sinks.erp.tryton_flow import PRODUCTION, Course
 from sinks.erp.tryton_ids import Answers, Ids, Query, ask, queries_for
 from sinks.erp.tryton_moves import Line
-from sinks.erp.tryton_options import TrytonOptions
+from sinks.erp.tryton_options import RecordOptions
 from sinks.erp.tryton_rest import Record, Rest, records, refusal, text_value
 
 
@@ -33,7 +33,7 @@ class Creation:
     step: Step
     course: Course
     rest: Rest
-    options: TrytonOptions
+    options: RecordOptions
 
     def begin(self) -> Verdict:
         """The first question; REJECTED where Tryton has no record for it, BOOKED where nothing moves."""

@@ -1,4 +1,4 @@
-"""Options of the Tryton connector."""
+"""Options of the Tryton connector that say what its records are made of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sinks.erp.connector import Options
 from sinks.erp.tryton_moves import Places
 
 
-class TrytonOptions(Options):
-    """Options of the connector.
+class RecordOptions(Options):
+    """What records are made of.
 
     Args:
         company: Id of the company.
@@ -23,9 +23,6 @@ class TrytonOptions(Options):
         consumption: What a confirmation without `component:` measures consumes: the components of the bill of
             material (`bom`), or nothing because issues are posted as movements (`none`).
         approve: Approve requisitions, which makes a purchase request; else a person approves.
-        stock_retry_seconds: Before looking again whether stock has come that a posting waits for.
-        search_first: Ask for the reference before the first request too. Off only in negative controls: a ledger
-            that was restored from a backup would post again what is in Tryton.
     """
 
     company: int = 1
@@ -36,8 +33,6 @@ class TrytonOptions(Options):
     digits: dict[str, int] = Field(default_factory=lambda: {"u": 0})
     consumption: Literal["bom", "none"] = "bom"
     approve: bool = True
-    stock_retry_seconds: float = Field(300.0, gt=0)
-    search_first: bool = True
 
     def of_plant(self, plant: str) -> Places:
         """Codes of a plant's locations."""

@@ -1,7 +1,4 @@
-"""Tryton's REST interface: addresses, typed JSON, and what its refusals mean.
-
-Delivery: nothing here sends anything; requests are built and answers read for the driver.
-"""
+"""Tryton's REST interface: addresses, typed JSON, and what its refusals mean."""
 
 from __future__ import annotations
 

@@ -99,8 +99,12 @@ def _locations() -> dict[str, Any]:
     """The warehouse that every database has, with a second store, a hold location and codes for the rest."""
     place = Model.get("stock.location")
     [warehouse] = place.find([("code", "=", "WH")])
-    for code, name in (("STO2", "Second store"), ("HOLD", "Quality hold")):
+    for code, name in (("STO2", "Second store"), ("HOLD", "Quality hold"), ("BLOCK", "Blocked")):
         place(name=name, code=code, type="storage", parent=warehouse).save()
+    waste = place(name="Scrap", code="SCRAP", type="lost_found")
+    waste.save()
+    warehouse.waste_locations.append(place(waste.id))
+    warehouse.save()
     for code, kind in (("PROD", "production"), ("LOST", "lost_found")):
         for location in place.find([("type", "=", kind)], limit=1):
             location.code = code
