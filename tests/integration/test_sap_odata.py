@@ -31,6 +31,8 @@ from tests.servers.jars import ServersUnavailable
 from tests.servers.odata import ODataServer, sap_metadata
 from tests.servers.odata_gate import Forwarded, gate
 
+pytestmark = pytest.mark.server
+
 CONNECTORS = ("sap_confirmation", "sap_goods_movement", "sap_requisition")
 #: What may befall a change, with what ends it by itself.
 FAULTS = ("lose_answer", "drop", "late", "half_answer", "lock", "throttle", "expire", "html", "down", "refuse")
