@@ -48,7 +48,7 @@ def status(
 
     Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long. 2: no ledger.
     """
-    found = _asked(_url(ledger, load(ConfirmationsSettings, config)), _status)
+    found = asked(ledger_url(ledger, load(ConfirmationsSettings, config)), _status)
     found["needs_a_look"] = _needs_a_look(found, unknown_after)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -116,8 +116,8 @@ def trace(
     """
     settings = load(ConfirmationsSettings, config)
     root = history or settings.history
-    reports, letters = _asked(
-        _url(ledger, settings),
+    reports, letters = asked(
+        ledger_url(ledger, settings),
         lambda found: (
             found.order_report(order),
             found.ask(lambda connection: letters_of_order(connection, order)),
@@ -134,7 +134,8 @@ def trace(
         Console().print(trace_tree(order, reports, letters, events, with_history=root is not None))
 
 
-def _url(ledger: str | None, settings: ConfirmationsSettings) -> str:
+def ledger_url(ledger: str | None, settings: ConfirmationsSettings) -> str:
+    """URL of an existing ledger, from the command line or else from the settings; Misconfigured without one."""
     refuse_password(ledger or "", "--ledger: leave it out of the URL and set PGPASSFILE, or set MILLRACE_LEDGER")
     url = ledger or settings.ledger
     if url is None:
@@ -149,7 +150,8 @@ def _url(ledger: str | None, settings: ConfirmationsSettings) -> str:
     return url
 
 
-def _asked(url: str, ask: Callable[[Ledger], T]) -> T:
+def asked(url: str, ask: Callable[[Ledger], T]) -> T:
+    """Open the ledger and ask; Retriable where it does not answer."""
     try:
         with Ledger(url, who="cli") as ledger:
             return ask(ledger)
