@@ -16,7 +16,7 @@ from dataflows.state import state_id
 from millrace.errors import Misconfigured
 from operators.clock import Clock
 from operators.documents import DocumentConfig
-from operators.lane import Lane, LaneConfig
+from operators.lane import Decoder, Lane, LaneConfig
 from operators.layout import Layout
 from operators.reference_lane import ReferenceLane
 from operators.reject_guard import GuardedLane, RejectGuard
@@ -27,6 +27,7 @@ from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.mapping import MappedJson, load
 from schemas.registry import FolderSchemas, RegistrySchemas, SchemaSource
+from sinks.deprecated_fields import watched
 from sinks.parquet import HistoryWriter
 from sources.kafka_reader import ReaderConfig
 from sources.kafka_reference import read_all
@@ -47,9 +48,9 @@ def codecs(
     schemas: SchemaSource,
     names: Sequence[str],
     columns: Mapping[str, list[str]],
-) -> dict[str, Codec]:
-    """Decoder by topic."""
-    return {settings.topic(name): Codec(contract(name), schemas, columns.get(name)) for name in names}
+) -> dict[str, Decoder]:
+    """Decoder by topic; it counts the use of deprecated fields."""
+    return {settings.topic(name): watched(Codec(contract(name), schemas, columns.get(name))) for name in names}
 
 
 def reader_config(settings: ConfirmationsSettings, client: Mapping[str, str]) -> ReaderConfig:
@@ -90,7 +91,7 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 def lane_builder(
     settings: ConfirmationsSettings,
-    decoders: Mapping[str, Codec],
+    decoders: Mapping[str, Decoder],
     calendar: CalendarBook,
     topics: Mapping[str, str],
     deduplicate: bool = True,

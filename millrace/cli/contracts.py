@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from millrace.cli import contracts_check, contracts_lint, contracts_register
+from millrace.cli import (
+    contracts_check,
+    contracts_lint,
+    contracts_register,
+    contracts_samples,
+    contracts_validate,
+)
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,3 +27,8 @@ app.command("lint")(contracts_lint.lint)
 app.command("check")(contracts_check.check)
 app.command("release")(contracts_register.release)
 app.command("register")(contracts_register.register)
+app.command("new")(contracts_samples.new)
+app.command("sample")(contracts_samples.sample)
+app.command("produce")(contracts_samples.produce)
+app.command("validate")(contracts_validate.validate)
+app.command("usage")(contracts_validate.usage)
