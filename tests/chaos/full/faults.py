@@ -118,7 +118,7 @@ def paused(poster: Single, file: Path, point: str, seconds: float) -> Fault:
     stopped: list[float] = []
 
     def is_over(passed: float) -> bool:
-        if not stopped and _is_stopped(poster):
+        if not stopped and is_stopped(poster.pid):
             stopped.append(passed)
         return bool(stopped) and passed - stopped[0] >= seconds
 
@@ -130,9 +130,10 @@ def paused(poster: Single, file: Path, point: str, seconds: float) -> Fault:
     return Fault(f"poster paused beyond its lease, {point}", lambda: put(file, point), end, is_over)
 
 
-def _is_stopped(poster: Single) -> bool:
+def is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped."""
     try:
-        return Path(f"/proc/{poster.pid}/stat").read_text().rpartition(")")[2].split()[0] == _STOPPED
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == _STOPPED
     except (OSError, IndexError):
         return False
 

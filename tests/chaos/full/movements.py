@@ -32,7 +32,7 @@ from sandbox.plant_layout import PLANT
 STORE = "STO"
 #: Material, its unit (UN/ECE Rec 20), and the most that is taken at a time.
 MATERIALS = (("COIL", "KGM", 40), ("SHEET", "C62", 12), ("SCREW", "C62", 100))
-ORDERS = 12
+ORDERS, HOURS = 6, 3
 #: Share of events that are sent twice.
 TWICE = 0.1
 POLL_S = 0.2
@@ -61,7 +61,7 @@ def day(seed: int, events: int) -> Day:
     for number in range(events):
         material, unit, most = rng.choice(MATERIALS)
         quantity = rng.randint(1, most)
-        order, hour = f"88{rng.randrange(ORDERS):04}", f"{number * 8 // events:02}"
+        order, hour = f"88{rng.randrange(ORDERS):04}", f"{number * HOURS // events:02}"
         event = {"id": f"M-{number}", "order": order, "hour": hour, "material": material, "unit": unit}
         lines += [json.dumps({**event, "quantity": quantity})] * (2 if rng.random() < TWICE else 1)
         truth[material] += quantity

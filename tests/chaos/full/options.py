@@ -12,9 +12,11 @@ import yaml
 from sandbox import demo_settings
 from tests.chaos.full.site import Site
 from tests.chaos.world import FLOW_SETTINGS
+from tests.servers.links import Link
+from tests.servers.tryton import Tryton
 
-#: Short, so that a paused poster is past its lease soon; a lease has to outlast one and a half answers.
-LEASE_S, ANSWER_S = 4.5, 3.0
+#: Short, so that a paused poster is past its lease soon; a lease has to outlast an answer of the slower ERP.
+LEASE_S, ANSWER_S = 12.0, 6.0
 SANDBOX, TRYTON = "sandbox-erp", "tryton"
 
 
@@ -41,7 +43,7 @@ class Options:
     kills: int
     seed: int = 1
     hours: float = 12.0
-    movements: int = 400
+    movements: int = 150
     sizes: Sequence[int] = (2, 1, 2)
     posters: int = 3
     rounds: int = 1
@@ -64,16 +66,28 @@ def write_posters(folder: Path, count: int, site: Site) -> None:
     sandbox = {**yaml.safe_load(base.read_text())["systems"][0], "answer_timeout": ANSWER_S}
     changes: dict[str, Any] = {"ledger": site.ledger_over(site.posters_to_ledger), "lease_seconds": LEASE_S}
     changes["systems"] = [sandbox]
-    if site.tryton is not None:
-        changes["systems"] = [sandbox, _tryton(sandbox, site)]
+    if site.tryton is not None and site.to_tryton is not None:
+        changes["systems"] = [sandbox, _tryton(folder, sandbox, site.tryton, site.to_tryton)]
         changes["routes"] = [{"kind": "GoodsMovement", "system": TRYTON}, {"system": SANDBOX}]
     for number in range(count):
         _change(base, folder / f"poster-{number}.yaml", {**changes, "name": f"poster-{number}"})
 
 
-def _tryton(sandbox: dict[str, Any], site: Site) -> dict[str, Any]:
-    """As patient as towards the sandbox, with a longer limit for one request: this ERP is slower."""
-    raise NotImplementedError
+def _tryton(folder: Path, sandbox: dict[str, Any], erp: Tryton, link: Link) -> dict[str, Any]:
+    """The same patience as towards the sandbox, but this ERP may be busy with a request for longer."""
+    key = folder / "tryton.key"
+    key.write_text(erp.key)
+    key.chmod(0o600)
+    return {
+        **sandbox,
+        "name": TRYTON,
+        "connector": "tryton",
+        "base_url": erp.base_url.replace(f":{erp.port}/", f":{link.port}/"),
+        "auth": {"kind": "token", "token": {"file": str(key)}},
+        "options": erp.context,
+        "concurrency": 4,
+        "settle_seconds": ANSWER_S,
+    }
 
 
 def _change(source: Path, target: Path, changes: dict[str, Any]) -> Path:

@@ -56,7 +56,7 @@ def pause_file(folder: Path, poster: int) -> Path:
 
 def _pause(folder: Path, posters: Sequence[Single], point: str, number: int) -> Fault:
     poster = number % len(posters)
-    return faults.paused(posters[poster], pause_file(folder, poster), point, 2 * LEASE_S)
+    return faults.paused(posters[poster], pause_file(folder, poster), point, 1.25 * LEASE_S)
 
 
 def _server_faults(site: Site) -> list[Fault]:
