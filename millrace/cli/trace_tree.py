@@ -52,7 +52,7 @@ def _add_events(branch: Tree, events: Events) -> None:
 
 def _add_document(branch: Tree, report: DocumentReport, events: Events) -> None:
     document, attributes = report.document, report.document["attributes"]
-    window = branch.add(f"{escape(_window(attributes))}: {document['state']}")
+    window = branch.add(f"{escape(_heading(document['kind'], attributes))}: {document['state']}")
     final = ", final" if document["final"] else ""
     desired = window.add(
         f"document {escape(document['key'])}, revision {document['revision']} "
@@ -63,6 +63,8 @@ def _add_document(branch: Tree, report: DocumentReport, events: Events) -> None:
         desired.add(escape(_origin(origin)))
     for contract, count in _in_window(report, events).items():
         desired.add(f"{count} {contract} in the history name the order in this window")
+    if document["waits_for"]:
+        desired.add(f"waits for {escape(document['waits_for'])}")
     if document["reason"]:
         desired.add(f"[red]{escape(document['reason'])}[/]")
     if document["booked"]:
@@ -80,6 +82,10 @@ def _add_posting(branch: Tree, posting: Mapping[str, Any], report: DocumentRepor
         f"{_quantities(posting['quantities'])}"
     )
     node.add(f"external reference {posting['external_reference']}")
+    if posting["reverses"]:
+        node.add(f"corrects {posting['reverses']}, ERP document {escape(str(posting['reverses_document']))}")
+    if moved := posting["attributes"].get("original_posting_date"):
+        node.add(f"posted on {posting['attributes']['posting_date']}, since the period of {moved} is closed")
     for change in report.audit:
         if change["external_reference"] == posting["external_reference"]:
             why = f": {escape(change['why'])}" if change["why"] else ""
@@ -94,6 +100,15 @@ def _add_letters(branch: Tree, letters: Letters) -> None:
             f"{_micros(letter['event_time'])} {letter['kind']} [red]{escape(letter['reason'])}[/]: "
             f"{escape(letter['detail'])}, {letter['events']} events{solved}"
         )
+
+
+def _heading(kind: str, attributes: Mapping[str, Any]) -> str:
+    """What the document is about."""
+    if kind == "ProductionConfirmation":
+        return _window(attributes)
+    names = ("role", "material", "batch", "storage_location")
+    about = ", ".join(f"{name} {attributes[name]}" for name in names if attributes.get(name))
+    return f"{kind}, {about}, posted on {attributes.get('posting_date') or attributes.get('delivery_date')}"
 
 
 def _window(attributes: Mapping[str, Any]) -> str:

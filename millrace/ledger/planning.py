@@ -77,7 +77,8 @@ def _booking(near: Neighbourhood, document: Neighbour, amounts: Quantities) -> N
     final = bool(document.row.final and not document.row.booked_final and not document.row.cancelled)
     if not amounts and not final:
         return None
-    if near.rules.dependencies and (wait := of_document(near, document)):
+    declared = near.rules.dependencies or document.row.requires != "[]"
+    if declared and (wait := of_document(near, document)):
         return WaitsFor(wait)
     flag = _flag_waits(near, document) if final else None
     part = next_part(amounts, final and flag is None, near.rules.split)

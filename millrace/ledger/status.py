@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from millrace.ledger import dependency_waits
 from millrace.ledger.flow_counts import flow_counts
 from millrace.ledger.model import DocumentState, Status
 from millrace.ledger.tables import LANE_IN_USE, dead_letters, documents, lanes, postings
@@ -67,7 +68,10 @@ def waiting(connection: Connection, now: int) -> list[Wait]:
     found = []
     for what, waits_for, query in _waits(now):
         found += [Wait(what, waits_for, row[0] or "", row[1], row[2]) for row in connection.execute(query)]
-    return found
+    return found + [
+        Wait("documents", f"others: {each.rule}", each.system, each.count, each.since)
+        for each in dependency_waits.by_rule(connection)
+    ]
 
 
 def _waits(now: int) -> list[tuple[str, str, Select[Any]]]:
@@ -79,11 +83,8 @@ def _waits(now: int) -> list[tuple[str, str, Select[Any]]]:
         ("orders", "their next attempt", _lanes(free, lanes.c.due_at > now)),
         ("postings", "the ERP to book what it has accepted", _postings(Status.ACCEPTED)),
         ("postings", "the ERP to say whether it has them", _postings(Status.UNKNOWN)),
-        (
-            "documents",
-            "other documents, before the operation is final",
-            _documents(DocumentState.WAITING),
-        ),
+        ("documents", "postings that are taken back for a correction", _documents(DocumentState.REVERSING)),
+        ("documents", "a final flag that is taken back for a correction", _documents(DocumentState.REOPENING)),
         ("documents", "a newer version or a person: rejected", _documents(DocumentState.REJECTED)),
         ("documents", "a person: parked", _documents(DocumentState.PARKED)),
     ]

@@ -95,7 +95,7 @@ class Poster:
         self._tiers = TierLimits(settings, clock)
         self._breaker = Breaker(settings.breaker_threshold, settings.breaker_cool_off, settings.backoff_cap, clock)
         self._guard = RejectGuard(settings.reject_window, settings.reject_share)
-        self._reports = Reports(ledger, settings, clock)
+        self._reports = Reports(ledger, settings, clock, self._rules.dependencies)
         self._running: dict[asyncio.Task[Attempt], Step] = {}
         self._stop_reason: str | None = None
         self.counts = Counts()

@@ -8,6 +8,8 @@ import structlog
 
 from millrace.ledger import Ledger, queries
 from millrace.ledger.claims import TIERS
+from millrace.ledger.dependencies import Dependencies
+from millrace.ledger.dependency_waits import overdue
 from millrace.ledger.sla import breaches
 from sinks.erp.settings import SystemSettings
 
@@ -22,12 +24,20 @@ class Reports:
         ledger: What is asked.
         settings: The system.
         clock: Monotonic seconds.
+        dependencies: Which documents wait for which others, and for how long at most.
     """
 
-    def __init__(self, ledger: Ledger, settings: SystemSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: SystemSettings,
+        clock: Callable[[], float],
+        dependencies: Dependencies | None = None,
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self._dependencies = dependencies or Dependencies()
         self._next = clock()
 
     def are_due(self) -> bool:
@@ -47,6 +57,20 @@ class Reports:
         for late in self._ledger.ask(lambda connection: breaches(connection, now, allowed, name)):
             oldest = round((now - late.since) / 1e6)
             log.warning("sla_breached", system=name, tier=late.tier, count=late.count, oldest_s=oldest)
+        self._write_waits(name, now)
+
+    def _write_waits(self, name: str, now: int) -> None:
+        """Documents that wait for others for longer than their rule allows."""
+        for late in self._ledger.ask(lambda connection: overdue(connection, name, self._dependencies, now)):
+            log.warning(
+                "dependency_overdue",
+                system=name,
+                rule=late.rule,
+                count=late.count,
+                oldest=late.oldest,
+                waits_for=late.waits_for,
+                oldest_s=round((now - late.since) / 1e6),
+            )
 
 
 __all__ = ["Reports"]
