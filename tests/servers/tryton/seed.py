@@ -44,6 +44,9 @@ GROUPS = (
 EPOCH = datetime.date(2020, 1, 1)  # stock is there for any posting date that a test thinks of
 
 
+CLOSED_UNTIL = datetime.date(2019, 12, 31)
+
+
 def main(configuration: str, database: str, facts: str) -> None:
     """Make everything and write the facts."""
     config.set_trytond(database, config_file=configuration)
@@ -52,6 +55,7 @@ def main(configuration: str, database: str, facts: str) -> None:
     products = _products()
     locations = _locations()
     _stock(products, locations["STO"])
+    Model.get("stock.period")(date=CLOSED_UNTIL).click("close")
     _order_point(products["SCREW"], locations["WH"])
     user, employee = _user()
     keys = {login.login: _key(login) for login in (user, _stranger())}
