@@ -18,8 +18,8 @@ from millrace.errors import Rejected, Retriable
 from millrace.ledger.letters import Letter
 from operators.replayed import LETTER_HEADER, NUMBER_HEADER, replay_headers, replay_of
 
-#: Record and key that a payload stands for: wire bytes of a topic, from what a letter or a person holds.
-Encode = Callable[[str, bytes], tuple[bytes, bytes | None]]
+#: Wire bytes and key of a corrected record, or (None) of what a letter holds of one that the log has deleted.
+Encode = Callable[[Letter, bytes | None], tuple[bytes, bytes | None]]
 PATIENCE_S = 30.0
 _OURS = (LETTER_HEADER, NUMBER_HEADER)
 
@@ -29,7 +29,7 @@ class KafkaResender:
 
     Args:
         client: Configuration of the connection.
-        encode: Makes wire bytes of a payload that is not the record as read.
+        encode: Makes wire bytes where the record in the log will not do.
         patience: Seconds that a broker may take to answer.
     """
 
@@ -47,8 +47,7 @@ class KafkaResender:
         with closing(self._consumer()) as consumer:
             low, high = self._ends(consumer, letter)
         gone = not low <= letter.offset < high
-        given = payload if payload is not None else letter.payload if gone else None
-        value, key = self._encode(letter.topic, given) if given is not None else (None, None)
+        value, key = self._encode(letter, payload) if gone or payload is not None else (None, None)
         return {"from": high, "value": _text(value), "key": _text(key)}
 
     def _ends(self, consumer: Consumer, letter: Letter) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, mapping, post, run, status
+from millrace.cli import contracts, demo, dlq, mapping, post, run, status
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
-app.command("post")(post.post)
+app.add_typer(post.app, name="post")
+app.add_typer(dlq.app, name="dlq")
 app.command("status")(status.status)
 app.command("trace")(status.trace)
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""`millrace post`: book what the ledger desires."""
+"""`millrace post`: book what the ledger desires; and what a person may do to postings."""
 
 from __future__ import annotations
 
@@ -9,16 +9,37 @@ from typing import Annotated
 
 import typer
 
+from millrace.cli import post_repair
+from millrace.errors import Misconfigured
 from millrace.settings import load
 from millrace.telemetry import configure_logging
 from sinks.erp.run import run_poster
 from sinks.erp.settings import PosterSettings
 
+app = typer.Typer(no_args_is_help=False)
+app.command("retry")(post_repair.retry)
+app.command("park")(post_repair.park)
+app.command("confirm-booked")(post_repair.confirm_booked)
 
+
+@app.callback(invoke_without_command=True)
 def post(
-    config: Annotated[Path, typer.Option("--config", help="Settings of the poster (YAML).")],
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings of the poster (YAML).")] = None,
 ) -> None:
-    """Book desired totals in the ERPs until SIGTERM; what is in flight is finished first."""
+    """Book desired totals in the ERPs until SIGTERM; what is in flight is finished first.
+
+    With a command: what a person may do to single postings. Exit codes of these: 0 done, 1 a poster works on the order
+    or something was left out, 2 wrong use.
+    """
+    if context.invoked_subcommand is not None:
+        if config is not None:
+            raise Misconfigured(
+                f"--config: stands behind the command, as in `millrace post {context.invoked_subcommand}`"
+            )
+        return
+    if config is None:
+        raise Misconfigured("--config: the poster needs its settings")
     configure_logging()
     settings = load(PosterSettings, config, prefix="MILLRACE_POST_")
 

@@ -1,0 +1,150 @@
+"""Options that the commands about dead letters and postings share: which, who, why, how fast."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from dataflows.desk import open_desk
+from dataflows.settings import ConfirmationsSettings
+from millrace.cli.status import asked, ledger_url
+from millrace.errors import Misconfigured
+from millrace.ledger.desk import Desk
+from millrace.ledger.letter_states import Person
+from millrace.ledger.letters import LetterFilter
+from millrace.settings import load
+
+T = TypeVar("T")
+WHICH, WHO = "Which letters", "Who and why"
+
+LedgerUrl = Annotated[str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings of the flow; they name ledger, Kafka and registry.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Texts = list[str] | None
+
+
+def _which(name: str, text: str) -> Any:
+    return typer.Option(name, help=f"{text}; may be given again.", rich_help_panel=WHICH)
+
+
+Kinds = Annotated[Texts, _which("--kind", "RECORD, TOTAL or POSTING")]
+Classes = Annotated[Texts, _which("--class", "transport, mapping, partner_data or application")]
+Codes = Annotated[Texts, _which("--code", "Machine-readable reason, such as order_unknown or M7/021")]
+Flows = Annotated[Texts, _which("--flow", "Flow or poster that gave it up")]
+Owners = Annotated[Texts, _which("--owner", "Who answers for the flow")]
+Plants = Annotated[Texts, _which("--plant", "Plant")]
+Orders = Annotated[Texts, _which("--order", "Production order")]
+States = Annotated[Texts, _which("--state", "open, replayed, resolved, discarded or parked")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", rich_help_panel=WHICH, help="Given up since then: 30min, 8h, 7d, or an instant in ISO 8601."
+    ),
+]
+Why = Annotated[str, typer.Option("--reason", rich_help_panel=WHO, help="Why you do it; stands in the audit.")]
+Who = Annotated[
+    str | None, typer.Option("--who", rich_help_panel=WHO, help="Who you are; the user of this computer if left out.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="Letters per second at most.")]
+Most = Annotated[int | None, typer.Option("--most", min=1, help="Letters in this run at most; call again to go on.")]
+
+_SPANS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+
+def wanted(
+    ids: Sequence[str] | None = None,
+    *,
+    kinds: Texts = None,
+    classes: Texts = None,
+    codes: Texts = None,
+    flows: Texts = None,
+    owners: Texts = None,
+    plants: Texts = None,
+    orders: Texts = None,
+    states: Texts = None,
+    since: str | None = None,
+) -> LetterFilter:
+    """A filter from the command line.
+
+    Raises:
+        Misconfigured: A value is none that a letter can have.
+    """
+    found = LetterFilter(
+        kinds=tuple(kinds or ()),
+        classes=tuple(classes or ()),
+        reasons=tuple(codes or ()),
+        flows=tuple(flows or ()),
+        owners=tuple(owners or ()),
+        plants=tuple(plants or ()),
+        orders=tuple(orders or ()),
+        states=tuple(states or ()),
+        since=micros(since),
+        ids=tuple(ids or ()),
+    )
+    found.check()
+    return found
+
+
+def micros(since: str | None) -> int | None:
+    """An instant in ISO 8601, or a span before now, as microseconds UTC.
+
+    Raises:
+        Misconfigured: It is neither.
+    """
+    if since is None:
+        return None
+    span = re.fullmatch(r"(\d+)(s|min|h|d)", since)
+    if span:
+        return time.time_ns() // 1000 - int(span[1]) * _SPANS[span[2]] * 1_000_000
+    try:
+        at = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise Misconfigured(f"--since: {since!r} is neither a span such as 8h nor an instant in ISO 8601") from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def person(who: str | None, why: str) -> Person:
+    """Who acts: as given, or the user of this computer."""
+    return Person(who if who is not None else getpass.getuser(), why)
+
+
+def at_desk(
+    ledger: str | None,
+    config: Path | None,
+    act: Callable[[Desk], T],
+    orders: Sequence[str] = (),
+    materials: Sequence[str] = (),
+) -> T:
+    """Open ledger and desk, and act.
+
+    Raises:
+        Misconfigured: There is no ledger under that name, or the action is refused.
+        Retriable: The ledger, Kafka or the registry is down.
+    """
+    settings = load(ConfirmationsSettings, config)
+    return asked(ledger_url(ledger, settings), lambda found: act(open_desk(found, settings, orders, materials)))
+
+
+def as_json(value: Any) -> None:
+    """Print plain values; bytes as text where they are, else in hexadecimal."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    return str(value)
