@@ -175,3 +175,54 @@ def test_the_quantum_of_a_time_follows_the_activitys_unit(unit: str, quantum: st
     connector = create("sap_confirmation", {"time_unit": unit})
     assert connector.quantum("setup_time", {}) == Decimal(quantum)
     assert connector.quantum("yield", {}) == Decimal("0.001")
+
+
+def with_steel(**quantities: str) -> Step:
+    plain = step(**{"yield": "5"})
+    component = {"material": "STEEL-1", "unit": "KGM", "storage_location": "0001", "batch": "B1"}
+    attributes = {**plain.attributes, "material": "PUMP-1", "components": {"steel": component}}
+    amounts = {**plain.quantities, **{name: Decimal(amount) for name, amount in quantities.items()}}
+    return dataclasses.replace(plain, attributes=attributes, quantities=amounts)
+
+
+def test_goods_movements_go_with_the_confirmation_where_they_are_listed() -> None:
+    made = body(with_steel(**{"component:steel": "7.5"}), goods_movements="listed", receipt_storage_location="0002")
+    assert made["to_ProdnOrdConfMatlDocItm"] == [
+        {
+            "OrderID": "1000001",
+            "Material": "STEEL-1",
+            "Plant": "P1",
+            "StorageLocation": "0001",
+            "Batch": "B1",
+            "GoodsMovementType": "261",
+            "EntryUnit": "KG",
+            "QuantityInEntryUnit": "7.500",
+        },
+        {
+            "OrderID": "1000001",
+            "OrderItem": "1",
+            "Material": "PUMP-1",
+            "Plant": "P1",
+            "StorageLocation": "0002",
+            "GoodsMovementType": "101",
+            "GoodsMovementRefDocType": "F",
+            "EntryUnit": "PC",
+            "QuantityInEntryUnit": "5.000",
+        },
+    ]
+
+
+def test_a_component_is_never_lost_because_the_options_leave_movements_to_the_order() -> None:
+    with pytest.raises(Rejected, match="component:steel"):
+        body(with_steel(**{"component:steel": "7.5"}))
+    assert "to_ProdnOrdConfMatlDocItm" not in body(with_steel())
+
+
+def test_components_stay_together_when_scrap_makes_a_second_confirmation() -> None:
+    amounts = {"yield": Decimal(5), "scrap:A": Decimal(1), "scrap:B": Decimal(2), "component:steel": Decimal(8)}
+    parts = create("sap_confirmation", {"goods_movements": "listed"}).split(amounts)
+    assert ["component:steel" in part for part in parts] == [True, False]
+
+
+def test_movements_are_suppressed_where_another_document_books_them() -> None:
+    assert body(step(**{"yield": "5"}), no_goods_movements=True)["APIConfHasNoGoodsMovements"] is True
