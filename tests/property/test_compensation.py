@@ -66,7 +66,7 @@ RULES = (
         "on_reject": "undo",
     },
 )
-_BOUNDED = settings(
+BOUNDED = settings(
     max_examples=20,
     stateful_step_count=25,
     deadline=None,
@@ -101,6 +101,11 @@ class Compensating(RuleBasedStateMachine):
 
     declared: ClassVar[tuple[dict[str, object], ...]] = RULES
 
+    @staticmethod
+    def fresh(folder: Path) -> str:
+        """URL of an empty ledger."""
+        return f"sqlite:///{folder / 'ledger.db'}"
+
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
@@ -114,7 +119,7 @@ class Compensating(RuleBasedStateMachine):
             frozenset({COUNTERED}),
             lambda plant, now: TODAY,  # noqa: ARG005
         )
-        url = f"sqlite:///{Path(self.folder.name) / 'ledger.db'}"
+        url = self.fresh(Path(self.folder.name))
         self.posters = [Ledger(url, clock=self.clock, who=who, lease_seconds=30) for who in ("one", "other")]
         self.want_all(ORDERS[0], 3)
         self.post_all()
@@ -263,7 +268,7 @@ def _caught(match: str) -> Iterator[None]:
 
 
 def test_what_is_booked_ends_as_desired_and_the_erps_order_is_never_broken() -> None:
-    run_state_machine_as_test(Compensating, settings=_BOUNDED)
+    run_state_machine_as_test(Compensating, settings=BOUNDED)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +278,6 @@ def test_what_is_booked_ends_as_desired_and_the_erps_order_is_never_broken() -> 
 )
 def test_the_same_test_finds_the_breach(machine: type[Compensating], breach: str) -> None:
     """Negative control."""
-    quick = settings(_BOUNDED, phases=[Phase.generate], report_multiple_bugs=False, max_examples=300)
+    quick = settings(BOUNDED, phases=[Phase.generate], report_multiple_bugs=False, max_examples=300)
     with _caught(breach):
         run_state_machine_as_test(machine, settings=quick)
