@@ -15,16 +15,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from millrace.errors import Rejected
 from millrace.ledger.confirmation import KIND, SCRAP, TIMES
 from millrace.ledger.model import Step
 from sinks.erp import odata, sap_confirmation_fields
 from sinks.erp.connector import Kind, Request, Verdict
 from sinks.erp.odata_service import ODataService, about_another, posting_date
+from sinks.erp.sap_confirmation_movements import listed, refuse_components
 from sinks.erp.sap_units import QuantityOptions
 
-#: Measure of a component that the confirmation issues; what follows is its name in the attribute `components`.
-COMPONENT = "component:"
 _SET, _CANCEL = "ProdnOrdConf2", "CancelProdnOrdConf"
 _SECONDS = {"S": 1, "MIN": 60, "H": 3600}
 
@@ -143,44 +141,11 @@ class SapConfirmation(ODataService):
         return values
 
     def _movements(self, step: Step) -> dict[str, Any]:
-        components = [name for name in step.quantities if name.startswith(COMPONENT)]
-        if self._options.goods_movements != "listed":
-            if components:
-                raise Rejected("cannot_be_built", f"{components[0]}: option goods_movements is not `listed`")
-            return {}
-        items = [self._issue(step, name) for name in sorted(components)]
-        if self._options.receipt_storage_location and step.quantities.get("yield"):
-            items.append(self._receipt(step))
-        return {"to_ProdnOrdConfMatlDocItm": items}
-
-    def _issue(self, step: Step, measure: str) -> dict[str, Any]:
-        component = step.attributes["components"][measure.removeprefix(COMPONENT)]
-        return {
-            "OrderID": step.order_id,
-            "Material": component["material"],
-            "Plant": step.plant,
-            "StorageLocation": component.get("storage_location"),
-            "Batch": component.get("batch"),
-            "Reservation": component.get("reservation"),
-            "ReservationItem": component.get("reservation_item"),
-            "GoodsMovementType": "261",
-            "EntryUnit": self._options.unit_or_code(component),
-            "QuantityInEntryUnit": step.quantities[measure],
-        }
-
-    def _receipt(self, step: Step) -> dict[str, Any]:
-        return {
-            "OrderID": step.order_id,
-            "OrderItem": "1",
-            "Material": step.attributes["material"],
-            "Plant": step.plant,
-            "StorageLocation": self._options.receipt_storage_location,
-            "Batch": step.attributes.get("batch"),
-            "GoodsMovementType": "101",
-            "GoodsMovementRefDocType": "F",
-            "EntryUnit": self._options.unit_or_code(step.attributes),
-            "QuantityInEntryUnit": step.quantities["yield"],
-        }
+        options = self._options
+        if options.goods_movements == "listed":
+            return {"to_ProdnOrdConfMatlDocItm": listed(step, options, options.receipt_storage_location)}
+        refuse_components(step)
+        return {}
 
     def reverse(self, step: Step) -> Request:
         """Cancel a confirmation and its goods movements; the reversal carries its own external reference."""
