@@ -8,6 +8,7 @@ the record, which takes the group Stock Cancellation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -142,4 +143,6 @@ class Tryton:
         return PRODUCTION if tryton_moves.in_production(step) else SHIPMENT
 
     def _course(self, step: Step) -> Course:
-        return Course(self._rest, self._flow(step), self._options.stock_retry_seconds)
+        on = step.attributes.get("posting_date")
+        posting_date = date.fromisoformat(on) if on else None
+        return Course(self._rest, self._flow(step), self._options.stock_retry_seconds, posting_date)

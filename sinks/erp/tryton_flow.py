@@ -6,12 +6,13 @@ Its state in Tryton says how far it got, so answers, look-ups and crashes all go
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import partial
 
 from sinks.erp.connector import Answer, Kind, Next, Verdict
-from sinks.erp.tryton_rest import Record, Rest, records, refusal
+from sinks.erp.tryton_rest import Record, Rest, date_value, records, refusal
 
 #: State that a button leaves the record in when the ERP has to do something first, and its reason.
 _STOCK_SHORT = {("assign_try", "waiting"): "stock_short"}
@@ -66,6 +67,7 @@ REQUISITION = Flow(
 #: A requisition that a person approves.
 REQUEST = replace(REQUISITION, buttons={"draft": "wait"}, done=frozenset({"waiting", "approved", "processing", "done"}))
 _CANCELLED = frozenset({"cancelled"})
+_FORBIDDEN = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,13 @@ class Course:
         rest: Builds the requests.
         flow: Life of the record.
         stock_retry_seconds: Before asking again whether stock has come.
+        posting_date: Date that it is posted on, None for today.
     """
 
     rest: Rest
     flow: Flow
     stock_retry_seconds: float
+    posting_date: date | None = None
 
     def forward(self, record: Record, pressed: str | None = None) -> Verdict:
         """Booked, or the next button.
@@ -121,13 +125,27 @@ class Course:
         return Verdict(Kind.CONTINUE, next=Next(request, read), begun=True)
 
     def _pressed(self, before: Record, button: str, answer: Answer) -> Verdict:
-        refused = refusal(answer)
+        refused = _refusal(answer)
         if refused is None:
             [record] = records(answer)
             return self.forward(record, button)
         if refused.kind is Kind.REJECTED:
-            return self._ask_again(before, partial(self._refused, before, refused))
+            return self._explained(refused, lambda why: self._ask_again(before, partial(self._refused, before, why)))
         return refused
+
+    def _explained(self, refused: Verdict, then: Callable[[Verdict], Verdict]) -> Verdict:
+        """To a button Tryton says no more than 403, in a closed period as without permission: ask which it is."""
+        if refused.reason != _FORBIDDEN:
+            return then(refused)
+        on = date_value(self.posting_date or datetime.now(UTC).date())
+        closed = [["state", "=", "closed"], ["date", ">=", on], ["company", "=", self.rest.company]]
+
+        def read(answer: Answer) -> Verdict:
+            if refusal(answer) or not records(answer):
+                return then(refused)
+            return then(replace(refused, reason="closed_period", detail="the stock period is closed"))
+
+        return Verdict(Kind.CONTINUE, next=Next(self.rest.find("stock.period", closed, ["date"]), read), begun=True)
 
     def _ask_again(self, record: Record, read: partial[Verdict]) -> Verdict:
         """A button may be refused because an earlier request that was given up has had its effect after all."""
@@ -140,12 +158,14 @@ class Course:
         return self.backward(record, why) if record["state"] == before["state"] else self.forward(record)
 
     def _undone(self, before: Record, why: Verdict | None, answer: Answer) -> Verdict:
-        refused = refusal(answer)
+        refused = _refusal(answer)
         if refused is None:
             [record] = records(answer)
             return self.backward(record, why)
         if refused.kind is Kind.REJECTED:
-            return self._ask_again(before, partial(self._not_undone, before, why, refused))
+            return self._explained(
+                refused, lambda said: self._ask_again(before, partial(self._not_undone, before, why, said))
+            )
         return refused
 
     def _not_undone(self, before: Record, why: Verdict | None, refused: Verdict, answer: Answer) -> Verdict:
@@ -156,3 +176,10 @@ class Course:
             return refused
         left = f"{self.flow.model},{record['id']} is left {record['state']}: {refused.detail}"
         return replace(why, detail=f"{why.detail}; {left}")
+
+
+def _refusal(answer: Answer) -> Verdict | None:
+    """What a refused button means: the record is there, so 403 concerns this document."""
+    if answer.status == 403:
+        return Verdict(Kind.REJECTED, reason=_FORBIDDEN, detail="Tryton does not allow the button for this record")
+    return refusal(answer)

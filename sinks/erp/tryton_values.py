@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from millrace.errors import Rejected
 from millrace.ledger.model import Step
@@ -25,7 +26,7 @@ def reference(step: Step) -> str:
     return " ".join([step.external_reference, *words])
 
 
-def posting_date(step: Step) -> dict[str, int | str] | None:
+def posting_date(step: Step) -> Record | None:
     """The date to post on; None where the document has none, then Tryton takes today."""
     value = step.attributes.get("posting_date")
     return date_value(date.fromisoformat(value)) if value else None
@@ -38,16 +39,15 @@ def production(step: Step, lines: Iterable[Line], ids: Ids, places: Places, back
     inputs = [_move(line, ids) for line in moved if line.target == places.production]
     if backflush and not inputs:
         inputs = _exploded(outputs, ids, ids.location(places.storage), made_in)
-    out = [{**_move(line, ids), **_price(line, ids, places)} for line in outputs]
     on = posting_date(step)
-    dates = dict.fromkeys(("planned_start_date", "planned_date", "effective_start_date", "effective_date"), on)
+    out = [{**_move(line, ids), **_price(line, ids, places)} for line in outputs]
     return {
         "reference": reference(step),
         "warehouse": ids.location(places.warehouse),
         "location": made_in,
-        "inputs": [["create", inputs]] if inputs else [],
-        "outputs": [["create", out]] if out else [],
-        **(dates if on else {}),
+        "inputs": _created(inputs, on),
+        "outputs": _created(out, on),
+        **_dated(on),
     }
 
 
@@ -55,13 +55,12 @@ def shipment(step: Step, lines: Iterable[Line], ids: Ids) -> Record:
     """An internal shipment; all its lines go the same way."""
     moved = list(lines)
     on = posting_date(step)
-    dates = dict.fromkeys(("planned_start_date", "planned_date", "effective_start_date", "effective_date"), on)
     return {
         "reference": reference(step),
         "from_location": ids.location(moved[0].source),
         "to_location": ids.location(moved[0].target),
-        "moves": [["create", [_move(line, ids) for line in moved]]],
-        **(dates if on else {}),
+        "moves": _created([_move(line, ids) for line in moved], on),
+        **_dated(on),
     }
 
 
@@ -96,6 +95,16 @@ def _move(line: Line, ids: Ids) -> Record:
     if line.lot:
         move["lot"] = ids.lot(line.lot, product)
     return move
+
+
+def _dated(on: Record | None) -> Record:
+    names = ("planned_start_date", "planned_date", "effective_start_date", "effective_date")
+    return dict.fromkeys(names, on) if on else {}
+
+
+def _created(moves: list[Record], on: Record | None) -> list[Any]:
+    """Moves with their date, else those in a closed period are created and can then not even be cancelled."""
+    return [["create", [{**move, "planned_date": on} if on else move for move in moves]]] if moves else []
 
 
 def _price(line: Line, ids: Ids, places: Places) -> Record:
