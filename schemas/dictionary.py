@@ -40,12 +40,12 @@ def _section(contract: Contract) -> str:
     rows = [
         "| field | type | unit | standard | meaning |",
         "|---|---|---|---|---|",
-        *(_row(path, field) for path, field in _fields(contract.schema, "")),
+        *(_row(path, field) for path, field in fields_with_paths(contract.schema, "")),
     ]
     return "\n".join([f"## {contract.name}", "", contract.schema["doc"], "", f"{'; '.join(facts)}.", "", *rows, ""])
 
 
-def _fields(record: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def fields_with_paths(record: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Fields depth first with their paths."""
     for field in record["fields"]:
         path = f"{above}{field['name']}"
@@ -54,18 +54,18 @@ def _fields(record: dict[str, Any], above: str) -> Iterator[tuple[str, dict[str,
         while isinstance(inner, dict) and inner["type"] == "array":
             inner, suffix = inner["items"], f"{suffix}[]"
         if isinstance(inner, dict) and inner["type"] == "record":
-            yield from _fields(inner, f"{path}{suffix}.")
+            yield from fields_with_paths(inner, f"{path}{suffix}.")
 
 
 def _row(path: str, field: dict[str, Any]) -> str:
-    cells = (f"`{path}`", _type(field["type"]), _unit(field), field.get("standard", ""), field["doc"])
+    cells = (f"`{path}`", type_words(field["type"]), unit_words(field), field.get("standard", ""), field["doc"])
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _type(avro: Any) -> str:
+def type_words(avro: Any) -> str:
     """Type in words an analyst knows."""
     if isinstance(avro, list):
-        return f"{' or '.join(_type(branch) for branch in avro if branch != 'null')}, optional"
+        return f"{' or '.join(type_words(branch) for branch in avro if branch != 'null')}, optional"
     if isinstance(avro, str):
         return avro
     kind = avro.get("logicalType", avro["type"])
@@ -75,10 +75,10 @@ def _type(avro: Any) -> str:
         "record": str(avro.get("name")),
         "timestamp-micros": "instant (UTC)",
     }
-    return f"array of {_type(avro['items'])}" if kind == "array" else str(words.get(kind, kind))
+    return f"array of {type_words(avro['items'])}" if kind == "array" else str(words.get(kind, kind))
 
 
-def _unit(field: dict[str, Any]) -> str:
+def unit_words(field: dict[str, Any]) -> str:
     """Rec 20 codes are upper case; a lower-case name is the field that holds the unit."""
     unit = field.get("unit")
     if unit is None:

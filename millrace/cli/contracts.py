@@ -6,6 +6,7 @@ import typer
 
 from millrace.cli import (
     contracts_check,
+    contracts_docs,
     contracts_lint,
     contracts_register,
     contracts_samples,
@@ -32,3 +33,4 @@ app.command("sample")(contracts_samples.sample)
 app.command("produce")(contracts_samples.produce)
 app.command("validate")(contracts_validate.validate)
 app.command("usage")(contracts_validate.usage)
+app.command("docs")(contracts_docs.docs)
