@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select, tuple_, update
 
 from millrace.ledger.compensation import Reopen, undone_by_refusal
+from millrace.ledger.dialect import orders_alone
 from millrace.ledger.letter_states import resolve_posting
 from millrace.ledger.model import DocumentState, Step
 from millrace.ledger.neighbour import Neighbour
@@ -46,11 +47,13 @@ class Advance:
 
         Returns:
             The next step of each order that has one, and when to look at each of the others again (None: when
-            something is put into it).
+            something is put into it). An order that another system's poster is at just now is in neither: it
+            stays due.
         """
         steps: list[Step] = []
         rest: dict[Lane, int | None] = {}
-        left = list(todo)
+        # Posters of other systems that plan the same order would not see what is decided here.
+        left = orders_alone(self.connection, todo) if self.near.rules.dependencies else list(todo)
         while left:
             heads = self._heads(left)
             again = []

@@ -103,6 +103,8 @@ def dependents(near: Neighbourhood, document: Neighbour) -> Iterator[tuple[Depen
 
 def _stands(near: Neighbourhood, rule: DependencyRule, document: Neighbour, other: Neighbour) -> bool:
     """Whether something is booked of it that can be taken back; a flag alone cannot be countered."""
+    if other.system != document.system and near.is_being_posted(other):
+        return True  # within one system nothing is planned before that has an outcome
     flag = other.row.booked_final and other.kind not in near.rules.counters and other.system == document.system
     return bool(flag if rule.holds == "final" else other.booked or flag)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -83,3 +83,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def insert(engine: Engine, table: Table) -> Any:
     """INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, which both databases spell alike."""
     return (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def orders_alone(connection: Connection, orders: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Orders (plant, order) that no other transaction plans just now, for whatever system; they stay its own.
+
+    SQLite's write transaction keeps all others out as it is.
+    """
+    if connection.dialect.name != "postgresql":
+        return list(orders)
+    by_name = {f"{plant}\n{order}": (plant, order) for plant, order in orders}
+    taken = connection.execute(
+        text(
+            "SELECT name FROM unnest(CAST(:names AS text[])) AS name "
+            "WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0))"
+        ),
+        {"names": list(by_name)},
+    )
+    return [by_name[name] for (name,) in taken]

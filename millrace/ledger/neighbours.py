@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.model import DocumentState
 from millrace.ledger.neighbour import Neighbour
-from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents
+from millrace.ledger.tables import OPEN_POSTING, UNSETTLED_DOCUMENT, documents, postings
 
 _Lane = tuple[str, str]
 
@@ -49,6 +49,17 @@ class Neighbourhood:
         """A document wherever it is."""
         row = self.connection.execute(select(documents).where(documents.c.key == key)).one_or_none()
         return None if row is None else Neighbour(row)
+
+    def is_being_posted(self, document: Neighbour) -> bool:
+        """Whether a posting of it may still be booked."""
+        row = document.row
+        key = select(postings.c.external_reference).where(
+            OPEN_POSTING,
+            postings.c.system == row.system,
+            postings.c.order_id == row.order_id,
+            postings.c.document_key == row.key,
+        )
+        return self.connection.scalar(key.limit(1)) is not None
 
     def forget(self) -> None:
         """Something was written."""

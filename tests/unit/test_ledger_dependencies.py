@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from millrace.errors import Misconfigured
 from millrace.ledger import DesiredDocument, Ledger, Status, dependency_waits, status
 from millrace.ledger.dependencies import Dependencies, DependencyRule
 from millrace.ledger.model import Action, Step
+from sinks.erp.settings import PosterSettings
 from tests.conformance.erp_world import SYSTEM, Clock, document
 from tests.unit.ledger_desk import RULES, finish, want
 
@@ -21,6 +25,7 @@ ISSUE = {"kind": "GoodsMovement", "role": "issue"}
 HOLD, RELEASE = ({"kind": "QualityNotification", "role": role} for role in ("hold", "release"))
 SETUP = {**CONFIRMATION, "measure": "setup_time"}
 FINAL = {**CONFIRMATION, "final": True}
+_CIRCLE = (("a", HOLD, RELEASE), ("b", RELEASE, HOLD))
 
 
 def rule(name: str, waiting: dict[str, Any], needed: dict[str, Any], **more: Any) -> DependencyRule:
@@ -245,3 +250,26 @@ def test_documents_that_match_both_sides_of_a_rule_wait_in_their_order(desk, led
     served = desk(rule("setup first", CONFIRMATION, SETUP, operation="same"))
     want(ledger, *(document(n, final=True, setup_time="60", **{"yield": "1"}) for n in (2, 1)))
     assert [key for key, _, _ in served.book_all()] == ["1", "2"]
+
+
+def test_the_example_in_the_documentation_is_accepted() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "posting.md").read_text()
+    example = yaml.safe_load(page[page.index("dependencies:\n") : page.index("```", page.index("dependencies:\n"))])
+    system = {"name": "erp", "connector": "sap_confirmation", "base_url": "https://erp.test"}
+    settings = PosterSettings.model_validate({"ledger": "sqlite://", "systems": [system], **example})
+    assert len(settings.dependencies) == len(example["dependencies"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dependencies": [{"name": "a", "document": RELEASE, "waits_for": HOLD, "holds": "flag"}]}, "holds"),
+        ({"dependencies": [{"name": "a", "document": {"kind": "Hold"}, "waits_for": HOLD}]}, "unknown contracts: Hold"),
+        ({"dependencies": [{"name": n, "document": d, "waits_for": w} for n, d, w in _CIRCLE]}, "wait for each other"),
+        ({"zones": {"P1": "Europe/Atlantis"}}, "unknown zones: Europe/Atlantis"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], said: str) -> None:
+    system = {"name": "erp", "connector": "sap_confirmation", "base_url": "https://erp.test"}
+    with pytest.raises(ValidationError, match=said):
+        PosterSettings.model_validate({"ledger": "sqlite://", "systems": [system], **settings})
