@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, dlq, mapping, post, run, status
+from millrace.cli import contracts, demo, dlq, ledger, mapping, post, run, status
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -26,6 +26,7 @@ app.add_typer(dlq.app, name="dlq")
 app.command("status")(status.status)
 app.command("trace")(status.trace)
 app.command("demo")(demo.demo)
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(contracts.app, name="contracts")
 

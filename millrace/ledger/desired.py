@@ -12,6 +12,8 @@ from millrace.ledger.letter_states import heal
 from millrace.ledger.model import DesiredDocument, DocumentState
 from millrace.ledger.tables import documents
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
+from millrace.ledger.tombstones import bring_back
+from millrace.ledger.upserts import changed_by
 
 _REPLACED = (
     "sort_key",
@@ -29,12 +31,17 @@ _REPLACED = (
 )
 
 
-def put_desired(engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int) -> int:
+def put_desired(
+    engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int, who: str = "millrace"
+) -> int:
     """Upsert; a higher version replaces a lower one. Returns how many documents changed."""
     rows = [_row(document, now) for document in _newest(batch)]
     if not rows:
         return 0
-    changed: int = connection.execute(_upsert(engine), rows).rowcount
+    changed = changed_by(connection, _upsert(engine), rows, documents.c.key)
+    if archived := bring_back(connection, rows, now, who):
+        late = [row for row in rows if row["key"] in archived]
+        changed += changed_by(connection, _upsert(engine), late, documents.c.key) - len(late)
     heal(connection, [row["key"] for row in rows], now)
     return changed
 

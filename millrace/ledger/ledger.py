@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -72,7 +73,7 @@ class Ledger:
             How many documents were new or changed.
         """
         with dialect.writing(self._engine) as connection:
-            return desired.put_desired(self._engine, connection, documents, self._clock())
+            return desired.put_desired(self._engine, connection, documents, self._clock(), self._who)
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
         """Store dead letters, all or none; of one event_id the higher revision stays.
@@ -171,6 +172,12 @@ class Ledger:
             return []
         with dialect.writing(self._engine) as connection:
             return outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who, self._owner)
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """One write transaction, for what people do to the ledger: archive, repair."""
+        with dialect.writing(self._engine) as connection:
+            yield connection
 
     def _keep_time(self, connection: Connection) -> int:
         return self._clock.keep(connection) if isinstance(self._clock, DatabaseClock) else self._clock()

@@ -212,3 +212,25 @@ campaigns = Table(
 )
 OPEN_CAMPAIGN = text("campaigns.ended_at IS NULL")
 Index("campaigns_open", campaigns.c.action, **_where(OPEN_CAMPAIGN))
+
+#: What a later revision of an archived document needs, packed: see `tombstones`.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("unit", Name, primary_key=True),
+    Column("batch", String, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+)
+
+#: Batches that were moved to Parquet files.
+archives = Table(
+    "archives",
+    metadata,
+    Column("batch", Name, primary_key=True),
+    Column("folder", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("postings", Integer, nullable=False),
+    Column("audit", Integer, nullable=False),
+)

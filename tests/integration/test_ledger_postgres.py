@@ -18,9 +18,10 @@ from millrace.ledger import Ledger, outcomes
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.tables import metadata
 from sinks.patience import patiently
-from tests.conformance.erp_world import SYSTEM, World, document
+from tests.conformance.erp_world import SYSTEM, Clock, World, document
 from tests.property.cluster import CarelessCluster, Cluster
 from tests.servers import Postgres
+from tests.unit.archive_case import check_archive
 from tests.unit.ledger_desk import RULES, book_all
 from tests.unit.ledger_upgrade import check_upgraded
 from tests.unit.ledger_v1 import make_v1
@@ -91,6 +92,12 @@ def test_processes_that_start_at_once_make_the_tables_once(url: str) -> None:
     start_at_once(url)
     with Ledger(url) as ledger:
         assert ledger.unfinished() == 0
+
+
+def test_late_revisions_of_archived_orders_book_their_difference_only(url: str, tmp_path: Path) -> None:
+    clock = Clock()
+    with Ledger(url, clock=clock) as ledger:
+        check_archive(ledger, clock, tmp_path / "archive")
 
 
 def test_replicas_that_claim_at_once_share_the_orders_out_and_wait_for_nobody(url: str) -> None:

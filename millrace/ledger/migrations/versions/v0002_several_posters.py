@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.add_column("postings", _column("fence", sa.BigInteger, "0"))
     _dead_letters()
     _audit()
+    _archive()
     op.execute("UPDATE schema_version SET version = 2")
 
 
@@ -76,3 +77,22 @@ def _audit() -> None:
         batch.add_column(sa.Column("letter_id", _NAME))
     op.create_index("audit_document", "audit", ["document_key"], **_where("document_key IS NOT NULL"))
     op.create_index("audit_letter", "audit", ["letter_id"], **_where("letter_id IS NOT NULL"))
+
+
+def _archive() -> None:
+    op.create_table(
+        "tombstones",
+        sa.Column("unit", _NAME, primary_key=True),
+        sa.Column("batch", sa.String, nullable=False),
+        sa.Column("packed", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "archives",
+        sa.Column("batch", _NAME, primary_key=True),
+        sa.Column("folder", sa.Text, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("who", sa.String, nullable=False),
+        sa.Column("documents", sa.Integer, nullable=False),
+        sa.Column("postings", sa.Integer, nullable=False),
+        sa.Column("audit", sa.Integer, nullable=False),
+    )
