@@ -33,6 +33,7 @@ class Ledger:
         clock: Microseconds UTC; without one the clock that all processes over this ledger share.
         who: Name of this process for audit and dead letters.
         lease_seconds: How long a claim lasts unless it is extended.
+        answers_for: Who answers for the dead letters of a kind of document.
 
     Raises:
         Misconfigured: The database has the schema of another version.
@@ -45,12 +46,14 @@ class Ledger:
         clock: Callable[[], int] | None = None,
         who: str = "millrace",
         lease_seconds: float = 30.0,
+        answers_for: Callable[[str], str] = lambda _kind: "",
     ) -> None:
         self._engine = dialect.open_engine(url)
         self._clock = clock or clock_of(self._engine)
         self._who = who
         self._owner = identity(who)
         self._lease = int(lease_seconds * 1e6)
+        self._answers_for = answers_for
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +174,8 @@ class Ledger:
         if not results:
             return []
         with dialect.writing(self._engine) as connection:
-            return outcomes.record_outcomes(self._engine, connection, results, self._clock(), self._who, self._owner)
+            now, by = self._clock(), self._answers_for
+            return outcomes.record_outcomes(self._engine, connection, results, now, self._who, self._owner, by)
 
     @contextmanager
     def changing(self) -> Iterator[Connection]:

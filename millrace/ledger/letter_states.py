@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, exists, select, update
+from sqlalchemy import Connection, Engine, and_, exists, or_, select, update
 from sqlalchemy import insert as plain_insert
 
 from millrace.ledger.dialect import insert
@@ -41,7 +41,11 @@ def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], n
         statement.on_conflict_do_update(
             index_elements=[dead_letters.c.event_id],
             set_={c.name: statement.excluded[c.name] for c in dead_letters.c if c.name not in _KEPT},
-            where=statement.excluded.revision > dead_letters.c.revision,
+            where=or_(
+                statement.excluded.revision > dead_letters.c.revision,
+                # Told once for each refusal, in the transaction of its outcome: tried again, it may be refused again.
+                and_(statement.excluded.kind == "POSTING", statement.excluded.revision == dead_letters.c.revision),
+            ),
         ),
         [_row(letter) for letter in letters],
     ).rowcount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid5
 
@@ -21,7 +21,13 @@ Fence = tuple[str | None, int]  # who holds the lane, number of the claim
 
 
 def record_outcomes(
-    engine: Engine, connection: Connection, outcomes: Sequence[Outcome], now: int, who: str, owner: str
+    engine: Engine,
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    now: int,
+    who: str,
+    owner: str,
+    answers_for: Callable[[str], str],
 ) -> list[Outcome]:
     """Write a round. Writing it again after a commit whose answer was lost changes nothing.
 
@@ -34,7 +40,8 @@ def record_outcomes(
         _write_postings(connection, fresh, now)
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
-        put(engine, connection, [dead_letter(o, now, who) for o in fresh if _is_given_up(o)], now)
+        letters = [dead_letter(o, now, who, answers_for(o.step.kind)) for o in fresh if _is_given_up(o)]
+        put(engine, connection, letters, now)
         entries = [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
         connection.execute(insert(audit), entries)
         _release_lanes(connection, fresh, now)
@@ -145,7 +152,7 @@ def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None
         )
 
 
-def dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
+def dead_letter(outcome: Outcome, now: int, who: str, owner: str = "") -> DeadLetter:
     """The letter of a document that was given up: one per document, whatever the step."""
     step = outcome.step
     payload = {
@@ -171,6 +178,7 @@ def dead_letter(outcome: Outcome, now: int, who: str) -> DeadLetter:
         revision=step.revision,
         correlation_id=step.correlation_id,
         error_class=error_class(outcome.reason or outcome.status.value),
+        owner=owner,
         state=LetterState.PARKED if outcome.status is Status.PARKED else LetterState.OPEN,
     )
 

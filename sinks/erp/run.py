@@ -10,6 +10,7 @@ import structlog
 
 from millrace.ledger import Ledger
 from millrace.ledger.ledger import LEDGER_DOWN
+from sinks.dead_letter import owner_of
 from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
 from sinks.erp.leases import HeldLeases
@@ -59,7 +60,13 @@ async def run_poster(
 async def _open_ledger(settings: PosterSettings) -> Ledger:
     while True:
         try:
-            return await asyncio.to_thread(Ledger, settings.ledger, who=settings.name, lease_seconds=settings.lease)
+            return await asyncio.to_thread(
+                Ledger,
+                settings.ledger,
+                who=settings.name,
+                lease_seconds=settings.lease,
+                answers_for=lambda kind: owner_of(kind, settings.owner),
+            )
         except LEDGER_DOWN as error:
             log.warning("ledger_unavailable", error=str(error))
             await asyncio.sleep(1.0)

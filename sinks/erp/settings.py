@@ -104,6 +104,7 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         plants: What routes need to know about plants.
         poll_seconds: How often an idle poster looks for new work.
         name: Name of this poster in audit and dead letters; replicas may share it.
+        owner: Who answers for the postings and their dead letters; None names the owner of the document's contract.
         replicas: Posters that serve the same ledger; each takes its part of a system's `rate`.
         lease_seconds: How long a claim on an order lasts without a heartbeat, and so how long its orders wait after
             a replica was lost with its machine. Without a value twice the longest `answer_timeout` and 30 s more.
@@ -117,6 +118,7 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
     plants: dict[str, PlantSettings] = Field(default_factory=dict)
     poll_seconds: float = Field(0.05, gt=0)
     name: str = "poster"
+    owner: str | None = None
     replicas: int = Field(1, ge=1)
     lease_seconds: float | None = Field(None, gt=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,22 @@ def test_a_rejected_document_is_planned_anew_under_a_new_reference(ledger: Ledge
     assert step.external_reference != reference
     assert states(ledger) == ("settled", ["rejected", "booked"])
     assert one(ledger, letter(ledger)).state == "resolved"
+
+
+def test_a_refused_document_s_letter_names_who_answers_for_its_kind(tmp_path: Path, clock: Clock) -> None:
+    with Ledger(f"sqlite:///{tmp_path}/owned.db", clock=clock, answers_for=lambda kind: f"owner of {kind}") as owned:
+        given_up(owned, Status.REJECTED)
+        assert one(owned, letter(owned)).owner == "owner of ProductionConfirmation"
+
+
+def test_a_document_that_is_refused_again_opens_its_letter_again(ledger: Ledger) -> None:
+    given_up(ledger, Status.REJECTED)
+    Desk(ledger).retry(KEY, ANN)
+    assert one(ledger, letter(ledger)).state == "replayed"
+    take_in(ledger)
+    finish(ledger, claim(ledger), Status.REJECTED, reason="M7/022")
+    found = one(ledger, letter(ledger))
+    assert (found.state, found.reason, found.replays) == ("open", "M7/022", 1)
 
 
 def test_a_parked_posting_is_asked_for_before_it_is_sent_again(ledger: Ledger) -> None:

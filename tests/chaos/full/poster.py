@@ -59,9 +59,9 @@ def without_fencing() -> None:
     """Whoever comes with an outcome is taken for the holder of its lane."""
     record = outcomes.record_outcomes
 
-    def unfenced(engine: Any, connection: Any, results: Any, now: int, who: str, owner: str) -> Any:
+    def unfenced(engine: Any, connection: Any, results: Any, now: int, who: str, owner: str, *more: Any) -> Any:
         outcomes._fences = lambda _, some: {outcomes._lane(o): (owner, o.step.fence) for o in some}  # type: ignore
-        return record(engine, connection, results, now, who, owner)
+        return record(engine, connection, results, now, who, owner, *more)
 
     outcomes.record_outcomes = unfenced  # type: ignore[assignment]
 
