@@ -101,6 +101,8 @@ def _meets(record: Record, name: str, operator: str, value: Any) -> bool:
     held = record[name]
     if operator == "like":
         return str(held).startswith(value.removesuffix("%"))
+    if operator == ">=":
+        return [held[part] for part in ("year", "month", "day")] >= [value[part] for part in ("year", "month", "day")]
     return {"=": held == value, "!=": held != value, "in": isinstance(value, list) and held in value}[operator]
 
 
