@@ -8,22 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from operators.accumulator import TOTAL, Accumulator
 from operators.deltas import DELTA
 from operators.frames import from_bytes, to_bytes
-from operators.partials import (
-    CONTRIBUTION,
-    DOCUMENT_KEY,
-    MAXIMA,
-    MINIMA,
-    PARTIAL,
-    ROW_KEY,
-    SUMS,
-    aggregations,
-)
-
-#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a
-#: timeline contributed the timeline's own revision, once per document and part.
-TOTAL: dict[str, pl.DataType] = {**PARTIAL, "revises": pl.Int64()}
+from operators.partials import CONTRIBUTION, DOCUMENT_KEY, MAXIMA, MINIMA, PARTIAL, ROW_KEY, SUMS, aggregations
 
 
 @dataclass(slots=True)
@@ -31,8 +19,7 @@ class Cell:
     """One window of a plant: plain rows add up, contributions replace each other."""
 
     end: int
-    plain: list[pl.DataFrame] = field(default_factory=list)
-    piled: int = 0
+    plain: Accumulator = field(default_factory=Accumulator)
     contributed: pl.DataFrame | None = None
     closed: bool = False
     touched: list[pl.DataFrame] = field(default_factory=list)
@@ -41,17 +28,13 @@ class Cell:
 
     def rows(self) -> pl.DataFrame:
         """All rows of the window, merged."""
-        if len(self.plain) > 1:
-            self.plain = [merge(self.plain)]
-        parts = list(self.plain)
-        if self.contributed is not None:
-            parts.append(merge([_contribution_rows(self.contributed)]))
-        return pl.concat(parts) if parts else pl.DataFrame(schema=TOTAL)
+        plain = self.plain.rows()
+        return plain if self.contributed is None else pl.concat([plain, merge([_contribution_rows(self.contributed)])])
 
     def forget(self, orders: pl.DataFrame) -> None:
         """Drop the rows of these orders (plant, order_id)."""
         key = ["plant", "order_id"]
-        self.plain = [part.join(orders, on=key, how="anti") for part in self.plain]
+        self.plain = Accumulator.of(self.plain.rows().join(orders, on=key, how="anti"))
         if self.contributed is not None:
             self.contributed = self.contributed.join(orders, on=key, how="anti")
         self.saved = None
@@ -59,12 +42,10 @@ class Cell:
     def save(self) -> dict[str, Any]:
         """Plain values; what did not change since is not serialised again."""
         if self.saved is None:
-            plain = merge(self.plain) if self.plain else None
-            self.plain = [plain] if plain is not None else []
             self.saved = {
                 "end": self.end,
                 "closed": self.closed,
-                "plain": None if plain is None else to_bytes(plain),
+                "plain": self.plain.save(),
                 "contributed": None if self.contributed is None else to_bytes(self.contributed),
                 "before": None if self.before is None else to_bytes(self.before),
                 "touched": [to_bytes(part) for part in self.touched],
@@ -75,8 +56,7 @@ class Cell:
     def load(cls, saved: dict[str, Any]) -> Cell:
         """A cell as it was saved."""
         cell = cls(saved["end"], closed=saved["closed"], saved=saved)
-        if saved["plain"] is not None:
-            cell.plain = [from_bytes(saved["plain"], TOTAL)]
+        cell.plain = Accumulator.load(saved["plain"])
         if saved["contributed"] is not None:
             cell.contributed = from_bytes(saved["contributed"], CONTRIBUTION)
         if saved["before"] is not None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from operators.cells import TOTAL, Cell, merge
+from operators.accumulator import TOTAL
+from operators.cells import Cell
 from operators.deltas import DELTA, DELTA_KEY, OPERATION_KEY, by_operation, change
 from operators.frames import from_bytes, to_bytes
 from operators.partials import DOCUMENT_KEY, ROW_KEY
@@ -26,7 +27,7 @@ _CELL = ["plant", "window_start"]
 _ORDER = ["plant", "order_id"]
 #: Orders that ended, with the watermark (microseconds) at which that was heard.
 _ENDED: dict[str, pl.DataType] = {"plant": pl.String(), "order_id": pl.String(), "ended": pl.Int64()}
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass(slots=True)
@@ -49,12 +50,10 @@ class Totals:
 
     Args:
         window: How time is cut.
-        merge_at: Plain rows that a cell piles up at least before they are merged.
     """
 
-    def __init__(self, window: Window, merge_at: int = 20_000) -> None:
+    def __init__(self, window: Window) -> None:
         self._window = window
-        self._merge_at = merge_at
         self._cells: dict[tuple[str, int], Cell] = {}
         self._watermark = -(2**62)
         self._ended = pl.DataFrame(schema=_ENDED)
@@ -74,11 +73,7 @@ class Totals:
         rows = partials.with_columns(pl.col("events").alias("revises"))
         for cell, part in self._split(rows):
             self._before_change(cell, part)
-            cell.plain.append(part)
-            cell.piled += part.height
-            # Merging when as much has piled up as was merged before bounds both memory and work per row.
-            if cell.piled > max(self._merge_at, cell.plain[0].height):
-                cell.plain, cell.piled = [merge(cell.plain)], 0
+            cell.plain.add(part)
 
     def contribute(self, contributions: pl.DataFrame) -> None:
         """Replace what timelines contributed before, document by document and part by part (CONTRIBUTION)."""

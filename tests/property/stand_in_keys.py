@@ -33,7 +33,7 @@ class Keys:
         self._queues: dict[str, list[Any]] = defaultdict(list)
 
     def _make_totals(self, state: Any = None) -> Totals:
-        totals = Totals(self._layout.window, merge_at=3)
+        totals = Totals(self._layout.window)
         if state is not None:
             totals.restore(state)
         return totals

@@ -63,10 +63,10 @@ def test_a_revision_tells_only_the_documents_that_changed() -> None:
 
 
 def test_deltas_add_up_to_the_totals_over_any_number_of_snapshots() -> None:
-    totals, sums = Totals(WINDOW, merge_at=2), {"machine": Decimal(0), "revises": 0}
+    totals, sums = Totals(WINDOW), {"machine": Decimal(0), "revises": 0}
     for number in range(12):
         totals.add(partials(cycle("A", number, number * 600_000_000)))
-        restored = Totals(WINDOW, merge_at=2)
+        restored = Totals(WINDOW)
         restored.restore(totals.snapshot())
         totals = restored
         closed = totals.tick(START + number * 600_000_000, 0) if number % 3 else totals.revise()

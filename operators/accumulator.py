@@ -1,0 +1,136 @@
+"""Running totals by key, in arrays: adding a row costs a look-up and a few additions, whatever is there already.
+
+The same law as `partials.merge`: any order or grouping of what is added ends in the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from operators.frames import Packed, from_bytes, packed, to_bytes, unpacked
+from operators.micro_units import quantities
+from operators.partials import MAXIMA, MINIMA, QUANTITY, ROW_KEY, SUMS
+from operators.row_index import RowIndex
+
+Longs = npt.NDArray[np.int64]
+
+#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a
+#: timeline contributed the timeline's own revision, once per document and part.
+TOTAL: dict[str, pl.DataType] = {**ROW_KEY, **SUMS, **MAXIMA, **MINIMA, "revises": pl.Int64()}
+_LOWEST, _HIGHEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+#: What a measure starts from; an extreme that is still there at the end is null.
+_START: dict[str, int] = {
+    **dict.fromkeys([*SUMS, "revises"], 0),
+    **dict.fromkeys(MAXIMA, _LOWEST),
+    **dict.fromkeys(MINIMA, _HIGHEST),
+}
+#: Pieces in which keys are kept; more are joined, so that a snapshot stays a few.
+_MOST_PIECES = 8
+
+
+class Accumulator:
+    """Rows of TOTAL, one per ROW_KEY."""
+
+    def __init__(self) -> None:
+        self._index = RowIndex(list(ROW_KEY))
+        self._keys: list[pl.DataFrame] = []
+        self._saved_keys: list[bytes] = []
+        self._measures: dict[str, Longs] = {}
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self._index.count
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add rows of TOTAL up."""
+        numbers, brought = self._index.number(rows)
+        if len(brought):
+            self._keep_keys(rows.select(list(ROW_KEY))[brought])
+        for name, start in _START.items():
+            values = _integers(rows[name], start)
+            if name in self._measures or (values != start).any():
+                self._merge(name, numbers, values)
+
+    def _keep_keys(self, keys: pl.DataFrame) -> None:
+        self._keys.append(keys)
+        if len(self._keys) > _MOST_PIECES:
+            self._keys, self._saved_keys = [pl.concat(self._keys, rechunk=True)], []
+
+    def _merge(self, name: str, numbers: Longs, values: Longs) -> None:
+        held = self._room(name)
+        if name in MAXIMA:
+            np.maximum.at(held, numbers, values)
+        elif name in MINIMA:
+            np.minimum.at(held, numbers, values)
+        else:
+            np.add.at(held, numbers, values)
+
+    def _room(self, name: str) -> Longs:
+        """The measure's array, long enough; one that never differed from its start has none."""
+        held = self._measures.get(name, np.zeros(0, np.int64))
+        if len(held) < self.height:
+            longer = np.full(max(2 * len(held), self.height), _START[name], np.int64)
+            longer[: len(held)] = held
+            self._measures[name] = held = longer
+        return held
+
+    def rows(self) -> pl.DataFrame:
+        """All of them, with the columns of TOTAL."""
+        if not self.height:
+            return pl.DataFrame(schema=TOTAL)
+        measures = [_column(name, self._measures.get(name), self.height) for name in _START]
+        return pl.concat(self._keys, rechunk=True).with_columns(measures).select(list(TOTAL))
+
+    def save(self) -> dict[str, Any]:
+        """Plain values; keys are serialised once, when they come."""
+        self._saved_keys += [to_bytes(keys) for keys in self._keys[len(self._saved_keys) :]]
+        measures = {name: packed(held[: self.height].tobytes()) for name, held in self._measures.items()}
+        return {"keys": list(self._saved_keys), "measures": measures}
+
+    @classmethod
+    def load(cls, saved: Mapping[str, Any]) -> Accumulator:
+        """As it was saved."""
+        found = cls()
+        found._saved_keys = list(saved["keys"])
+        found._keys = [from_bytes(piece, ROW_KEY) for piece in found._saved_keys]
+        for keys in found._keys:
+            found._index.restore(keys)
+        found._measures = {name: _longs(held) for name, held in saved["measures"].items()}
+        return found
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> Accumulator:
+        """Of rows of TOTAL."""
+        made = cls()
+        if rows.height:
+            made.add(rows)
+        return made
+
+
+def _longs(held: Packed) -> Longs:
+    return np.frombuffer(unpacked(held), np.int64).copy()
+
+
+def _integers(column: pl.Series, start: int) -> Longs:
+    """Values as integers: decimals in millionths, instants in microseconds; null is no value at all."""
+    numbers = column.to_physical().cast(pl.Int64)
+    return (numbers.fill_null(start) if numbers.null_count() else numbers).to_numpy()
+
+
+def _column(name: str, held: Longs | None, height: int) -> pl.Series:
+    start, kind = _START[name], TOTAL[name]
+    values = np.full(height, start, np.int64) if held is None else held[:height]
+    if kind == QUANTITY:
+        return quantities(name, values)
+    column = pl.Series(name, values.copy())  # a series shares an array's memory, which the next rows change
+    if name not in SUMS and name != "revises":
+        column = column.set(column == start, None)
+    if isinstance(kind, pl.Boolean):
+        return column != 0
+    return column.cast(pl.Int32 if isinstance(kind, pl.Date) else pl.Int64).cast(kind)
