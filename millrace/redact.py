@@ -21,17 +21,25 @@ SHORTEST = 6
 #: Most values of tokens and cookies that are remembered; they change all the time, secrets do not.
 _MOST_PASSING = 256
 
-_NAMES = (
-    r"(?:proxy-)?authorization|set-cookie|cookie|x-csrf-token|x-api-key|api[-_]?key|"
-    r"(?:access|refresh|id|auth|csrf|session)[-_]?token|client[-_]?secret|client[-_]?assertion|"
+_HEADERS = r"(?:proxy-)?authorization|set-cookie|cookie|x-csrf-token|x-api-key"
+_FIELDS = (
+    r"api[-_]?key|(?:access|refresh|id|auth|csrf|session)[-_]?token|client[-_]?secret|client[-_]?assertion|"
     r"password|passwd|passphrase|pwd|secret|token"
 )
-_SHAPES = (
-    # A header or field as `name: value`, `"name": "value"` or `name=value`.
-    (re.compile(rf"(?i)\b({_NAMES})([\"']?\s*[:=]\s*)(?:\"[^\"]*\"?|'[^']*'?|(?:basic|bearer|negotiate)\s+\S+|[^\s&,;<\"']+)"), rf"\1\2{MASK}"),  # noqa: E501
-    (re.compile(r"(?i)\b(bearer)\s+[A-Za-z0-9._~+/=-]{16,}"), rf"\1 {MASK}"),
-    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{MASK}@"),
-)  # fmt: skip
+_QUOTED = r"\"[^\"]*\"?|'[^']*'?"
+_WORD = r"[^\s&,;<\"']+"
+_SHAPES = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (rf"\b({_HEADERS})([\"']?\s*[:=]\s*)(?:{_QUOTED}|(?:basic|bearer|negotiate)\s+\S+|{_WORD})", rf"\1\2{MASK}"),
+        (rf"\b({_FIELDS})([\"']?\s*[:=]\s*)(?:{_QUOTED})", rf"\1\2{MASK}"),
+        (rf"\b({_FIELDS})([\"']?\s*=\s*){_WORD}", rf"\1\2{MASK}"),
+        # "password: expired" is said of a password; "password: k3y" is one.
+        (rf"\b({_FIELDS})(\s*:\s*)(?=[^\s&,;<\"']*[^a-z\s&,;<\"':.!]){_WORD}", rf"\1\2{MASK}"),
+        (r"\b(bearer)\s+[a-z0-9._~+/=-]{16,}", rf"\1 {MASK}"),
+        (r"(://[^/\s:@]*):[^/\s@]+@", rf"\1:{MASK}@"),
+    )
+)
 
 
 class Redactor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from uuid import UUID, uuid5
 import httpx
 
 from millrace.errors import Misconfigured, Rejected, Retriable
+from millrace.redact import redact
 from schemas.contracts import AVRO_FOLDER, Schema, fingerprint
 
 #: Bytes of a registry's answer; a contract has some ten thousand.
@@ -133,6 +135,8 @@ class RegistrySchemas:
     ) -> None:
         self._url = url.rstrip("/")
         verify = httpx.create_ssl_context(verify=str(ca), trust_env=False) if ca else True
+        if auth is not None:  # as a refusing registry may repeat it
+            redact.keep_out(b64encode(":".join(auth).encode()).decode())
         self._http = httpx.Client(auth=auth, verify=verify, timeout=timeout, transport=transport, trust_env=False)
         self._schemas: dict[int | UUID, Schema] = {}
         self._ids: dict[tuple[str, bytes], int] = {}

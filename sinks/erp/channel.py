@@ -82,6 +82,8 @@ class Channel:
         """
         url = self._base + _inside(request.path)
         headers = {**request.headers, **session}
+        for value in session.values():
+            redact.keep_out(value, passing=True)
         credentials = await self._credentials.headers()
         sending()
         answer = await self._send(request, url, {**headers, **credentials})

@@ -135,6 +135,7 @@ SHAPES = {
     "URL": "cannot connect to postgresql+psycopg://millrace:LEAKED@db:5432/ledger",
     "quoted": "password='LEAKED with blanks'",
     "cut short": '{"client_secret": "LEAKED and then the answer ends',
+    "said": "logon failed, password: LEAKED-1 was wrong",
     "csrf": "x-csrf-token=LEAKED==",
 }
 
@@ -153,6 +154,8 @@ def test_credentials_of_others_are_known_by_their_shape(text: str) -> None:
         "M7/021: Deficit of SL Unrestricted-use 4 PC: 1000 PLANT1",
         "OrderID: '1 or 1' has more than 12 characters",
         "CSRF token expired",
+        "post.yaml:3: kafka.sasl_password: Input should be a valid string",
+        "password: expired.",
         "HTTP 302 to 'https://elsewhere.test/login'",
         "ProdnOrdConf2?$filter=ExternalSystemConfirmation eq guid'1'",
         "basic material of order 1000001, operation 0010",
