@@ -24,7 +24,7 @@ from sqlalchemy import (
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
 #: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -233,4 +233,12 @@ archives = Table(
     Column("documents", Integer, nullable=False),
     Column("postings", Integer, nullable=False),
     Column("audit", Integer, nullable=False),
+)
+
+#: How far a stream of outcomes was published: number of the last row of the audit that is out for good.
+published = Table(
+    "published",
+    metadata,
+    Column("stream", Name, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
