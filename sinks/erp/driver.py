@@ -113,8 +113,10 @@ class Driver:
 
     async def _describe(self) -> Verdict | None:
         """Let the connector know what the service takes; None where it does, else why nothing was sent."""
+        if self._described:
+            return None
         async with self._session_lock:
-            if not self._described:
+            if not self._described:  # no other task was faster
                 told = await described(self._connector, self._exchange, self._settings.name)
                 if isinstance(told, Verdict):
                     return _nothing_was_sent(told)
