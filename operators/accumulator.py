@@ -19,13 +19,13 @@ from operators.row_index import RowIndex
 
 Longs = npt.NDArray[np.int64]
 
-#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a
-#: timeline contributed the timeline's own revision, once per document and part.
+#: A row of a total. `revises` adds up to the document's revision: events of plain rows, and for what a timeline
+#: contributed the timeline's own revision, once per document and part.
 TOTAL: dict[str, pl.DataType] = {**ROW_KEY, **SUMS, **MAXIMA, **MINIMA, "revises": pl.Int64()}
 _LOWEST, _HIGHEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 #: What a measure starts from; an extreme that is still there at the end is null.
 _START: dict[str, int] = {
-    **dict.fromkeys([*SUMS, "revises"], 0),
+    **dict.fromkeys(SUMS, 0),
     **dict.fromkeys(MAXIMA, _LOWEST),
     **dict.fromkeys(MINIMA, _HIGHEST),
 }
@@ -33,11 +33,16 @@ _START: dict[str, int] = {
 _MOST_PIECES = 8
 
 
+#: All rows of a window of a plant share the rest of their key.
+_TELLS_APART = [name for name in ROW_KEY if name not in ("plant", "window_start")]
+_READ = [pl.col(name).to_physical().cast(pl.Int64).fill_null(start) for name, start in _START.items()]
+
+
 class Accumulator:
-    """Rows of TOTAL, one per ROW_KEY."""
+    """Rows of PARTIAL of one window of a plant, one per ROW_KEY."""
 
     def __init__(self) -> None:
-        self._index = RowIndex(list(ROW_KEY))
+        self._index = RowIndex(_TELLS_APART)
         self._keys: list[pl.DataFrame] = []
         self._saved_keys: list[bytes] = []
         self._measures: dict[str, Longs] = {}
@@ -48,13 +53,13 @@ class Accumulator:
         return self._index.count
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add rows of TOTAL up."""
+        """Add rows of PARTIAL up."""
         numbers, brought = self._index.number(rows)
         if len(brought):
             self._keep_keys(rows.select(list(ROW_KEY))[brought])
-        for name, start in _START.items():
-            values = _integers(rows[name], start)
-            if name in self._measures or (values != start).any():
+        for column in rows.select(_READ):
+            name, values = column.name, column.to_numpy()
+            if name not in SUMS or name in self._measures or values.any():
                 self._merge(name, numbers, values)
 
     def _keep_keys(self, keys: pl.DataFrame) -> None:
@@ -85,7 +90,8 @@ class Accumulator:
         if not self.height:
             return pl.DataFrame(schema=TOTAL)
         measures = [_column(name, self._measures.get(name), self.height) for name in _START]
-        return pl.concat(self._keys, rechunk=True).with_columns(measures).select(list(TOTAL))
+        rows = pl.concat(self._keys, rechunk=True).with_columns(measures)
+        return rows.with_columns(pl.col("events").alias("revises")).select(list(TOTAL))
 
     def save(self) -> dict[str, Any]:
         """Plain values; keys are serialised once, when they come."""
@@ -106,7 +112,7 @@ class Accumulator:
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> Accumulator:
-        """Of rows of TOTAL."""
+        """Of rows of PARTIAL."""
         made = cls()
         if rows.height:
             made.add(rows)
@@ -117,19 +123,13 @@ def _longs(held: Packed) -> Longs:
     return np.frombuffer(unpacked(held), np.int64).copy()
 
 
-def _integers(column: pl.Series, start: int) -> Longs:
-    """Values as integers: decimals in millionths, instants in microseconds; null is no value at all."""
-    numbers = column.to_physical().cast(pl.Int64)
-    return (numbers.fill_null(start) if numbers.null_count() else numbers).to_numpy()
-
-
 def _column(name: str, held: Longs | None, height: int) -> pl.Series:
     start, kind = _START[name], TOTAL[name]
     values = np.full(height, start, np.int64) if held is None else held[:height]
     if kind == QUANTITY:
         return quantities(name, values)
     column = pl.Series(name, values.copy())  # a series shares an array's memory, which the next rows change
-    if name not in SUMS and name != "revises":
+    if name not in SUMS:
         column = column.set(column == start, None)
     if isinstance(kind, pl.Boolean):
         return column != 0

@@ -16,6 +16,8 @@ import polars as pl
 Longs = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
 
 class RowIndex:
     """Dense numbers, from 0, in the order in which keys were first seen; open addressing with linear probing.
@@ -50,7 +52,11 @@ class RowIndex:
         self._insert(self._hash(frame, 0), self._hash(frame, 1))
 
     def _hash(self, frame: pl.DataFrame, seed: int) -> Hashes:
-        return frame.select(pl.struct(self._columns).hash(seed)).to_series().to_numpy()
+        total = np.zeros(frame.height, np.uint64)
+        for name in self._columns:
+            total *= _ODD
+            total ^= frame[name].hash(seed).to_numpy()
+        return total
 
     def _find(self, one: Hashes, two: Hashes, rows: Longs) -> Longs:
         mask = len(self._slots) - 1

@@ -70,8 +70,7 @@ class Totals:
 
     def add(self, partials: pl.DataFrame) -> None:
         """Add rows of PARTIAL."""
-        rows = partials.with_columns(pl.col("events").alias("revises"))
-        for cell, part in self._split(rows):
+        for cell, part in self._split(partials):
             self._before_change(cell, part)
             cell.plain.add(part)
 
