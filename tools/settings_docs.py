@@ -20,6 +20,7 @@ from operators.counter_policy import CounterPolicy
 from sinks.erp.auth_settings import BasicAuth, ClientCertificate, OAuth2, TokenAuth
 from sinks.erp.connector import Options
 from sinks.erp.registry import CONNECTORS
+from sinks.erp.results_settings import ResultsSettings
 from sinks.erp.settings import PlantSettings, PosterSettings, RouteSettings, SystemSettings
 from sinks.erp.tier_settings import SecondTier, ThirdTier, Tiers, TierSettings
 from sinks.erp.tryton_moves import Places
@@ -47,6 +48,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`systems[].tiers.tier3`", ThirdTier),
     ("`routes`: a list of rules", RouteSettings),
     ("`plants`: by plant", PlantSettings),
+    ("`results`", ResultsSettings),
     ("`dependencies`: a list of rules", DependencyRule),
     ("`dependencies[].document`, `dependencies[].waits_for`", Match),
 )

@@ -5,13 +5,13 @@ The audit is the outbox: a row is there exactly if the outcome is. How far it wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from millrace.ledger.dialect import insert
 from millrace.ledger.model import Status
@@ -47,7 +47,7 @@ def position(connection: Connection) -> int:
 
 def after(connection: Connection, number: int, limit: int) -> list[Result]:
     """Outcomes behind a number, in order."""
-    rows = connection.execute(
+    rows: Iterable[Any] = connection.execute(
         select(
             *(audit.c.id, audit.c.at, audit.c.who, audit.c.to_status),
             *(postings.c.external_reference, postings.c.document_key, postings.c.plant, postings.c.order_id),
@@ -62,7 +62,7 @@ def after(connection: Connection, number: int, limit: int) -> list[Result]:
     return [Result(row.id, row.at, _record(row)) for row in rows]
 
 
-def _record(row: Row[Any]) -> dict[str, Any]:
+def _record(row: Any) -> dict[str, Any]:
     booked = row.to_status == Status.BOOKED.value
     return {
         "event_id": str(uuid5(NAMESPACE, f"result\n{row.external_reference}\n{row.id}")),

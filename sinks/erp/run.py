@@ -16,6 +16,7 @@ from sinks.erp.driver import Driver
 from sinks.erp.leases import HeldLeases
 from sinks.erp.poster import Counts, Poster
 from sinks.erp.registry import create
+from sinks.erp.results import KafkaTopic, Publisher
 from sinks.erp.rules import posting_rules
 from sinks.erp.settings import PosterSettings, SystemSettings
 
@@ -89,6 +90,8 @@ async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poste
     stop = asyncio.Event()
     tasks = [asyncio.create_task(poster.run(stop)) for poster in posters]
     tasks.append(asyncio.create_task(_intake(ledger, settings, stop)))
+    if settings.results is not None:
+        tasks.append(asyncio.create_task(Publisher(ledger, KafkaTopic(settings.results)).run(stop)))
     told = asyncio.create_task(stop_event.wait())
     await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
     stop.set()

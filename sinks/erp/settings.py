@@ -12,6 +12,7 @@ from millrace.errors import Misconfigured
 from millrace.ledger.dependencies import Dependencies, DependencyRule
 from schemas.contracts import contracts
 from sinks.erp.auth_settings import Auth, ClientCertificate, protected_url
+from sinks.erp.results_settings import ResultsSettings
 from sinks.erp.routes import PlantSettings, RouteSettings, check_routes, routed
 from sinks.erp.tier_settings import Tiers
 
@@ -102,6 +103,7 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         zones: Plant to zone of its dates, for postings that a closed period moves to the current one; plants
             not named use UTC.
         plants: What routes need to know about plants.
+        results: Where outcomes are published; left out, they are not.
         poll_seconds: How often an idle poster looks for new work.
         name: Name of this poster in audit and dead letters; replicas may share it.
         owner: Who answers for the postings and their dead letters; None names the owner of the document's contract.
@@ -116,6 +118,7 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
     dependencies: tuple[DependencyRule, ...] = ()
     zones: dict[str, str] = Field(default_factory=dict)
     plants: dict[str, PlantSettings] = Field(default_factory=dict)
+    results: ResultsSettings | None = None
     poll_seconds: float = Field(0.05, gt=0)
     name: str = "poster"
     owner: str | None = None

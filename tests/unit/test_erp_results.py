@@ -1,0 +1,102 @@
+"""Outcomes of postings are published, each at least once and always under the same identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from millrace.ledger import Ledger, Status, results
+from millrace.ledger.results import Result
+from schemas.codec import Codec
+from schemas.contracts import contract
+from schemas.registry import FolderSchemas
+from sinks.erp.results import Publisher
+from tests.conformance.erp_world import Clock, document
+from tests.unit.ledger_desk import book_all, claim, finish, want
+
+
+class Topic:
+    """Takes results while it is up."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.records: list[dict[str, Any]] = []
+
+    def send(self, found: Sequence[Result]) -> bool:
+        if self.up:
+            self.records += [dict(each.record) for each in found]
+        return self.up
+
+    def told(self) -> list[tuple[str, str]]:
+        return [(record["order_id"], record["status"]) for record in self.records]
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+def test_each_settled_posting_is_published_with_its_number(ledger: Ledger, topic: Topic) -> None:
+    want(ledger, document(1, "1000001", **{"yield": "1"}), document(1, "1000002", **{"yield": "1"}))
+    [booked, refused] = claim(ledger)
+    finish(ledger, [booked])
+    finish(ledger, [refused], Status.REJECTED, reason="M7/021", detail="deficit of stock")
+    assert Publisher(ledger, topic).round() == 2
+    assert topic.told() == [("1000001", "booked"), ("1000002", "rejected")]
+    assert [(r["erp_document"], r["reason"]) for r in topic.records] == [("1/1", None), (None, "M7/021")]
+    assert len(Codec(contract(results.CONTRACT), FolderSchemas()).encode(topic.records)) == 2
+
+
+def test_nothing_is_published_twice_while_the_publisher_lives(ledger: Ledger, topic: Topic, clock: Clock) -> None:
+    publisher = Publisher(ledger, topic)
+    for order in ("1000001", "1000002", "1000003"):
+        want(ledger, document(1, order, **{"yield": "1"}))
+        book_all(ledger)
+        publisher.round()
+        publisher.round()
+        clock.advance(20)
+    assert topic.told() == [(order, "booked") for order in ("1000001", "1000002", "1000003")]
+
+
+def test_a_topic_that_is_down_delays_results_and_loses_none(ledger: Ledger, topic: Topic, clock: Clock) -> None:
+    publisher = Publisher(ledger, topic)
+    topic.up = False
+    for order in ("1000001", "1000002"):
+        want(ledger, document(1, order, **{"yield": "1"}))
+        book_all(ledger)
+        assert publisher.round() == 0
+        clock.advance(60)
+    topic.up = True
+    publisher.round()
+    assert topic.told() == [("1000001", "booked"), ("1000002", "booked")]
+
+
+def test_a_restart_repeats_only_what_is_young_under_the_same_identity(
+    ledger: Ledger, topic: Topic, clock: Clock
+) -> None:
+    publisher = Publisher(ledger, topic)
+    want(ledger, document(1, "1000001", **{"yield": "1"}))
+    book_all(ledger)
+    publisher.round()
+    clock.advance(31)
+    want(ledger, document(1, "1000002", **{"yield": "1"}))
+    book_all(ledger)
+    publisher.round()
+    Publisher(ledger, topic).round()
+    assert topic.told() == [(order, "booked") for order in ("1000001", "1000002", "1000002")]
+    assert topic.records[1] == topic.records[2]
+
+
+def test_replicas_that_publish_the_same_do_not_move_past_each_other(ledger: Ledger, topic: Topic, clock: Clock) -> None:
+    first, other = Publisher(ledger, topic), Publisher(ledger, topic)
+    want(ledger, document(1, **{"yield": "1"}))
+    book_all(ledger)
+    clock.advance(60)
+    old = ledger.ask(results.position)
+    first.round()
+    position = ledger.ask(results.position)
+    assert position > old
+    assert ledger.change(lambda engine, connection, _: results.move(engine, connection, old, old + 100)) is False
+    assert (other.round(), ledger.ask(results.position)) == (0, position)
