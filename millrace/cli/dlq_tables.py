@@ -94,7 +94,8 @@ def show_report(report: BulkReport, console: Console) -> None:
     would = "would be " if report.dry_run else ""
     resumed = f", went on after {report.resumed} of campaign {report.campaign}" if report.resumed is not None else ""
     verb = {"replay": "sent again", "discard": "discarded"}.get(report.action, report.action)
-    console.print(f"{len(report.done)} letters {would}{verb}{resumed}", highlight=False)
+    letters = "1 letter" if len(report.done) == 1 else f"{len(report.done)} letters"
+    console.print(f"{letters} {would}{verb}{resumed}", highlight=False)
     for name, why in report.skipped[:LISTED]:
         console.print(f"left out {escape(name)}: {escape(why)}", highlight=False, soft_wrap=True)
     if len(report.skipped) > LISTED:
@@ -112,7 +113,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     table = Table(title=title, title_justify="left", show_header=any(columns))
     for name in columns:
         right = name in ("letters", "events", "replays", "step")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name == "letter")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     return table
