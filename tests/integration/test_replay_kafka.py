@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from dataflows.desk import open_desk
-from dataflows.settings import ConfirmationsSettings
+from dataflows.settings import OUTPUTS, ConfirmationsSettings
 from millrace.errors import Rejected
 from millrace.ledger import Ledger
 from millrace.ledger.letters import Letter, LetterFilter
 from operators.replayed import replay_of
+from schemas.codec import Codec
+from schemas.contracts import contract
+from schemas.registry import FolderSchemas
 from sinks.resend import KafkaResender
+from sources.kafka_reference import read_all
 from tests.integration.flow_process import FlowProcess, cycles
 from tests.servers import Kafka
 from tests.unit.letter_desk import ANN, one
@@ -140,7 +145,7 @@ def test_a_torn_record_is_corrected_replayed_and_booked_once(kafka: Kafka, tmp_p
             flow.wait(lambda: one(ledger, name).revision == 1, "the same letter again")
             assert (one(ledger, name).state, one(ledger, name).replays) == ("open", 1)
             [mended] = cycles("M1", 50, 1)
-            desk.replay(LetterFilter(ids=(name,)), ANN, payload=_json(mended))
+            desk.replay(LetterFilter(ids=(name,)), ANN, payload=json.dumps(mended, default=str).encode())
             flow.wait(lambda: flow.totals() == {"O1": 100}, "the corrected record")
             assert one(ledger, name).state == "replayed"
             assert len(desk.list(LetterFilter()).letters) == 1
@@ -149,7 +154,30 @@ def test_a_torn_record_is_corrected_replayed_and_booked_once(kafka: Kafka, tmp_p
         flow.close()
 
 
-def _json(record: dict[str, Any]) -> bytes:
-    import json
-
-    return json.dumps(record, default=str).encode()
+def test_a_flow_on_a_wrong_topic_ends_with_code_2_and_one_alert_and_goes_on_when_told(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    flow = FlowProcess(kafka, tmp_path, f"stops{next(_numbers)}", partitions=1, lanes=1, publish=True, reject_window=50)
+    try:
+        for name in OUTPUTS:
+            flow.settings["topics"][name] = kafka.create_topic(f"{flow.name}.{contract(name).topic}", 1)
+        flow.release("O1")
+        flow.send("MachineCycle", cycles("M1", 1, 20))
+        producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        for _ in range(200):
+            producer.produce(flow.topics["MachineCycle"], b"{}", key=b"M1")
+        assert producer.flush(30) == 0
+        flow.send("MachineCycle", cycles("M1", 21, 20))
+        flow.start()
+        assert flow.wait_for_end() == 2
+        assert "set reject_share to 1" in flow.log.splitlines()[-1], "the way on is the last thing one reads"
+        assert sum(flow.dead_letters().values()) < 200
+        codec = Codec(contract("Alert"), FolderSchemas())
+        alerts = read_all({"bootstrap.servers": kafka.bootstrap}, flow.settings["topics"]["Alert"], codec)
+        assert [(alert["kind"], alert["severity"]) for alert in alerts] == [("most_refused", "CRITICAL")]
+        flow.start(reject_share=1)
+        flow.wait(lambda: flow.totals() == {"O1": 40}, "the rest")
+        assert flow.dead_letters() == {"no_prefix": 200}
+        assert flow.drain() == [0]
+    finally:
+        flow.close()
