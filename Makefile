@@ -1,11 +1,12 @@
 # Every target makes its own environment first (tools/bootstrap.sh); needs Git, make and Python 3.11 or 3.12.
 BIN := .venv/bin
 KILLS ?= 100
+RECORDS ?= 10000000
 # On a developer's machine the crash test has its own target; under CI one run shows everything.
 PICK := $(if $(filter true,$(CI)),,-m "not chaos")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick chaos chaos-full bench lock clean
+.PHONY: help env demo test lint types quick chaos chaos-full fuzz bench lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -35,6 +36,9 @@ chaos: env ## Crash test on a real broker: KILLS=100 random SIGKILLs, then every
 chaos-full: KILLS = 110
 chaos-full: env ## Everything fails in turn on real Kafka, PostgreSQL and Tryton: KILLS=110 kills, cut links, full disk ...
 	@$(BIN)/python -m tests.chaos.full --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+fuzz: env ## Hostile records on both paths of the codec: RECORDS=10000000, then a table of what was tried
+	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
 
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow

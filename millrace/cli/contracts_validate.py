@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from millrace.settings import load
 from schemas.contracts import Contract, contract, contracts
 from schemas.governance.release_log import deprecations
 from schemas.mapping import MappedBatch
+from schemas.registry import RegistrySchemas
 from sources.files import FileReader
 from sources.kafka_sample import look
 from sources.kafka_settings import KafkaSettings
@@ -90,9 +92,12 @@ def _judged(
     if settings.kafka is None:
         raise Misconfigured(f"{target}: there is no such file; for a topic give --bootstrap or --config")
     found, client = _of_topic(target, name, settings), settings.kafka.client()
-    schemas = parts.schema_source(settings)
-    calendar = parts.calendar_book(settings, schemas, client) if config is not None else None
-    return judge_topic(found.name, look(client, target, last), schemas, settings, calendar), found
+    with ExitStack() as opened:
+        schemas = parts.schema_source(settings)
+        if isinstance(schemas, RegistrySchemas):
+            opened.callback(schemas.close)
+        calendar = parts.calendar_book(settings, schemas, client) if config is not None else None
+        return judge_topic(found.name, look(client, target, last), schemas, settings, calendar), found
 
 
 def _file_batches(target: str, name: str) -> Iterator[tuple[str, MappedBatch]]:

@@ -9,7 +9,8 @@ is withdrawn.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -22,6 +23,7 @@ from schemas.governance.versions import RegistryVersions, Version, avro_of
 from schemas.registry import RegistrySchemas, reason
 
 LEVEL = "FULL_TRANSITIVE"
+_PAUSES_S = (0.3, 1.0)
 
 
 class RefusedError(MillraceError):
@@ -72,10 +74,11 @@ class Registrar:
     Args:
         registry: Connection.
         today: Day on which deprecated fields are judged.
+        pause: Waits some seconds before a write is tried again.
     """
 
-    def __init__(self, registry: RegistrySchemas, today: date) -> None:
-        self._registry, self._today = registry, today
+    def __init__(self, registry: RegistrySchemas, today: date, pause: Callable[[float], object] = time.sleep) -> None:
+        self._registry, self._today, self._pause = registry, today, pause
         self._versions = RegistryVersions(registry)
 
     def plan(self, contracts: Mapping[str, Contract]) -> list[Step]:
@@ -134,11 +137,24 @@ class Registrar:
 
     def _write(self, contract: Contract, numbers: Mapping[str, int]) -> None:
         path = f"/subjects/{quote(contract.subject, safe='')}/versions"
-        status, answer = self._registry.ask("POST", path, body(contract, numbers))
+        status, answer = self._patiently(path, body(contract, numbers))
         if status in {401, 403, 405}:
             raise Misconfigured(f"the registry lets us not write {contract.subject}: {status} {reason(answer)}")
         if status != 200:
             raise Misconfigured(f"the registry refuses {contract.subject}: {status} {reason(answer)}")
+
+    def _patiently(self, path: str, content: Any) -> tuple[int, Any]:
+        """Registering is idempotent, so it is tried again: of two runs at once a registry may fail or refuse one."""
+        for pause in _PAUSES_S:
+            try:
+                status, answer = self._registry.ask("POST", path, content)
+            except Retriable:
+                self._pause(pause)
+                continue
+            if status != 409:
+                return status, answer
+            self._pause(pause)
+        return self._registry.ask("POST", path, content)
 
     def _written(self, step: Step) -> int:
         """Number under which the registry shows our schema now; judges versions that came in between."""

@@ -6,11 +6,15 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner
 
 from millrace.cli.app import app
@@ -19,7 +23,7 @@ from schemas.governance.registering import Registrar
 from schemas.registry import RegistrySchemas
 from tests.contract_base import BASE, Schema
 from tests.contract_changes import CHANGES, Change
-from tests.servers import Registry
+from tests.servers import Kafka, Registry
 
 pytestmark = pytest.mark.server
 
@@ -85,3 +89,34 @@ def test_a_contract_that_refers_to_another_is_taken_by_the_real_registry(registr
         registrar = Registrar(source, date(2026, 6, 1))
         assert [step.present for step in registrar.carry_out(registrar.plan(chosen))] == [1, 1]
         assert [step.actions for step in registrar.plan(chosen)] == [[], []]
+
+
+def test_load_with_the_registrys_ids_is_judged_through_it_and_leaves_no_trace(
+    registry: Registry, kafka: Kafka, tmp_path: Path
+) -> None:
+    for topic in ("machine-cycle", "shift-calendar"):
+        with suppress(KafkaException):  # another test of this session may have made it
+            kafka.create_topic(topic, partitions=2)
+    config = tmp_path / "flow.yaml"
+    config.write_text(f"kafka: {{bootstrap: '{kafka.bootstrap}'}}\nregistry: {{url: '{registry.url}'}}\n")
+    before = _groups(kafka)
+
+    def call(*arguments: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["contracts", *arguments, "--json"])
+        assert done.exit_code in {0, 1}, (done.output, done.exception)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    call("register", "MachineCycle", "ShiftCalendar", "--registry", registry.url, "--timeout", "30")
+    options = ["--bootstrap", kafka.bootstrap, "--registry", registry.url, "--rate", "5000", "--timeout", "30"]
+    sent = call("produce", "ShiftCalendar", "MachineCycle", *options, "--count", "500", "--seed", "5")
+    cycles = sent["taken"]["machine-cycle"]
+    judged = call("validate", "machine-cycle", "--config", str(config), "--last", "1000")
+    assert judged["dead_letters"] == 0, judged
+    assert judged["read"] >= cycles > 400
+    assert _groups(kafka) == before
+
+
+def _groups(kafka: Kafka) -> set[str]:
+    listed = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_consumer_groups(request_timeout=30).result()
+    return {each.group_id for each in listed.valid}

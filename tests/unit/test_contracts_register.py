@@ -37,7 +37,7 @@ def connect(fake: FakeRegistry) -> Iterator[Callable[[], Registrar]]:
 
     def make() -> Registrar:
         opened.append(RegistrySchemas(fake.url, timeout=5))
-        return Registrar(opened[-1], TODAY)
+        return Registrar(opened[-1], TODAY, pause=lambda _: None)
 
     yield make
     for each in opened:
@@ -177,7 +177,7 @@ def test_a_registry_that_stalls_is_given_up_with_a_sentence(fake: FakeRegistry) 
     fake.fault = stall
     source = RegistrySchemas(fake.url, timeout=0.2)
     with pytest.raises(Retriable, match="cannot be reached"):
-        _run(Registrar(source, TODAY), BASE)
+        _run(Registrar(source, TODAY, pause=lambda _: None), BASE)
     source.close()
 
 
@@ -195,6 +195,21 @@ def test_two_runs_at_once_end_in_one_version(fake: FakeRegistry, connect: Connec
         each.join(30)
     assert [[(step.present, step.id) for step in steps] for steps in results] == [[(1, 1)], [(1, 1)]]
     assert list(fake.subjects[SUBJECT]) == [1]
+
+
+@pytest.mark.parametrize("status", [409, 500])
+def test_a_write_that_fails_because_of_another_run_is_tried_again(
+    fake: FakeRegistry, connect: Connect, status: int
+) -> None:
+    """Real registries refuse, or fail, one of two that create a subject at the same moment."""
+    failures = [status, status]
+
+    def fail(method: str, _path: str) -> Answer | None:
+        return (failures.pop(), {}) if method == "POST" and failures else None
+
+    fake.fault = fail
+    assert [step.present for step in _run(connect(), BASE)] == [1]
+    assert fake.writes.count(f"POST /subjects/{SUBJECT}/versions") == 3
 
 
 def test_of_two_versions_at_once_that_do_not_go_together_the_later_is_withdrawn(
