@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select, tuple_, update
+from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select, update
 
 from millrace.ledger.compensation import Reopen, undone_by_refusal
-from millrace.ledger.dialect import orders_alone
+from millrace.ledger.dialect import among, orders_alone
 from millrace.ledger.letter_states import resolve_posting
 from millrace.ledger.model import DocumentState, Step
 from millrace.ledger.neighbour import Neighbour
@@ -72,10 +72,8 @@ class Advance:
     def _heads(self, todo: list[Lane]) -> dict[Lane, Row[Any]]:
         """First active document of each lane: what is taken back goes before what is posted."""
         first = func.coalesce(*(_first_in(state) for state in _ACTIVE))
-        key = (lanes.c.plant, lanes.c.order_id)
-        keys = self.connection.scalars(
-            select(first).select_from(lanes).where(lanes.c.system == self.system, tuple_(*key).in_(todo))
-        ).all()
+        theirs = among((lanes.c.plant, lanes.c.order_id), todo)
+        keys = self.connection.scalars(select(first).select_from(lanes).where(lanes.c.system == self.system, theirs))
         rows = self.connection.execute(
             select(documents).where(documents.c.key.in_([key for key in keys if key is not None]))
         )

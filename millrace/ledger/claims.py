@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, exists, or_, select, tuple_, update
 
 from millrace.ledger.advance import Advance
+from millrace.ledger.dialect import among
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.marks import mark
 from millrace.ledger.model import Step
@@ -128,7 +129,7 @@ class Claims:
             select(postings).where(
                 OPEN_POSTING,
                 postings.c.system == self.system,
-                tuple_(postings.c.plant, postings.c.order_id).in_(due),
+                among((postings.c.plant, postings.c.order_id), due),
             )
         ).all()
         for row in rows:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    create_engine,
+    event,
+    make_url,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -83,6 +95,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def insert(engine: Engine, table: Table) -> Any:
     """INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, which both databases spell alike."""
     return (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def among(columns: Sequence[Column[Any]], keys: Collection[tuple[str, ...]]) -> ColumnElement[bool]:
+    """Rows whose columns together are one of the keys.
+
+    SQLite uses no index for the tuple and reads the whole table; it does for each column by itself.
+    """
+    singly = (column.in_({key[place] for key in keys}) for place, column in enumerate(columns))
+    return and_(*singly, tuple_(*columns).in_(keys))
 
 
 def orders_alone(connection: Connection, orders: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

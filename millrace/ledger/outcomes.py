@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from millrace.ledger.compensation import moves_to_current_period
+from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import put
 from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
 from millrace.ledger.reasons import error_class
@@ -61,7 +62,7 @@ def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[LaneKey
     key = (lanes.c.system, lanes.c.plant, lanes.c.order_id)
     rows = connection.execute(
         select(*key, lanes.c.lease_owner, lanes.c.fence)
-        .where(tuple_(*key).in_({_lane(outcome) for outcome in outcomes}))
+        .where(among(key, {_lane(outcome) for outcome in outcomes}))
         .with_for_update()
     )
     return {(row.system, row.plant, row.order_id): (row.lease_owner, row.fence) for row in rows}
