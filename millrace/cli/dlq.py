@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dataflows.file_letters import write_rows
 from millrace.cli import desk_options as options
 from millrace.cli.dlq_tables import counts_table, letters_table, show_letter, show_report
 from millrace.errors import Misconfigured
@@ -192,6 +193,25 @@ def discard(
     by, limits = options.person(who, why), Limits(rate, most)
     report = options.at_desk(ledger, config, lambda desk: desk.discard(which, by, limits=limits, dry_run=dry_run))
     _end(report, as_json)
+
+
+@app.command()
+def rows(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run on files.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the rows; files in it are not written over.")],
+    codes: options.Codes = None,
+    classes: options.Classes = None,
+    plants: options.Plants = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the refused rows of a run on files to files of their own, to be mended and run again."""
+    found = write_rows(run, out, options.wanted(codes=codes, classes=classes, plants=plants))
+    if as_json:
+        options.as_json(found)
+    else:
+        for name, count in found.items():
+            typer.echo(f"{count} rows of {name}")
+    raise typer.Exit(0 if found else 1)
 
 
 def _chosen(which: LetterFilter, every: bool) -> LetterFilter:
