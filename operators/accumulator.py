@@ -29,6 +29,8 @@ _START: dict[str, int] = {
     **dict.fromkeys(MAXIMA, _LOWEST),
     **dict.fromkeys(MINIMA, _HIGHEST),
 }
+#: Rows that are piled up before they are added: small frames cost more than their rows.
+_PILE = 20_000
 #: Pieces in which keys are kept; more are joined, so that a snapshot stays a few.
 _MOST_PIECES = 8
 
@@ -46,18 +48,27 @@ class Accumulator:
         self._keys: list[pl.DataFrame] = []
         self._saved_keys: list[bytes] = []
         self._measures: dict[str, Longs] = {}
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return self._index.count
+        self._pile: list[pl.DataFrame] = []
+        self._piled = 0
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add rows of PARTIAL up."""
+        """Take rows of PARTIAL."""
+        self._pile.append(rows)
+        self._piled += rows.height
+        if self._piled > _PILE:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        if self._pile:
+            rows = pl.concat(self._pile)
+            self._pile, self._piled = [], 0
+            self._sum(rows)
+
+    def _sum(self, rows: pl.DataFrame) -> None:
         numbers, brought = self._index.number(rows)
         if len(brought):
             self._keep_keys(rows.select(list(ROW_KEY))[brought])
-        for column in rows.select(_READ):
+        for column in rows.select_seq(_READ):
             name, values = column.name, column.to_numpy()
             if name not in SUMS or name in self._measures or values.any():
                 self._merge(name, numbers, values)
@@ -79,24 +90,26 @@ class Accumulator:
     def _room(self, name: str) -> Longs:
         """The measure's array, long enough; one that never differed from its start has none."""
         held = self._measures.get(name, np.zeros(0, np.int64))
-        if len(held) < self.height:
-            longer = np.full(max(2 * len(held), self.height), _START[name], np.int64)
+        if len(held) < self._index.count:
+            longer = np.full(max(2 * len(held), self._index.count), _START[name], np.int64)
             longer[: len(held)] = held
             self._measures[name] = held = longer
         return held
 
     def rows(self) -> pl.DataFrame:
-        """All of them, with the columns of TOTAL."""
-        if not self.height:
+        """One per key, with the columns of TOTAL."""
+        self._add_up()
+        if not self._index.count:
             return pl.DataFrame(schema=TOTAL)
-        measures = [_column(name, self._measures.get(name), self.height) for name in _START]
+        measures = [_column(name, self._measures.get(name), self._index.count) for name in _START]
         rows = pl.concat(self._keys, rechunk=True).with_columns(measures)
         return rows.with_columns(pl.col("events").alias("revises")).select(list(TOTAL))
 
     def save(self) -> dict[str, Any]:
         """Plain values; keys are serialised once, when they come."""
+        self._add_up()
         self._saved_keys += [to_bytes(keys) for keys in self._keys[len(self._saved_keys) :]]
-        measures = {name: packed(held[: self.height].tobytes()) for name, held in self._measures.items()}
+        measures = {name: packed(held[: self._index.count].tobytes()) for name, held in self._measures.items()}
         return {"keys": list(self._saved_keys), "measures": measures}
 
     @classmethod

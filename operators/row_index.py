@@ -27,20 +27,19 @@ class RowIndex:
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
+        self._read = [pl.col(name).hash(seed).alias(f"{name}.{seed}") for seed in (0, 1) for name in columns]
         self._slots = np.full(64, -1, np.int64)
         self._one, self._two = np.zeros(32, np.uint64), np.zeros(32, np.uint64)
         self.count = 0
 
     def number(self, frame: pl.DataFrame) -> tuple[Longs, Longs]:
         """Number of each row's key, and the rows that brought a key never seen before, in the order of its numbers."""
-        one, two = self._hash(frame, 0), self._hash(frame, 1)
+        one, two = self._hashes(frame)
         numbers = self._find(one, two, np.arange(frame.height))
         missing = np.flatnonzero(numbers < 0)
         brought: list[Longs] = []
         while len(missing):
-            _, firsts = np.unique(one[missing], return_index=True)
-            rows = np.sort(missing[firsts])
+            rows = missing[pl.Series(one[missing]).is_first_distinct().to_numpy()]
             self._insert(one[rows], two[rows])
             brought.append(rows)
             numbers[missing] = self._find(one, two, missing)
@@ -49,14 +48,12 @@ class RowIndex:
 
     def restore(self, frame: pl.DataFrame) -> None:
         """Take keys that differ from each other and from all others; each row gets the next number."""
-        self._insert(self._hash(frame, 0), self._hash(frame, 1))
+        self._insert(*self._hashes(frame))
 
-    def _hash(self, frame: pl.DataFrame, seed: int) -> Hashes:
-        total = np.zeros(frame.height, np.uint64)
-        for name in self._columns:
-            total *= _ODD
-            total ^= frame[name].hash(seed).to_numpy()
-        return total
+    def _hashes(self, frame: pl.DataFrame) -> tuple[Hashes, Hashes]:
+        columns = frame.select_seq(self._read).get_columns()
+        half = len(columns) // 2
+        return _combined(columns[:half]), _combined(columns[half:])
 
     def _find(self, one: Hashes, two: Hashes, rows: Longs) -> Longs:
         mask = len(self._slots) - 1
@@ -96,3 +93,11 @@ class RowIndex:
             self._slots[place[free]] = pending[free]
             left = self._slots[place] != pending
             pending, place = pending[left], (place[left] + 1) & mask
+
+
+def _combined(columns: Sequence[pl.Series]) -> Hashes:
+    total = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        total *= _ODD
+        total ^= column.to_numpy()
+    return total

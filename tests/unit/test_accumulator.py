@@ -104,26 +104,28 @@ def test_nothing_added_is_no_row() -> None:
     assert_frame_equal(Accumulator.load(Accumulator().save()).rows(), pl.DataFrame(schema=TOTAL))
 
 
+def crowded(monkeypatch: pytest.MonkeyPatch, *, both: bool) -> None:
+    """Let the first hash, or both, have three values only."""
+    plain = RowIndex._hashes
+
+    def few(index: RowIndex, frame: pl.DataFrame) -> Any:
+        one, two = plain(index, frame)
+        return one % np.uint64(3), one % np.uint64(3) if both else two
+
+    monkeypatch.setattr(row_index.RowIndex, "_hashes", few)
+
+
 def test_keys_that_share_a_hash_are_told_apart_by_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = RowIndex._hash
-
-    def crowded(index: RowIndex, frame: pl.DataFrame, seed: int) -> Any:
-        return plain(index, frame, seed) if seed else plain(index, frame, seed) % np.uint64(3)
-
-    monkeypatch.setattr(row_index.RowIndex, "_hash", crowded)
+    crowded(monkeypatch, both=False)
     whole, totals = rows(300, 90), Accumulator()
     for piece in whole.iter_slices(29):
+        totals = Accumulator.load(totals.save())
         totals.add(piece)
     same(totals.rows(), merge([whole]))
 
 
 def test_one_hash_alone_would_mix_keys_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    plain = RowIndex._hash
-
-    def single(index: RowIndex, frame: pl.DataFrame, _seed: int) -> Any:
-        return plain(index, frame, 0) % np.uint64(3)
-
-    monkeypatch.setattr(row_index.RowIndex, "_hash", single)
+    crowded(monkeypatch, both=True)
     whole = rows(300, 90)
     assert Accumulator.of(whole).rows().height == 3 < merge([whole]).height
