@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -92,6 +92,8 @@ class Fate:
 class Fates:
     """Deals out exactly so many deaths and counts how each came about.
 
+    While `is_ahead` says so none is dealt; who lives without a fate may be given one later (`deal_late`).
+
     Args:
         kills: How many.
         rng: Chooses.
@@ -101,6 +103,7 @@ class Fates:
         self.kills, self._rng = kills, rng
         self._dealt = 0
         self._tried: Counter[str] = Counter()
+        self.is_ahead: Callable[[], bool] = lambda: False
         self.at_random = 0
         self.at_points: Counter[str] = Counter()
         self.by_process: Counter[str] = Counter()
@@ -117,13 +120,20 @@ class Fates:
 
     def deal(self, dying: Dying) -> Fate | None:
         """The next fate; None when no more are to be dealt."""
-        if self._dealt == self.kills:
+        if self._dealt == self.kills or self.is_ahead():
             return None
         self._dealt += 1
         if not dying.points or self._rng.random() >= AT_POINT:
             return Fate(self._rng.uniform(*dying.moments))
         point = self._least_tried(list(dying.points))
         return Fate(dying.patience, point, self._rng.randint(1, dying.points[point]))
+
+    def deal_late(self, dying: Dying, awake: float) -> Fate | None:
+        """A random moment for a life that goes on for so many seconds already."""
+        if self._dealt == self.kills or self.is_ahead():
+            return None
+        self._dealt += 1
+        return Fate(awake + self._rng.uniform(*dying.moments))
 
     def _least_tried(self, points: list[str]) -> str:
         """One of those that came up least so far, so that few kills meet many points."""

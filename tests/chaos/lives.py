@@ -39,6 +39,7 @@ class Life:
         self._name, self._command, self._logs = name, command, logs
         self._fates, self._dying = fates, dying
         self._fate: Fate | None = None
+        self._is_mortal = True
         self._killed, self._log_size = False, 0
         self._awake: float | None = None
         self.may_end = False
@@ -46,6 +47,7 @@ class Life:
 
     def start(self, *arguments: str, mortal: bool = True) -> None:
         """Begin a life, with a fate while there are any."""
+        self._is_mortal = mortal
         self._fate = self._fates.deal(self._dying) if mortal else None
         env = self._fate.env if self._fate else {}
         self.child = Child(self._name, [*self._command, *arguments], self._logs, env)
@@ -68,6 +70,8 @@ class Life:
         Raises:
             DemoFailed: It ended by itself.
         """
+        if self._fate is None and self._is_mortal and self.awake > 0:
+            self._fate = self._fates.deal_late(self._dying, self.awake)
         fate = self._fate
         if fate is not None and self.child.running and self.awake > fate.after:
             self._killed = True

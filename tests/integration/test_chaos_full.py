@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,11 @@ def test_over_kills_and_faults_of_every_kind_plan_ledger_erps_and_history_agree(
     options = Options(tmp_path / "run", KILLS, seed=11, hours=4.0, movements=24, sizes=(1,), posters=2, faults=FAULTS)
     with ThreadProxy() as proxies, Site(tmp_path / "servers", proxies) as site:
         world = World(options, site, say)
-        world.live()
-        verdict = judge(world, options.folder, site.disk.folder)
-        for line in lines(rows(world, verdict)):
-            say(line)
-        world.ledger.close()
+        with closing(world.ledger):
+            world.live()
+            verdict = judge(world, options.folder, site.disk.folder)
+            for line in lines(rows(world, verdict)):
+                say(line)
     assert verdict.exact, [verdict.lost, verdict.doubled, *verdict.sentences]
     assert world.kills == KILLS
     assert len(world.injector.incidents) == world.injector.planned >= len(FAULTS) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import socketserver
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -116,3 +117,15 @@ def test_a_broker_sends_the_clients_of_a_link_back_to_the_link(tmp_path: Path) -
             brokers = AdminClient({"bootstrap.servers": f"127.0.0.1:{link.port}"}).list_topics(timeout=20).brokers
             assert {broker.port for broker in brokers.values()} == {link.port}
             assert f"127.0.0.1:{link.port}" != kafka.bootstrap
+
+
+def test_who_is_reset_at_one_end_is_cut_off_at_the_other(proxies: Proxies) -> None:
+    """Else a client would wait for the answer of a server that was killed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = proxies.link("reset", server.getsockname()[1])
+        with closing(connect(link)) as connection:
+            connection.sendall(b"ping")
+            accepted, _ = server.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            assert not ends_quietly(connection)

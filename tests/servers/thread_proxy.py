@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
@@ -107,17 +106,18 @@ class ThreadLink:
         self._writers |= both
         try:
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+        except OSError:
+            pass  # one side broke off; the other one must hear of it too
         finally:
             self._writers -= both
             for one in both:
                 one.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := await reader.read(_CHUNK):
-                if self._delay:
-                    await asyncio.sleep(self._delay)
-                if not self._is_silent:
-                    writer.write(chunk)
-                    await writer.drain()
-            writer.write_eof()
+        while chunk := await reader.read(_CHUNK):
+            if self._delay:
+                await asyncio.sleep(self._delay)
+            if not self._is_silent:
+                writer.write(chunk)
+                await writer.drain()
+        writer.write_eof()

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,10 @@ def _run(folder: Path, arguments: argparse.Namespace) -> bool:
         stack.enter_context(proxies)
         site = stack.enter_context(Site(_made(folder / "servers"), proxies, with_tryton=not arguments.one_erp))
         world = World(options, site, say)
+        stack.enter_context(closing(world.ledger))
         world.live()
         verdict = judge(world, options.folder, site.disk.folder)
         result = report(world, verdict, time.monotonic() - begun)
-        world.ledger.close()
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return verdict.exact

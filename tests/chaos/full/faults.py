@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.full.disk import SmallDisk
 from tests.chaos.full.keeper import Keeper
@@ -15,6 +16,8 @@ from tests.chaos.lives import Cluster, Single
 from tests.servers.links import Link
 from tests.servers.postgres import Postgres
 
+#: Begins the name of the fault that the plant has to outlast.
+OUTAGE = "ERPs away"
 #: What stopped says of itself in /proc/PID/stat.
 _STOPPED = "T"
 
@@ -76,21 +79,34 @@ def _until_one_dies(postgres: Postgres) -> None:
         time.sleep(0.05)
 
 
-def outage(links: list[Link], plant_clock: Callable[[], float], plant_seconds: float) -> Fault:
-    """No ERP can be reached until the plant has gone on for so long."""
-    begun: list[float] = []
+class Plant(Protocol):
+    """What goes on whether ERPs can be reached or not."""
+
+    def plant_seconds(self) -> float:
+        """How much of the plant's day is over."""
+
+    def read(self) -> int:
+        """Records that the flow has read."""
+
+
+def outage(links: list[Link], plant: Plant, plant_seconds: float) -> Fault:
+    """No ERP can be reached until the plant has gone on for so long, and the flow has gone on reading."""
+    begun: list[tuple[float, int]] = []
 
     def begin() -> None:
-        begun.append(plant_clock())
+        begun.append((plant.plant_seconds(), plant.read()))
         for link in links:
             link.cut()
+
+    def is_over(_passed: float) -> bool:
+        since, read = begun[-1]
+        return plant.plant_seconds() - since >= plant_seconds and plant.read() > read
 
     def end() -> None:
         for link in links:
             link.heal()
 
-    name = f"ERPs away for {plant_seconds / 60:.0f} min of plant time"
-    return Fault(name, begin, end, lambda _: plant_clock() - begun[-1] >= plant_seconds)
+    return Fault(f"{OUTAGE} for {plant_seconds / 60:.0f} min of plant time", begin, end, is_over)
 
 
 def disk_full(disk: SmallDisk, flow: Cluster) -> Fault:

@@ -11,7 +11,7 @@ from tests.chaos.full.faults import Fault
 
 #: Quiet between two faults, seconds.
 GAP_S = (0.5, 2.0)
-#: Longer than this after a fault has ended, and the run has failed.
+#: A fault that lasts longer, or something that stands still for longer after its end, fails the run.
 PATIENCE_S = 90.0
 
 
@@ -91,6 +91,8 @@ class Injector:
         elif self._ended is None:
             if self._now.is_over(now - self._begun):
                 self._end(self._now)
+            elif now - self._begun > PATIENCE_S:
+                raise NotRecovered(f"{self._now.name}: not over after {PATIENCE_S:.0f} s")
         elif self._goes_on():
             self._tick_off(self._now, now - self._ended)
         elif now - self._ended > PATIENCE_S:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from tests.chaos.full import faults
-from tests.chaos.full.faults import Fault
+from tests.chaos.full.faults import Fault, Plant
 from tests.chaos.full.options import LEASE_S, Options
 from tests.chaos.full.site import Site
 from tests.chaos.lives import Cluster, Single
@@ -23,24 +23,24 @@ def plan(
     site: Site,
     flow: Cluster,
     posters: Sequence[Single],
-    plant_clock: Callable[[], float],
+    plant: Plant,
     rng: Random,
 ) -> list[Fault]:
     """All faults of a run, `rounds` of each, in an order that the seed chooses."""
-    pauses = [_pause(options.folder, posters, point, number) for number, point in enumerate(POINTS)]
+    early = [_pause(options.folder, posters, point, number) for number, point in enumerate(POINTS)]
+    early.append(faults.outage(site.to_erps, plant, OUTAGE_S))
     once = [
         *(fault for link in site.links for fault in faults.link_faults(link)),
         *_server_faults(site),
-        faults.outage(site.to_erps, plant_clock, OUTAGE_S),
-        *(faults.clock_back(clock_file(options.folder, number), HOUR_S) for number in range(len(posters))),
+        *(faults.clock_back(clock_file(options.folder, number), HOUR_S) for number in range(1, len(posters))),
     ]
     if site.disk.can_be_filled:
         once.append(faults.disk_full(site.disk, flow))
     chosen = [fault for fault in once if _is_wanted(fault, options)] * options.rounds
     rng.shuffle(chosen)
-    # A pause needs somebody who posts, and towards the end there may be nothing left to post.
-    for pause in [pause for pause in pauses if _is_wanted(pause, options)] * options.rounds:
-        chosen.insert(rng.randint(0, len(chosen) * 2 // 3), pause)
+    # A pause needs somebody who posts, an outage a plant that goes on: both may be over towards the end.
+    for fault in [fault for fault in early if _is_wanted(fault, options)] * options.rounds:
+        chosen.insert(rng.randint(0, len(chosen) // 2), fault)
     return chosen
 
 

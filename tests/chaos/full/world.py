@@ -15,6 +15,7 @@ from tests.chaos.erp_faults import ErpFaults
 from tests.chaos.feed import PacedFeed
 from tests.chaos.full import movements, stock
 from tests.chaos.full.cast import Cast
+from tests.chaos.full.faults import OUTAGE
 from tests.chaos.full.injector import Injector
 from tests.chaos.full.options import Options, write_flow, write_posters
 from tests.chaos.full.plan import plan
@@ -25,6 +26,8 @@ from tests.chaos.outside import Outside
 from tests.chaos.world import PACE_S, QUIET_S, REPORT_EVERY_S, TICK_S
 
 SETTLE_S = 180.0
+#: How far deaths may be ahead of the other faults, as a share of all.
+AHEAD = 0.1
 FLUSH_S = 120.0
 
 
@@ -55,7 +58,8 @@ class World:
         self._told = 0
         self.cast = Cast(options, site, self.share, rng)
         self.fates = self.cast.fates
-        faults = plan(options, site, self.cast.flow, self.cast.posters, lambda: self._feed.reached, rng)
+        faults = plan(options, site, self.cast.flow, self.cast.posters, self, rng)
+        self.fates.is_ahead = self._deaths_are_ahead
         self.fates.kills = max(0, options.kills - sum(fault.kills for fault in faults))
         self.erp_faults = ErpFaults(self.cast.erp_client.url, rng, options.erp_faults)
         self.ledger = Ledger(site.ledger, who="chaos")
@@ -63,7 +67,7 @@ class World:
         self._watch = Watch(self._outside)
         self.injector = Injector(faults, self._watch.mark, rng, say)
         self._begun = self._reported = self._moved = time.monotonic()
-        self._done = 0
+        self._done, self._over = 0, 0.0
 
     def live(self) -> None:
         """From an empty folder until everything has settled and all processes have ended.
@@ -91,15 +95,32 @@ class World:
         """SIGKILLs so far, over all processes."""
         return self.fates.done + self.injector.kills
 
+    def plant_seconds(self) -> float:
+        """How much of the plant's day is over."""
+        return self._feed.reached
+
+    def read(self) -> int:
+        """Records that the flow has read, as seen last."""
+        return self._watch.seen.read
+
+    def _deaths_are_ahead(self) -> bool:
+        """Deaths and faults are to last equally long."""
+        planned = self.injector.planned
+        return bool(planned) and self.fates.done / self.fates.kills > len(self.injector.incidents) / planned + AHEAD
+
     def share(self) -> float:
-        """How much of the day is over: deaths and faults, and the time since the last one as a part of one."""
+        """How much of the day is over: deaths and faults, and the time since the last one as a part of one.
+
+        While no ERP can be reached the plant goes on without regard to them.
+        """
         done, now = self.fates.done + len(self.injector.incidents), time.monotonic()
         total = self.fates.kills + self.injector.planned
         if done > self._done:
             self._done, self._moved = done, now
-        if done >= total:
-            return 1.0
-        return min(1.0, (done + min(1.0, (now - self._moved) / PACE_S)) / total)
+        since = (now - self._moved) / PACE_S
+        ahead = since if self.injector.doing.startswith(OUTAGE) else min(1.0, since)
+        self._over = 1.0 if done >= total else min(1.0, max(self._over, (done + ahead) / total))
+        return self._over
 
     def issues(self) -> Iterator[Issue]:
         """Material taken from the second ERP's stock, in all places."""
