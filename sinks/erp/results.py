@@ -42,17 +42,27 @@ class KafkaTopic:
 
     Args:
         settings: Which.
+        patience: Seconds that a round waits for the broker.
     """
 
-    def __init__(self, settings: ResultsSettings) -> None:
+    def __init__(self, settings: ResultsSettings, patience: float = 10.0) -> None:
         schemas = RegistrySchemas(settings.registry) if settings.registry else FolderSchemas()
         self._codec = Codec(contract(CONTRACT), schemas)
-        self._producer = Producer({**settings.configuration(), "enable.idempotence": True, "linger.ms": 5})
+        self._producer = Producer(
+            {
+                **settings.configuration(),
+                "acks": "all",
+                "linger.ms": 5,
+                "max.in.flight.requests.per.connection": 1,  # in order without a session that a time-out would end
+                "message.timeout.ms": int(patience * 1000),
+            }
+        )
         self._topic = settings.topic
+        self._patience = patience
         self._failed: KafkaError | None = None
 
     def send(self, found: Sequence[Result]) -> bool:
-        """Send and wait for the broker for some seconds; what is unconfirmed then is sent again some time.
+        """Send and wait for the broker; what it has not confirmed in time is given up, to be sent again.
 
         Raises:
             Retriable: The registry does not answer.
@@ -62,11 +72,8 @@ class KafkaTopic:
         for each, value in zip(found, values, strict=True):
             key = str(each.record["order_id"]).encode()
             self._producer.produce(self._topic, value, key=key, on_delivery=self._delivered)
-        if self._producer.flush(10):
-            self._producer.purge()
-            self._producer.flush(1)
-            return False
-        return self._failed is None
+        unconfirmed: int = self._producer.flush(self._patience + 5)
+        return unconfirmed == 0 and self._failed is None
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         self._failed = self._failed or error
