@@ -25,10 +25,6 @@ Decode = Callable[[Letter], Any]
 Told = Callable[[BulkReport], None]
 
 
-class _TriedOutError(Exception):
-    """Takes a transaction back after a dry run."""
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A letter with what is known around it.
@@ -178,18 +174,15 @@ class Desk:
 
     def _change(self, by: Person, dry_run: bool, write: Callable[[Engine, Connection, int], Change]) -> Change:
         _check(by)
-        made: list[Change] = []
 
-        def tried(engine: Engine, connection: Connection, now: int) -> None:
-            made.append(write(engine, connection, now))
+        def tried(engine: Engine, connection: Connection, now: int) -> Change:
+            attempt = connection.begin_nested()
+            change = write(engine, connection, now)
             if dry_run:
-                raise _TriedOutError
+                attempt.rollback()
+            return change
 
-        try:
-            self._ledger.change(tried)
-        except _TriedOutError:
-            return made[0]
-        return made[0]
+        return self._ledger.change(tried)
 
 
 def _open(wanted: LetterFilter) -> LetterFilter:
