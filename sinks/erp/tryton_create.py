@@ -58,7 +58,7 @@ class Creation:
     def _queries(self, lines: Sequence[Line]) -> list[Query]:
         places = self.options.of_plant(self.step.plant)
         needed = [places.warehouse, places.production, places.storage] if self.course.flow is PRODUCTION else []
-        queries = queries_for(lines, needed, self.options.company)
+        queries = queries_for(lines, needed, self.options.company, self.options.units)
         if supplier := self.step.attributes.get("supplier"):
             queries.append(Query("parties", "party.party", [["code", "=", text_value(supplier, "supplier")]], ["code"]))
         return queries

@@ -21,7 +21,7 @@ UNITS: Mapping[str, str] = {
 }
 _BOM = "boms.bom"
 _PRODUCT_FIELDS = (
-    *("code", "default_uom.symbol"),
+    *("code", "default_uom.symbol", "default_uom.factor"),
     *(f"{_BOM}.inputs.{name}" for name in ("product", "quantity", "unit.digits")),
     *(f"{_BOM}.outputs.{name}" for name in ("product", "quantity", "unit.factor")),
 )
@@ -78,8 +78,9 @@ class Ids:
 
     def unit(self, code: str | None, product: Record) -> Record:
         """Unit of a Rec 20 code; the product's own without one."""
-        symbol = symbol_of(code, self.symbols) if code else product["default_uom"]["symbol"]
-        return self._by("units", "symbol", symbol, "unit")
+        own: Record = product["default_uom"]
+        symbol = symbol_of(code, self.symbols) if code else own["symbol"]
+        return own if symbol == own["symbol"] else self._by("units", "symbol", symbol, "unit")
 
     @property
     def currency(self) -> int:
@@ -114,16 +115,21 @@ def symbol_of(code: str, symbols: Mapping[str, str]) -> str:
     return symbol
 
 
-def queries_for(lines: Iterable[Line], places: Iterable[str], company: int) -> list[Query]:
-    """What has to be known to book some lines between some places."""
+def queries_for(lines: Iterable[Line], places: Iterable[str], company: int, symbols: Mapping[str, str]) -> list[Query]:
+    """What has to be known to book some lines between some places.
+
+    Raises:
+        Rejected: A unit has no symbol.
+    """
     moved = list(lines)
     products = sorted({text_value(line.material, "material") for line in moved})
     lots = sorted({text_value(line.lot, "batch") for line in moved if line.lot})
     wanted = sorted({*places, *(place for line in moved for place in (line.source, line.target))})
+    units = sorted({symbol_of(line.unit, symbols) for line in moved if line.unit})
     queries = [
         Query("products", "product.product", [["code", "in", products]], _PRODUCT_FIELDS),
         Query("locations", "stock.location", [["code", "in", wanted]], ["code"]),
-        Query("units", "product.uom", [], ["symbol", "factor", "digits"]),
+        Query("units", "product.uom", [["symbol", "in", units]], ["symbol", "factor"]),
         Query("company", "company.company", [["id", "=", company]], ["currency"]),
     ]
     if lots:

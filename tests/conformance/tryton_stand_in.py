@@ -94,7 +94,7 @@ class TrytonStandIn:
 def _named(number: int, code: str) -> Record:
     component = {"product": 99, "quantity": 2.0, "unit": {"id": 1, "digits": 0}}
     bom = {"inputs": [component], "outputs": [{"product": number, "quantity": 1.0, "unit": {"factor": 1.0}}]}
-    return {"id": number, "code": code, "default_uom": {"symbol": "u"}, "boms": [{"bom": bom}]}
+    return {"id": number, "code": code, "default_uom": UNIT, "boms": [{"bom": bom}]}
 
 
 def _meets(record: Record, name: str, operator: str, value: Any) -> bool:

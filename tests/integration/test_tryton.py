@@ -69,12 +69,12 @@ def lost() -> Exception:
 
 def test_over_a_bad_line_the_erp_ends_with_the_plain_sums(plant: Build, tryton: Tryton) -> None:
     before, requests = stock(tryton), requested(tryton)
-    wire = BadLine(httpx.AsyncHTTPTransport(trust_env=False), seed=7, share=0.15)
+    wire = BadLine(httpx.AsyncHTTPTransport(trust_env=False), seed=7, share=0.2)
     bad = plant(wire=wire)
-    orders = {f"10{number}": (number, number % 3) for number in range(1, 7)}
+    orders = {f"10{number}": (number, number % 3) for number in range(1, 5)}
     bad.want(*(confirmed(order, **{"yield": str(good), "scrap": "1"}) for order, (good, _) in orders.items()))
     bad.want(moved("ISSUE", "201", "40"), moved("RETURN", "202", "15"), moved("SCRAP", "stock:a", "7"))
-    bad.want(moved("TRANSFER", "stock:b", "9", to_storage_location="STO2"), asked("400"))
+    bad.want(moved("TRANSFER", "stock:b", "9", to_storage_location="STO2"), asked("400", order="stock:bad line"))
     bad.want(decided("HOLD", 1, "30", FREE, HOLD), decided("RELEASE", 2, "12", HOLD, FREE))
     bad.settle()
     bad.start()  # a new poster that knows nothing but the ledger
@@ -87,7 +87,7 @@ def test_over_a_bad_line_the_erp_ends_with_the_plain_sums(plant: Build, tryton: 
     plain = total(made(good, scrap=2 * len(orders)), screws, {("SCREW", "HOLD"): 30 - 12})
     assert change(before, stock(tryton)) == plain
     assert requested(tryton) - requests == 400
-    assert min(wire.lost["request"], wire.lost["answer"]) >= 10, "a line that loses nothing shows nothing"
+    assert min(wire.lost["request"], wire.lost["answer"]) >= 8, "a line that loses nothing shows nothing"
     assert bad.ledger.inconsistent() == []
     assert {status for _, status, _ in statuses(bad, [*orders, "201", "202"])} == {"booked"}
     assert left_open(tryton) == []

@@ -19,11 +19,7 @@ from tests.servers import Tryton
 PLANT = "P1"
 #: Components of one BRACKET, as the ERP's bill of material has them.
 BRACKET = {"SHEET": Decimal(2), "COIL": Decimal("0.25")}
-WATCHED = tuple(
-    (material, place)
-    for material in ("SHEET", "COIL", "SCREW", "BRACKET", "GASKET", "PUMP")
-    for place in ("STO", "STO2", "HOLD", "SCRAP", "LOST")
-)
+PLACES = ("STO", "STO2", "HOLD", "BLOCK", "SCRAP", "LOST")
 Stock = dict[tuple[str, str], Decimal]
 
 
@@ -71,7 +67,7 @@ def asked(quantity: str, order: str = "stock:SCREW|", revision: int = 1) -> Desi
 
 def stock(erp: Tryton) -> Stock:
     """What the ERP says is there."""
-    return {watched: erp.stock(*watched) for watched in WATCHED}
+    return {(code, place): amount for place in PLACES for code, amount in erp.stocks(place).items()}
 
 
 def change(before: Stock, after: Stock) -> Stock:

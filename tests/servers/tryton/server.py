@@ -135,10 +135,14 @@ class Tryton:
 
     def stock(self, product: str, location: str) -> Decimal:
         """What the ERP says is there of a product, by codes, in the product's own unit."""
+        return self.stocks(location)[product]
+
+    def stocks(self, location: str) -> dict[str, Decimal]:
+        """What the ERP says is at a location, of every product by its code."""
         [place] = self.read("stock.location", [["code", "=", location]])
         context = {"locations": [place["id"]], "stock_date_end": _FOR_EVER, "with_childs": False}
-        [found] = self.read("product.product", [["code", "=", product]], ["quantity"], **context)
-        return Decimal(found["quantity"])
+        found = self.read("product.product", [], ["code", "quantity"], **context)
+        return {product["code"]: Decimal(product["quantity"]) for product in found}
 
     def _ask(self, method: str, path: str, *, params: Any = None, json: Any = None, **context: Any) -> Any:
         headers = {
