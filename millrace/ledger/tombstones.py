@@ -33,7 +33,7 @@ def unit_of(document: Record) -> str:
 def pack(of_unit: Sequence[Record], steps: Iterable[Record], lane_rows: Iterable[Record]) -> bytes:
     """Documents, standing postings and lanes of one unit."""
     booked = [step for step in steps if step["status"] == Status.BOOKED.value]
-    cancelled = {step["reverses"] for step in booked}
+    cancelled = {step["reverses"] for step in booked if step["action"] == Action.REVERSE.value}
     standing = [
         dict(step)
         for step in booked

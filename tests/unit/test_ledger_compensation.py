@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,6 +14,7 @@ import pytest
 from millrace.ledger import Ledger, Status, queries
 from millrace.ledger.compensation import CLOSED_PERIOD
 from millrace.ledger.model import Action, Step
+from millrace.ledger.tombstones import pack
 from sinks.erp.rules import posting_rules
 from sinks.erp.settings import PosterSettings
 from tests.conformance.erp_world import SYSTEM, World, document
@@ -108,3 +111,16 @@ def test_a_month_that_is_closed_moves_its_postings_and_does_not_stop_the_poster(
     assert world.erp.store.counts() == {"documents": 12, "doubled_references": 0}
     assert world.statuses() == [("book", "rejected"), ("book", "booked")]
     world.close()
+
+
+def test_a_countered_posting_still_stands_in_the_archive(ledger: Ledger) -> None:
+    """What a counter posting corrects is not cancelled: a later correction has to find it."""
+    countering = replace(RULES, counters=frozenset({"ProductionConfirmation"}))
+    for revision, total in ((1, "10"), (2, "7")):
+        want(ledger, document(revision=revision, **{"yield": total}))
+        while steps := ledger.claim(SYSTEM, 10, countering):
+            finish(ledger, steps)
+    [report] = ledger.order_report("1000001")
+    rows = [{**step, "quantities": "{}", "attributes": "{}"} for step in report.postings]
+    kept = json.loads(zlib.decompress(pack([], rows, [])))
+    assert [step["step"] for step in kept["postings"]] == [1, 2]
