@@ -18,7 +18,7 @@ NAMING = {"Rejected": 0, "Fault": 0, "RowReject": 2}
 #: Verdicts that make no letter: the poster tries again, or stops.
 NO_LETTER = {"Kind.RETRY", "Kind.MISCONFIGURED", "Kind.RENEW"}
 #: Refusals of a command, not of a record or document.
-COMMANDS = ("millrace/ledger/actions.py", "millrace/ledger/repair.py")
+COMMANDS = ("millrace/ledger/actions.py", "millrace/ledger/repair.py", "sinks/resend.py")
 
 
 def calls() -> Iterator[ast.Call]:
