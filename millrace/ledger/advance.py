@@ -132,7 +132,8 @@ class Advance:
             return following
         lane = (row.plant, row.order_id)
         if isinstance(following, WaitsFor):
-            self._note(row, DocumentState.WAITING, following.wait.text, row.waits_since or self.near.now)
+            if (row.state, row.waits_for) != (DocumentState.WAITING, following.wait.text):
+                self._note(row, DocumentState.WAITING, following.wait.text, row.waits_since or self.near.now)
             self._reopen(following.reopen)
             if following.wait.elsewhere:
                 self._recheck[lane] = self._later(row.waits_since or self.near.now)
