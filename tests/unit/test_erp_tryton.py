@@ -21,8 +21,8 @@ BUTTONS = ("production", "wait", "assign_try", "run", "do")
 class Plant:
     """A plant, the stand-in that it posts to, and the line between them."""
 
-    def __init__(self, folder: Path, **options) -> None:
-        self.erp = TrytonStandIn()
+    def __init__(self, folder: Path, erp: TrytonStandIn | None = None, **options) -> None:
+        self.erp = erp or TrytonStandIn()
         self.wire = Faulty(self.erp.transport())
         self.world = World(
             folder,
@@ -48,8 +48,10 @@ class Plant:
 def make(tmp_path: Path) -> Iterator[Callable[..., Plant]]:
     made: list[Plant] = []
 
-    def build(**options) -> Plant:
-        made.append(Plant(tmp_path, **options))
+    def build(erp: TrytonStandIn | None = None, **options) -> Plant:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Plant(folder, erp, **options))
         return made[-1]
 
     yield build
@@ -113,6 +115,17 @@ def test_what_cannot_be_withdrawn_is_named_with_its_state(make) -> None:
     plant.world.want(confirmed("1", **{"yield": "5"}))
     plant.world.settle()
     assert plant.posting("1")["detail"] == "Not now.; production,1 is left running: Nor that."
+
+
+def test_a_record_that_was_withdrawn_does_not_count_as_found(make) -> None:
+    plant = make()
+    plant.wire.instead(on("do"), lambda: refuse("Not now."))
+    plant.world.want(confirmed("1", **{"yield": "5"}))
+    plant.world.settle()
+    again = make(erp=plant.erp)  # another ledger, the same references
+    again.world.want(confirmed("1", **{"yield": "5"}))
+    again.world.settle()
+    assert (plant.states(), plant.booked()) == (["cancelled", "done"], 5)
 
 
 def test_a_button_refused_because_a_lost_request_had_its_effect_is_no_refusal(make) -> None:
