@@ -108,7 +108,10 @@ class Accumulator:
     def save(self) -> dict[str, Any]:
         """Plain values; keys are serialised once, when they come."""
         self._add_up()
-        self._saved_keys += [to_bytes(keys) for keys in self._keys[len(self._saved_keys) :]]
+        for place in range(len(self._saved_keys), len(self._keys)):
+            self._saved_keys.append(to_bytes(self._keys[place]))
+            # What was read back no longer holds the memory of the batch that it came from.
+            self._keys[place] = from_bytes(self._saved_keys[place], ROW_KEY)
         measures = {name: packed(held[: self._index.count].tobytes()) for name, held in self._measures.items()}
         return {"keys": list(self._saved_keys), "measures": measures}
 

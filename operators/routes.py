@@ -7,13 +7,14 @@ timeline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from operators.partials import INSTANT, MACHINE, PARTIAL, QUANTITY, REPORT, ROW_KEY
+from operators.partials import INSTANT, MACHINE, MAXIMA, MINIMA, PARTIAL, QUANTITY, REPORT, ROW_KEY
 from operators.shifts import CalendarBook
 from operators.timeline import TIMELINE
 from operators.windows import Window, assign
@@ -32,13 +33,16 @@ _CYCLE_SUMS = {
 _TIMES = ("setup_time", "machine_time", "labour_time")
 _ZERO_TIMES = {name: pl.lit(_NOTHING, dtype=QUANTITY) for name in _TIMES}
 _REPORT_SUMS = {name: pl.col(name) for name in ("quantity_yield", "quantity_scrap", "quantity_rework", *_TIMES)}
-_MEASURES = {
-    "events": pl.len().cast(pl.Int64),
-    "last_time": pl.col("event_time").max(),
-    "first_time": pl.col("event_time").min(),
-    "last_offset": pl.col("offset").max(),
-    "first_offset": pl.col("offset").min(),
+#: What a row alone stands for.
+_ONE_EVENT = {
+    "events": pl.lit(1, pl.Int64),
+    "last_time": pl.col("event_time"),
+    "first_time": pl.col("event_time"),
+    "last_offset": pl.col("offset"),
+    "first_offset": pl.col("offset"),
 }
+#: Rows looked at to tell whether grouping is worth while, and the share of different keys from which it is not.
+_SAMPLE, _DIFFERENT = 4096, 0.8
 #: What tells the totals of a batch apart; the posting date and a window's end follow from the rest, or are
 #: merged.
 _GROUPED = [*(name for name in ROW_KEY if name != "kind"), "window_end", "posting_date"]
@@ -132,10 +136,10 @@ def _totals(
         return pl.DataFrame(schema=schema)
     rows = _reasons(assign(rows, window, calendar))
     keys, constants = _keys(rows, more)
-    known = {**_MEASURES, **{name: expression.sum() for name, expression in sums.items()}}
+    known = {**_ONE_EVENT, **sums}
     if reports:
-        known["completed"] = pl.col("completed").max()
-    totals = rows.lazy().group_by(keys).agg(expression.alias(name) for name, expression in known.items())
+        known["completed"] = pl.col("completed")
+    totals = _each(rows, keys, known) if _hardly_shared(rows, keys) else _grouped(rows, keys, known)
     defaults = {
         "kind": pl.lit(REPORT if reports else MACHINE),
         "completed": pl.lit(value=False),
@@ -143,6 +147,22 @@ def _totals(
     }
     fill = [*constants, *(value.alias(name) for name, value in defaults.items() if name not in known)]
     return totals.with_columns(fill).select(pl.col(name).cast(kind) for name, kind in schema.items()).collect()
+
+
+def _hardly_shared(rows: pl.DataFrame, keys: list[str]) -> bool:
+    """Whether grouping would cost more than it spares those who add the rows up."""
+    sample = rows.select(pl.struct(keys)).to_series().head(_SAMPLE)
+    return len(sample) == _SAMPLE and sample.n_unique() > _SAMPLE * _DIFFERENT
+
+
+def _each(rows: pl.DataFrame, keys: list[str], known: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+    return rows.lazy().select(*keys, *(value.alias(name) for name, value in known.items()))
+
+
+def _grouped(rows: pl.DataFrame, keys: list[str], known: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+    how = dict.fromkeys(MAXIMA, pl.Expr.max) | dict.fromkeys(MINIMA, pl.Expr.min)
+    measures = (how.get(name, pl.Expr.sum)(value).alias(name) for name, value in known.items() if name != "events")
+    return rows.lazy().group_by(keys).agg(pl.len().cast(pl.Int64).alias("events"), *measures)
 
 
 def _counting(frame: pl.DataFrame, reports: bool) -> pl.DataFrame:
