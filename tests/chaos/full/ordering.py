@@ -78,6 +78,7 @@ def _first_claims(system: str) -> Any:
             documents.c.order_id,
             documents.c.sort_key,
             documents.c.created_at,
+            documents.c.updated_at,
             func.min(audit.c.id).label("sent"),
         )
         .join(postings, postings.c.document_key == documents.c.key)
@@ -88,12 +89,19 @@ def _first_claims(system: str) -> Any:
 
 
 def _overtaken(rows: Sequence[Row[Any]]) -> Iterator[str]:
-    """A document that was there first and sorts first was sent first."""
+    """A document that was there first and sorts first was sent first.
+
+    One that was revised is left out: its new total is routed anew, and meanwhile the next one may go.
+    """
     lanes: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
     for row in rows:
         lanes[row.plant, row.order_id].append(row)
     for lane in lanes.values():
         for a in lane:
-            for b in lane:
-                if a.created_at < b.created_at and (a.sort_key, a.key) < (b.sort_key, b.key) and a.sent > b.sent:
-                    yield f"{a.order_id}: {b.key} overtook {a.key}"
+            revised = a.updated_at > a.created_at
+            yield from (f"{a.order_id}: {b.key} overtook {a.key}" for b in lane if not revised and _is_late(a, b))
+
+
+def _is_late(a: Row[Any], b: Row[Any]) -> bool:
+    comes_first = a.created_at < b.created_at and (a.sort_key, a.key) < (b.sort_key, b.key)
+    return bool(comes_first and a.sent > b.sent)
