@@ -43,6 +43,9 @@ fuzz: env ## Hostile records on both paths of the codec: RECORDS=10000000, then 
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow
 
+bench-posting: env ## Cost of a posting by answer time and orders in parallel, and in a ledger of 5 million documents
+	@$(BIN)/python -m bench.posting
+
 lock: ## Renew requirements.lock after a change of pyproject.toml (needs uv; UPGRADE=1 for newer versions)
 	uv pip compile -q pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --all-extras --group dev \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade) -o requirements.lock

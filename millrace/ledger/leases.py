@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select, update
 
+from millrace.ledger.dialect import among
 from millrace.ledger.model import Status
 from millrace.ledger.replica import known_dead
 from millrace.ledger.rows import audit_row, step_of
@@ -21,7 +22,7 @@ def extend(connection: Connection, system: str, owner: str, held: Collection[Lan
         return set()
     rows = connection.execute(
         update(lanes)
-        .where(lanes.c.system == system, tuple_(*_LANE_KEY).in_(held), lanes.c.lease_owner == owner)
+        .where(lanes.c.system == system, among(_LANE_KEY, held), lanes.c.lease_owner == owner)
         .values(lease_until=until)
         .returning(*_LANE_KEY)
     )
@@ -39,7 +40,7 @@ def give_back(connection: Connection, system: str, owner: str, now: int, who: st
         select(postings).where(
             OPEN_POSTING,
             postings.c.system == system,
-            tuple_(postings.c.plant, postings.c.order_id).in_(held),
+            among((postings.c.plant, postings.c.order_id), held),
             postings.c.status == Status.IN_FLIGHT.value,
         )
     ).all()
