@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -35,6 +34,14 @@ class KafkaResender:
 
     def __init__(self, client: Mapping[str, str], encode: Encode, patience: float = PATIENCE_S) -> None:
         self._client, self._encode, self._patience = dict(client), encode, patience
+        self._reader: Consumer | None = None
+        self._writer: Producer | None = None
+
+    def close(self) -> None:
+        """Leave the cluster; a call afterwards joins it again."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._writer = None
 
     def plan(self, letter: Letter, replay: int, payload: bytes | None) -> dict[str, Any]:
         """Where to send it, what (None: the record at its place in the log), and where the log ends now.
@@ -44,16 +51,15 @@ class KafkaResender:
             Retriable: The broker does not answer.
         """
         del replay
-        with closing(self._consumer()) as consumer:
-            low, high = self._ends(consumer, letter)
+        low, high = self._ends(letter)
         gone = not low <= letter.offset < high
         value, key = self._encode(letter, payload) if gone or payload is not None else (None, None)
         return {"from": high, "value": _text(value), "key": _text(key)}
 
-    def _ends(self, consumer: Consumer, letter: Letter) -> tuple[int, int]:
+    def _ends(self, letter: Letter) -> tuple[int, int]:
         try:
             place = TopicPartition(letter.topic, letter.partition)
-            low, high = consumer.get_watermark_offsets(place, timeout=self._patience)
+            low, high = self._consumer().get_watermark_offsets(place, timeout=self._patience)
         except KafkaException as error:
             if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
                 raise Rejected("no_topic", f"there is no partition {letter.topic}/{letter.partition}") from error
@@ -95,8 +101,7 @@ class KafkaResender:
         return b64decode(given), key if key is not None else _bytes(intent["key"]), []
 
     def _original(self, letter: Letter) -> Message | None:
-        with closing(self._consumer()) as consumer:
-            low, high = self._ends(consumer, letter)
+        low, high = self._ends(letter)
         if not low <= letter.offset < high:
             return None
         first = next(self._messages(letter, letter.offset), None)
@@ -104,29 +109,27 @@ class KafkaResender:
 
     def _messages(self, letter: Letter, start: int) -> Iterator[Message]:
         """Records of the letter's partition from an offset to its end as of now."""
-        with closing(self._consumer()) as consumer:
-            low, high = self._ends(consumer, letter)
-            if start >= high:
+        low, high = self._ends(letter)
+        if start >= high:
+            return
+        consumer = self._consumer()
+        consumer.assign([TopicPartition(letter.topic, letter.partition, max(low, start))])
+        while True:
+            message = consumer.poll(self._patience)
+            if message is None:
+                raise Retriable(f"Kafka sends nothing of {letter.topic}/{letter.partition}")
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return  # what is left of the log are marks of transactions
+            if error is not None:
+                raise Retriable(f"{letter.topic}/{letter.partition}: {error.str()}")
+            yield message
+            if (message.offset() or 0) >= high - 1:
                 return
-            consumer.assign([TopicPartition(letter.topic, letter.partition, max(low, start))])
-            while True:
-                message = consumer.poll(self._patience)
-                if message is None:
-                    raise Retriable(f"Kafka sends nothing of {letter.topic}/{letter.partition}")
-                error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    return  # what is left of the log are marks of transactions
-                if error is not None:
-                    raise Retriable(f"{letter.topic}/{letter.partition}: {error.str()}")
-                yield message
-                if (message.offset() or 0) >= high - 1:
-                    return
 
     def _produce(self, letter: Letter, value: bytes | None, key: Any, headers: list[tuple[str, Any]]) -> str:
         done: list[tuple[KafkaError | None, Message]] = []
-        # Idempotent and patient: librdkafka's own repetitions do not double it.
-        timeout = int(self._patience * 1000)
-        producer = Producer({**self._client, "enable.idempotence": True, "message.timeout.ms": timeout})
+        producer = self._producer()
         producer.produce(
             letter.topic,
             value,
@@ -145,16 +148,18 @@ class KafkaResender:
             raise Retriable(f"Kafka did not take it: {error.str()}")
         return f"{letter.topic}/{letter.partition}/{message.offset()}"
 
+    def _producer(self) -> Producer:
+        if self._writer is None:
+            # Idempotent and patient: librdkafka's own repetitions do not double a record.
+            timeout = int(self._patience * 1000)
+            self._writer = Producer({**self._client, "enable.idempotence": True, "message.timeout.ms": timeout})
+        return self._writer
+
     def _consumer(self) -> Consumer:
-        return Consumer(
-            {
-                **self._client,
-                "group.id": "millrace-desk",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-            }
-        )
+        if self._reader is None:
+            ours = {"group.id": "millrace-desk", "enable.auto.commit": False, "enable.partition.eof": True}
+            self._reader = Consumer({**self._client, **ours, "auto.offset.reset": "earliest"})
+        return self._reader
 
 
 def _text(value: bytes | None) -> str | None:

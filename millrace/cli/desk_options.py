@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,7 @@ from dataflows.desk import open_desk
 from dataflows.settings import ConfirmationsSettings
 from millrace.cli.status import asked, ledger_url
 from millrace.errors import Misconfigured
+from millrace.ledger import Ledger
 from millrace.ledger.desk import Desk
 from millrace.ledger.letter_states import Person
 from millrace.ledger.letters import LetterFilter
@@ -133,7 +135,12 @@ def at_desk(
         Retriable: The ledger, Kafka or the registry is down.
     """
     settings = load(ConfirmationsSettings, config)
-    return asked(ledger_url(ledger, settings), lambda found: act(open_desk(found, settings, orders, materials)))
+
+    def acted(found: Ledger) -> T:
+        with closing(open_desk(found, settings, orders, materials)) as desk:
+            return act(desk)
+
+    return asked(ledger_url(ledger, settings), acted)
 
 
 def as_json(value: Any) -> None:

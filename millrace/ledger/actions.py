@@ -47,6 +47,10 @@ class Resender(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
 
 class Totals(Protocol):
     """Makes documents of totals that were given up."""

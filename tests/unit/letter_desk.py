@@ -82,6 +82,9 @@ class Log:
             raise Rejected("record_gone", "the log has deleted it")
         return {"topic": letter.topic, "from": len(self.sent), "corrected": payload is not None}
 
+    def close(self) -> None:
+        pass
+
     def send(self, letter: Letter, intent: Any, *, again: bool) -> str:
         if self.down:
             raise Retriable("no broker")
