@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,16 @@ def _digest(*files: Path) -> str:
 def _install(environment: Path) -> None:
     """In place, since programs of a virtual environment name its path."""
     shutil.rmtree(environment, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(environment)])
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    _run([*pip, "-r", str(_REQUIREMENTS)])
+    python = str(environment / "bin" / "python")
+    if find_spec("ensurepip"):
+        _run([sys.executable, "-m", "venv", str(environment)])
+        install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    elif uv := shutil.which("uv"):
+        _run([uv, "venv", "-q", "--python", sys.executable, str(environment)])
+        install = [uv, "pip", "install", "-q", "--python", python]
+    else:
+        raise ServersUnavailable("Install python3-venv or uv to run what needs a real Tryton.")
+    _run([*install, "-r", str(_REQUIREMENTS)])
     (environment / "installed").touch()
 
 
