@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -71,21 +72,24 @@ class Bench:
         return self.status() == "booked" and self.total() == Decimal(total) and len(references) == 1
 
 
-def bench_of(connector: str, folder: Path, **settings: Any) -> Bench:
-    """A bench; `settings` are those of `World`."""
+@contextmanager
+def bench_of(connector: str, folder: Path, **settings: Any) -> Iterator[Bench]:
+    """A bench while it is needed; `settings` are those of `World`."""
     kind = service_of(connector)
     wire = Faulty(httpx.MockTransport(lambda _: httpx.Response(500)))
     defaults = {"base_url": kind.base_url, "options": kind.options, "max_answer_bytes": 1 << 20}
     world = World(folder, transport=wire, connector=connector, **{**defaults, **settings})
     erp = kind(world.sleep)
     wire.inner = erp.transport()
-    return Bench(erp, world, wire)
+    try:
+        yield Bench(erp, world, wire)
+    finally:
+        world.close()
+        erp.close()
 
 
 @pytest.fixture(params=sorted(CONNECTORS))
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A bench per registered connector."""
-    built = bench_of(request.param, tmp_path)
-    yield built
-    built.world.close()
-    built.erp.close()
+    with bench_of(request.param, tmp_path) as built:
+        yield built

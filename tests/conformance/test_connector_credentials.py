@@ -31,32 +31,28 @@ def connector(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def guarded(connector: str, tmp_path: Path) -> Iterator[tuple[Bench, Identity]]:
     """A bench whose ERP takes nothing without a valid token; faults play before that gate."""
-    bench = bench_of(connector, tmp_path, auth=WAYS["oauth2"])
-    identity = Identity(bench.wire.inner)
-    bench.wire.inner = identity
-    yield bench, identity
-    bench.world.close()
-    bench.erp.close()
+    with bench_of(connector, tmp_path, auth=WAYS["oauth2"]) as bench:
+        identity = Identity(bench.wire.inner)
+        bench.wire.inner = identity
+        yield bench, identity
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_credentials_go_to_the_erp_in_every_request_and_nowhere_else(connector: str, way: str, tmp_path: Path) -> None:
-    bench = bench_of(connector, tmp_path, auth=WAYS[way])
-    if way == "oauth2":
-        bench.wire.inner = Identity(bench.wire.inner)
-    bench.wire.instead(bench.books, lambda: httpx.Response(307, headers={"Location": "https://elsewhere.test/"}))
-    bench.want()
-    with pytest.raises(Misconfigured, match="HTTP 307"):
-        bench.world.post()
-    bench.world.start()
-    bench.world.settle()
-    assert bench.ends_booked_once()
-    header = "x-api-key" if way == "API key" else "authorization"
-    to_erp = [request for request in bench.wire.requests if request.url.host == "erp.test"]
-    assert all(request.headers.get(header) for request in to_erp)
-    assert {request.url.host for request in bench.wire.requests} <= {"erp.test", "login.test"}
-    bench.world.close()
-    bench.erp.close()
+    with bench_of(connector, tmp_path, auth=WAYS[way]) as bench:
+        if way == "oauth2":
+            bench.wire.inner = Identity(bench.wire.inner)
+        bench.wire.instead(bench.books, lambda: httpx.Response(307, headers={"Location": "https://elsewhere.test/"}))
+        bench.want()
+        with pytest.raises(Misconfigured, match="HTTP 307"):
+            bench.world.post()
+        bench.world.start()
+        bench.world.settle()
+        assert bench.ends_booked_once()
+        header = "x-api-key" if way == "API key" else "authorization"
+        to_erp = [request for request in bench.wire.requests if request.url.host == "erp.test"]
+        assert all(request.headers.get(header) for request in to_erp)
+        assert {request.url.host for request in bench.wire.requests} <= {"erp.test", "login.test"}
 
 
 def test_an_expired_token_is_renewed_once_and_the_document_booked_once(guarded: tuple[Bench, Identity]) -> None:
@@ -65,7 +61,7 @@ def test_an_expired_token_is_renewed_once_and_the_document_booked_once(guarded: 
     bench.world.settle()
     identity.expire()
     bench.want(number=2)
-    bench.world.post()
+    bench.world.settle()
     assert [posting["status"] for posting in bench.postings()] == ["booked", "booked"]
     assert (identity.issued, identity.refused, len(bench.references())) == (2, 1, 2)
 
