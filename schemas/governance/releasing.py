@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from millrace.errors import Misconfigured
-from schemas.contracts import fingerprint, load
+from schemas.contracts import load
 from schemas.governance.check import check_folder
 from schemas.governance.lint import lint_file
 from schemas.governance.release_log import Release, releases, write
@@ -16,7 +16,10 @@ from schemas.governance.versions import FolderVersions, release_number
 
 
 def release(name: str, changes: Sequence[str], folder: Path, today: date) -> Release | None:
-    """Release the current file of a contract; None where its schema is released already.
+    """Release the current file of a contract; None where it is the newest released version, word for word.
+
+    A version that only states more (the meaning of a symbol, a retention class) is a version, too: what is not released
+    cannot be held against a later change.
 
     Args:
         name: Contract.
@@ -31,7 +34,7 @@ def release(name: str, changes: Sequence[str], folder: Path, today: date) -> Rel
     if not path.is_file():
         raise Misconfigured(f"{path}: there is no such contract")
     contract, versions = load(path), FolderVersions(folder).of(name, "")
-    if any(fingerprint(each.schema) == fingerprint(contract.schema) for each in versions):
+    if versions and versions[-1].schema == contract.schema:
         return None
     _refuse_unfit(path, folder, today)
     number = 1 + max(map(release_number, (folder / "released" / name).glob("*.avsc")), default=0)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from millrace.errors import Misconfigured
-from schemas.contracts import AVRO_FOLDER, from_schema
+from schemas.contracts import AVRO_FOLDER, contracts, from_schema
 from schemas.governance.check import Report, check_contract, check_folder
 from schemas.governance.differences import RULES
 from schemas.governance.versions import FolderVersions, GitVersions, Version
@@ -74,6 +74,14 @@ def test_a_declaration_of_words_does_not_excuse_what_changes_bytes() -> None:
 def test_the_committed_contracts_are_compatible_with_all_that_was_released() -> None:
     refused = [r.sentence(each.contract) for each in check_folder(FolderVersions()) for r in each.refusals]
     assert refused == []
+
+
+def test_every_current_contract_is_word_for_word_its_newest_released_version() -> None:
+    """Else a meaning could be stated, and changed before anyone could hold it against us."""
+    versions = FolderVersions()
+    newest = {name: versions.of(name, each.subject)[-1].schema for name, each in contracts().items()}
+    unreleased = [name for name, each in contracts().items() if each.schema != newest[name]]
+    assert unreleased == [], "run `millrace contracts release NAME --change ...`"
 
 
 def _copied(folder: Path) -> Path:
