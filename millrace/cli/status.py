@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -23,9 +23,11 @@ from millrace.errors import Misconfigured, Retriable
 from millrace.ledger import Ledger, queries
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.model import DocumentState, Status
+from millrace.ledger.sla import SLA_SECONDS, breaches
 from millrace.ledger.status import flow_lanes, letters_of_order, postings_by_system, waiting
 from millrace.secret import refuse_password
 from millrace.settings import load
+from sinks.erp.settings import PosterSettings
 
 T = TypeVar("T")
 #: Seconds after which an unknown posting needs a look.
@@ -42,13 +44,18 @@ def status(
     unknown_after: Annotated[
         float, typer.Option(help="Seconds after which an unknown posting needs a look.")
     ] = UNKNOWN_AFTER_S,
+    post_config: Annotated[
+        Path | None, typer.Option(help="Settings of the poster; they say how soon documents should be booked.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """How documents, postings, dead letters and flows stand, and what waits for what.
 
     Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long. 2: no ledger.
     """
-    found = asked(ledger_url(ledger, load(ConfirmationsSettings, config)), _status)
+    found = asked(
+        ledger_url(ledger, load(ConfirmationsSettings, config)), partial(_status, allowed=_allowed(post_config))
+    )
     found["needs_a_look"] = _needs_a_look(found, unknown_after)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -57,8 +64,31 @@ def status(
     raise typer.Exit(1 if found["needs_a_look"] else 0)
 
 
-def _status(ledger: Ledger) -> dict[str, Any]:
-    now = time.time_ns() // 1000
+def _allowed(post_config: Path | None) -> dict[str, Mapping[int, float]]:
+    """Seconds by tier for each system; "" for systems that the settings do not name."""
+    allowed: dict[str, Mapping[int, float]] = {"": SLA_SECONDS}
+    if post_config is not None:
+        for system in load(PosterSettings, post_config, prefix="MILLRACE_POST_").systems:
+            allowed[system.name] = {tier: system.tiers.of(tier).sla_seconds for tier in SLA_SECONDS}
+    return allowed
+
+
+def _late(ledger: Ledger, now: int, allowed: Mapping[str, Mapping[int, float]]) -> list[dict[str, Any]]:
+    """Documents that are later than their tier allows, by system and tier."""
+    named = {
+        (late.system, late.tier): late
+        for name, seconds in allowed.items()
+        for late in ledger.ask(partial(breaches, now=now, seconds=seconds))
+        if (late.system == name) or (not name and late.system not in allowed)
+    }
+    return [
+        {"system": late.system, "tier": late.tier, "count": late.count, "for_s": _age(late.since, now)}
+        for late in named.values()
+    ]
+
+
+def _status(ledger: Ledger, allowed: Mapping[str, Mapping[int, float]]) -> dict[str, Any]:
+    now = ledger.now()
     oldest = ledger.ask(queries.oldest_unsettled)
     return {
         "documents": ledger.ask(queries.documents_by_state),
@@ -71,6 +101,7 @@ def _status(ledger: Ledger) -> dict[str, Any]:
             {**{n: v for n, v in asdict(wait).items() if n != "since"}, "for_s": _age(wait.since, now)}
             for wait in ledger.ask(lambda connection: waiting(connection, now))
         ],
+        "late": _late(ledger, now, allowed),
         "dead_letters": ledger.ask(queries.dead_letters_by_reason),
         "flows": {
             flow: {"lanes": lanes, "total": dict(sum((Counter(c) for c in lanes.values()), Counter()))}
@@ -95,6 +126,10 @@ def _needs_a_look(found: dict[str, Any], unknown_after: float) -> list[str]:
         f"postings of system {row['system']} are unknown, the oldest for {row['oldest_s']:.0f} s"
         for row in found["postings"]
         if row["status"] == Status.UNKNOWN and row["oldest_s"] > unknown_after
+    ]
+    why += [
+        f"{row['count']} documents of tier {row['tier']} are late, the oldest for {row['for_s']:.0f} s"
+        for row in found["late"]
     ]
     if found["inconsistent_documents"]:
         why.append(f"{len(found['inconsistent_documents'])} documents do not add up to their postings")

@@ -23,6 +23,11 @@ def show(found: dict[str, Any], console: Console) -> None:
             ("what", "waits for", "system", "count", "since"),
             [(r["what"], r["waits_for"], r["system"], r["count"], span(r["for_s"])) for r in found["waiting"]],
         ),
+        _table(
+            "Later than their tier allows",
+            ("system", "tier", "count", "since"),
+            [(r["system"], r["tier"], r["count"], span(r["for_s"])) for r in found["late"]],
+        ),
         _table("Dead letters, unresolved", ("reason", "count"), sorted(found["dead_letters"].items())),
         _table("Flows: records by lane", ("flow", "lane", *_COUNTS), _lanes(found["flows"])),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid5
 
@@ -43,10 +44,15 @@ def record_outcomes(
         _hold_documents(connection, fresh)
         letters = [dead_letter(o, now, who, answers_for(o.step.kind)) for o in fresh if _is_given_up(o)]
         put(engine, connection, letters, now)
-        entries = [audit_row(o.step, o.status, now, who, o.detail or o.reason) for o in fresh]
+        entries = [audit_row(_as_sent(o.step), o.status, now, who, o.detail or o.reason) for o in fresh]
         connection.execute(insert(audit), entries)
         _release_lanes(connection, fresh, now)
     return [o for o in outcomes if _taken_over(fences.get(_lane(o)), owner, o.step.fence)]
+
+
+def _as_sent(step: Step) -> Step:
+    """What was pending when it was claimed has been in flight since."""
+    return replace(step, status=Status.IN_FLIGHT) if step.status is Status.PENDING else step
 
 
 def _lane(outcome: Outcome) -> LaneKey:

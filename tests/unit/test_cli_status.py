@@ -182,7 +182,7 @@ def test_an_order_is_followed_to_its_erp_documents(bench: Bench) -> None:
         "revision 5 (order version 1): yield 8 C62",
         "from 3 MachineCycle, partition 2, offsets 7 to 19",
         "step 1 book of revision 3 in sap: booked, ERP document 77/1, 1 attempts, yield 5",
-        "pending to unknown by test: no answer",
+        "in_flight to unknown by test: no answer",
         "step 2 book of revision 5 in sap: booked, ERP document 77/2, 1 attempts, yield 3",
     ):
         assert sentence in text
