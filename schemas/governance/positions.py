@@ -64,14 +64,10 @@ def parse(text: str, path: Path) -> Located:
     try:
         value = parser.value((), 0)
         if parser.at < len(text):
-            raise _Wrong("something follows the document")
-    except _Wrong as wrong:
+            raise ValueError("something follows the document")
+    except ValueError as wrong:
         raise Misconfigured(f"{path}:{parser.line()}: {wrong}") from None
     return Located(path, value, parser.lines)
-
-
-class _Wrong(Exception):
-    """What is no JSON at the parser's position."""
 
 
 @dataclass(slots=True)
@@ -88,7 +84,7 @@ class _Parser:
         self._blanks()
         self.lines.setdefault(place, self.line())
         if depth > _DEEPEST:
-            raise _Wrong("nested too deeply")
+            raise ValueError("nested too deeply")
         match self.text[self.at : self.at + 1]:
             case "{":
                 found: Any = self._object(place, depth)
@@ -107,7 +103,7 @@ class _Parser:
             self._blanks()
             line, key = self.line(), self._string()
             if key in members:
-                raise _Wrong(f"the key {key!r} is given twice")
+                raise ValueError(f"the key {key!r} is given twice")
             self._blanks()
             self._expect(":")
             self.lines[(*place, key)] = line
@@ -134,17 +130,17 @@ class _Parser:
 
     def _string(self) -> str:
         if not self.text.startswith('"', self.at):
-            raise _Wrong("a text in double quotes is expected")
+            raise ValueError("a text in double quotes is expected")
         try:
             found, self.at = _DECODER.raw_decode(self.text, self.at)
         except ValueError as error:
-            raise _Wrong(f"a text that is no JSON: {str(error).partition(':')[0]}") from None
+            raise ValueError(f"a text that is no JSON: {str(error).partition(':')[0]}") from None
         return str(found)
 
     def _scalar(self) -> Any:
         found = _SCALAR.match(self.text, self.at)
         if found is None:
-            raise _Wrong("a value is expected")
+            raise ValueError("a value is expected")
         self.at = found.end()
         return json.loads(found.group())
 
@@ -154,5 +150,5 @@ class _Parser:
 
     def _expect(self, mark: str) -> None:
         if not self.text.startswith(mark, self.at):
-            raise _Wrong(f"{mark!r} is expected")
+            raise ValueError(f"{mark!r} is expected")
         self.at += 1
