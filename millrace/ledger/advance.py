@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +56,10 @@ class Advance:
         left = orders_alone(self.connection, todo) if self.near.rules.dependencies else list(todo)
         while left:
             heads = self._heads(left)
+            waits = self._with_waiting([lane for lane in left if lane not in heads])
             again = []
             for lane in left:
-                step = self._take_head(heads[lane]) if lane in heads else self._take_waiting(lane)
+                step = self._take_head(heads[lane]) if lane in heads else self._take_waiting(lane, lane in waits)
                 if step is not None:
                     steps.append(step)
                 elif lane in heads or lane in self._moved:
@@ -94,11 +95,33 @@ class Advance:
         last = max([first, *withdrawn], key=lambda each: (each.row.sort_key, each.key))
         return self._take(last.row)
 
-    def _take_waiting(self, lane: Lane) -> Step | None:
+    def _with_waiting(self, todo: list[Lane]) -> set[Lane]:
+        """Orders in which something waits; most have nothing left, and one query tells so for all of them."""
+        if not todo:
+            return set()
+        query = select(documents.c.plant, documents.c.order_id).where(
+            UNSETTLED_DOCUMENT,
+            among((documents.c.plant, documents.c.order_id), todo),
+            documents.c.system == self.system,
+            documents.c.state == DocumentState.WAITING.value,
+        )
+        return {(row.plant, row.order_id) for row in self.connection.execute(query)}
+
+    def _take_waiting(self, lane: Lane, waits: bool) -> Step | None:
         """With nothing else open in the order, what waited may be free to go."""
         self._moved.discard(lane)
         self._recheck.pop(lane, None)
-        waiting = self.connection.execute(
+        waiting = [] if not waits else self._waiting(lane)
+        for row in waiting:
+            step = self._take(row)
+            if step is not None or lane in self._moved:  # the others may be free now, or taken back
+                return step
+        if self.near.rules.dependencies:
+            self._undo_for_refused(lane)
+        return None
+
+    def _waiting(self, lane: Lane) -> Sequence[Row[Any]]:
+        return self.connection.execute(
             select(documents)
             .where(
                 UNSETTLED_DOCUMENT,
@@ -109,13 +132,6 @@ class Advance:
             )
             .order_by(documents.c.sort_key, documents.c.key)
         ).all()
-        for row in waiting:
-            step = self._take(row)
-            if step is not None or lane in self._moved:  # the others may be free now, or taken back
-                return step
-        if self.near.rules.dependencies:
-            self._undo_for_refused(lane)
-        return None
 
     def _undo_for_refused(self, lane: Lane) -> None:
         some = select(documents).where(
