@@ -10,6 +10,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -22,6 +23,7 @@ from schemas.governance.deprecated_use import DeprecatedUse
 from schemas.registry import FolderSchemas
 from schemas.samples import sample
 from sinks.deprecated_fields import USED, watched
+from sinks.parquet import HistoryWriter
 from tests.contract_base import BASE
 
 GOING = {"since": 2, "until": "2027-06-30", "instead": "leave it out"}
@@ -111,3 +113,20 @@ def test_usage_names_the_sources_and_ends_with_1(tmp_path: Path, monkeypatch: py
     }
     assert [each["until"] for each in target["deprecated_fields"]] == ["2027-06-30", "2027-06-30"]
     assert _cli("usage", str(file), "--contract", "MachineState").exit_code in {0, 1, 2}
+
+
+def test_the_history_of_a_topic_tells_its_contract_and_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = _deprecated()
+    schemas = FolderSchemas()
+    frame = Codec(of, schemas).decode(_batch(of, _records(of), schemas)).frame
+    writer = HistoryWriter(tmp_path, "confirmations", "lane-00", {of.name: of.topic}, lambda: "state")
+    writer.restore(None)
+    writer.write(of.name, frame.with_columns(origin=pl.lit(3, pl.Int32), offset=pl.int_range(frame.height)))
+    writer.sync()
+    monkeypatch.setattr(contracts_module, "contracts", lambda: {**contracts(), of.name: of})
+    told = _cli("usage", str(tmp_path / of.topic), "--json")
+    target = json.loads(told.stdout)["targets"][0]
+    assert (told.exit_code, target["contract"], target["read"]) == (1, "MachineCycle", 10)
+    assert sum(each["records"] for each in target["use"]) == 3
