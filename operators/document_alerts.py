@@ -9,6 +9,8 @@ import polars as pl
 
 def negative_totals(documents: pl.DataFrame) -> list[dict[str, Any]]:
     """Documents of which corrections took away more than was counted: they are announced as nothing."""
+    if not documents["negative"].any():
+        return []
     return [
         {
             "kind": "negative_total",
