@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 import confluent_kafka
@@ -57,6 +57,7 @@ class ColumnPoll:
     def __init__(self, consumer: Consumer, most: int) -> None:
         self._library = _Library()
         self._queue = self._library.queue(consumer)
+        self._events = self._library.apart(consumer)
         self._pointers: Words = np.zeros(most, np.uint64)
         self._held: Words = self._pointers[:0]
         self._topics: dict[int, str] = {}
@@ -65,14 +66,23 @@ class ColumnPoll:
         """What is there, one batch per topic."""
         self.close()
         count = self._library.consume(self._queue, int(wait * 1000), self._pointers.ctypes.data, len(self._pointers))
+        told = list(self._told())
         if count <= 0:
-            return Polled()
+            return Polled(failures=told)
         self._held = self._pointers[:count]
         heads = _Heads(self._held)
         failed = heads.column(_ERROR).astype(np.int32) != 0
         rows = np.flatnonzero(~failed)
         failures = [self._failure(heads, row) for row in np.flatnonzero(failed).tolist()]
-        return Polled(self._batches(heads, rows), failures)
+        return Polled(self._batches(heads, rows), told + failures)
+
+    def _told(self) -> Iterator[Failure]:
+        """Of what the client tells about itself, what it can't mend; where no broker answers, it tries again."""
+        while event := self._library.event(self._events):
+            if (code := self._library.event_error(event)) == KafkaError._FATAL:
+                text = (self._library.event_text(event) or b"").decode(errors="replace")
+                yield Failure("", -1, KafkaError(code, text or None, True))
+            self._library.end_event(event)
 
     def close(self) -> None:
         """Give the records of the last poll back to the library; their headers can't be read any more."""
@@ -191,6 +201,18 @@ class _Library:
         self.error_text.restype, self.error_text.argtypes = ctypes.c_char_p, [pointer]
         self._queue = short.rd_kafka_queue_get_consumer
         self._queue.restype, self._queue.argtypes = pointer, [pointer]
+        self._main = short.rd_kafka_queue_get_main
+        self._main.restype, self._main.argtypes = pointer, [pointer]
+        self._forward = short.rd_kafka_queue_forward
+        self._forward.restype, self._forward.argtypes = None, [pointer, pointer]
+        self._next = short.rd_kafka_queue_poll
+        self._next.restype, self._next.argtypes = pointer, [pointer, ctypes.c_int]
+        self.event_error = short.rd_kafka_event_error
+        self.event_error.restype, self.event_error.argtypes = ctypes.c_int, [pointer]
+        self.event_text = short.rd_kafka_event_error_string
+        self.event_text.restype, self.event_text.argtypes = ctypes.c_char_p, [pointer]
+        self.end_event = short.rd_kafka_event_destroy
+        self.end_event.restype, self.end_event.argtypes = None, [pointer]
         self._headers = short.rd_kafka_message_headers
         self._headers.restype, self._headers.argtypes = ctypes.c_int, [pointer, ctypes.POINTER(pointer)]
         self._header = short.rd_kafka_header_get_all
@@ -202,6 +224,22 @@ class _Library:
         """The queue that a consumer's records arrive in."""
         handle = ctypes.c_void_p.from_address(id(consumer) + _HANDLE).value
         return int(self._queue(handle))
+
+    def apart(self, consumer: Consumer) -> int:
+        """The queue of what a client tells about itself, no longer led into that of its records.
+
+        The Python client has callbacks for it that may only run inside its own calls: run inside ours, they end the
+        process. Asked for one by one, what is told comes back as a value and no callback runs.
+        """
+        handle = ctypes.c_void_p.from_address(id(consumer) + _HANDLE).value
+        queue = int(self._main(handle))
+        self._forward(queue, None)
+        return queue
+
+    def event(self, queue: int) -> int | None:
+        """The next thing told, without waiting; to be given back by `end_event`."""
+        found: int | None = self._next(queue, 0)
+        return found
 
     def headers(self, message: int) -> list[Header] | None:
         """Headers of a record that is still held; None where it has none."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -137,3 +139,32 @@ def test_packed_values_are_a_sequence() -> None:
     assert list(values) == [b"ab", None, b"cdef"]
     assert list(values[1:]) == [None, b"cdef"]
     assert list(values.only(np.array([2, 0]))) == [b"cdef", b"ab"]
+
+
+_LOSES_ITS_BROKER = """
+from confluent_kafka import Consumer, TopicPartition
+from sandbox.broker import EmbeddedBroker
+from sources.kafka_columns import ColumnPoll
+
+broker = EmbeddedBroker()
+broker.create_topics(["cycles"])
+consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "test", "log_level": 0})
+consumer.assign([TopicPartition("cycles", 0, 0)])
+poll = ColumnPoll(consumer, 10)
+told = []
+take, poll._library.event = poll._library.event, lambda queue: told.append(take(queue)) or told[-1]
+poll.poll(1.0)
+broker.close()
+while not any(told):
+    assert poll.poll(0.1).failures == []
+poll.close()
+consumer.close()
+print("lived")
+"""
+
+
+def test_a_client_that_loses_its_broker_lives() -> None:
+    """What it tells must not run the Python client's callbacks, which end a process that is not in its calls."""
+    command = [sys.executable, "-c", _LOSES_ITS_BROKER]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "lived\n"), done.stderr

@@ -12,7 +12,7 @@ from tests.chaos.full.faults import Fault
 #: Quiet between two faults, seconds.
 GAP_S = (0.5, 2.0)
 #: A fault that lasts longer, or something that stands still for longer after its end, fails the run.
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
