@@ -72,6 +72,7 @@ class Claims:
     lease_until: int
     steps: list[Step] = field(default_factory=list)
     _lanes: dict[Lane, Row[Any]] = field(default_factory=dict)
+    _put_off: set[Lane] = field(default_factory=set)
     _dues: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, rooms: Mapping[int, int], tiers: Collection[int] = TIERS) -> list[Step]:
@@ -100,7 +101,7 @@ class Claims:
         return len(self.steps) - before
 
     def _due(self, tier: int, limit: int) -> list[Lane]:
-        seen = list(self._lanes)
+        seen = [lane for lane in self._lanes if lane not in self._put_off]  # these are due no more
         query = (
             select(*_LANE_KEY, lanes.c.tier, lanes.c.fence, lanes.c.lease_owner, lanes.c.lease_until)
             .where(*_due_in(self.system, tier, self.now))
@@ -140,6 +141,7 @@ class Claims:
         return {(row.plant, row.order_id) for row in rows}
 
     def _set_due(self, lane: Lane, due_at: int | None) -> None:
+        self._put_off.add(lane)
         self._dues.append({"of_plant": lane[0], "of_order": lane[1], "due": due_at})
 
     def _write_dues(self) -> None:
