@@ -19,7 +19,7 @@ from millrace.ledger.text import dump_json, dump_quantities
 from sinks.erp.registry import create
 
 PER_ORDER = 10
-_ROUND, _CLAIM = 1500, 64
+_ROUND, _CLAIM = 640, 64
 _TABLES = (documents, lanes, postings, audit)
 
 
