@@ -41,18 +41,18 @@ def _folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(AVRO_FOLDER, tmp_path / "avro"))
 
 
-NEW = ("new", "QualityEvent", "--doc", "A check of quality.", "--owner", "quality")
+NEW = ("new", "ToolChange", "--doc", "A tool is changed.", "--owner", "quality")
 
 
 def test_a_new_contract_is_clean_and_becomes_version_1(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     assert _cli(*NEW, "--folder", str(folder)).exit_code == 0
-    assert lint_file(folder / "QualityEvent.avsc") == []
-    released = _cli("release", "QualityEvent", "--change", "First release.", "--folder", str(folder), "--json")
+    assert lint_file(folder / "ToolChange.avsc") == []
+    released = _cli("release", "ToolChange", "--change", "First release.", "--folder", str(folder), "--json")
     assert json.loads(released.stdout)["version"] == 1
-    assert (folder / "released/QualityEvent/1.avsc").read_bytes() == (folder / "QualityEvent.avsc").read_bytes()
-    assert [each.changes for each in releases("QualityEvent", folder)] == [("First release.",)]
-    assert _cli("release", "QualityEvent", "--change", "x", "--folder", str(folder)).exit_code == 1
+    assert (folder / "released/ToolChange/1.avsc").read_bytes() == (folder / "ToolChange.avsc").read_bytes()
+    assert [each.changes for each in releases("ToolChange", folder)] == [("First release.",)]
+    assert _cli("release", "ToolChange", "--change", "x", "--folder", str(folder)).exit_code == 1
 
 
 @pytest.mark.parametrize(
