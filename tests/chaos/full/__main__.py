@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo_process import DemoFailed
-from tests.chaos.full import table
+from tests.chaos.full import evidence, table
 from tests.chaos.full.injector import NotRecovered
 from tests.chaos.full.options import Options
 from tests.chaos.full.poster import OFF
@@ -83,6 +83,8 @@ def _run(folder: Path, arguments: argparse.Namespace) -> bool:
         world.live()
         verdict = judge(world, options.folder, site.disk.folder)
         result = report(world, verdict, time.monotonic() - begun)
+        if arguments.keep or not verdict.exact:
+            evidence.keep(world.ledger, options.folder)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return verdict.exact

@@ -1,0 +1,28 @@
+"""What a ledger held at the end of a run, kept for whoever looks for the cause of a difference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from millrace.ledger import Ledger
+from millrace.ledger.tables import audit, dead_letters, documents, postings
+
+
+def keep(ledger: Ledger, folder: Path) -> None:
+    """Write documents, postings, dead letters and audit as JSON lines, one file each."""
+    for table in (documents, postings, dead_letters, audit):
+        rows = ledger.ask(lambda connection, table=table: _rows(connection, table))
+        lines = [json.dumps(row, default=_text) + "\n" for row in rows]
+        (folder / f"ledger-{table.name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def _rows(connection: Connection, table: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
