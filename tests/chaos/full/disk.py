@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 _BYTES = 256 * 1024 * 1024
@@ -40,9 +41,7 @@ class SmallDisk:
             subprocess.run(["umount", "-l", str(self.folder)], check=True)
 
 
-def _until_full(write: object, chunk: bytes) -> None:
-    if not callable(write):
-        raise TypeError("nothing to write with")
+def _until_full(write: Callable[[bytes], int | None], chunk: bytes) -> None:
     try:
         while write(chunk):
             pass

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from millrace.ledger import Ledger
 from millrace.ledger.tables import audit, dead_letters, documents, postings
@@ -15,12 +16,12 @@ from millrace.ledger.tables import audit, dead_letters, documents, postings
 def keep(ledger: Ledger, folder: Path) -> None:
     """Write documents, postings, dead letters and audit as JSON lines, one file each."""
     for table in (documents, postings, dead_letters, audit):
-        rows = ledger.ask(lambda connection, table=table: _rows(connection, table))
+        rows = ledger.ask(partial(_rows, table))
         lines = [json.dumps(row, default=_text) + "\n" for row in rows]
         (folder / f"ledger-{table.name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _rows(connection: Connection, table: Any) -> list[dict[str, Any]]:
+def _rows(table: Table, connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(select(table)).mappings()]
 
 

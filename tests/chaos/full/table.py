@@ -13,7 +13,6 @@ from sqlalchemy import Connection, func, select
 from millrace.ledger.tables import postings
 from tests.chaos.full.injector import Incident
 from tests.chaos.full.verdict import FullVerdict, amounts
-from tests.chaos.full.watch import Stopwatch
 from tests.chaos.full.world import World
 
 _HEAD = ("fault", "times", "lost", "doubled", "seconds to recover (mean, max)")
@@ -99,6 +98,3 @@ def lines(found: Sequence[Row]) -> Iterator[str]:
     for cells in table:
         first, *others = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         yield "  ".join([f"{cells[0]:<{len(first)}}", *others])
-
-
-__all__ = ["Row", "Stopwatch", "lines", "rows"]

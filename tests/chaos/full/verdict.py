@@ -11,7 +11,6 @@ from pathlib import Path
 from sandbox.demo_check import booked, desired, topic_counts, waited_in_vain
 from sandbox.erp_store import Store
 from sandbox.reconcile import MEASURES, OperationRow, Reconciliation, reconcile
-from tests.chaos.full import stock
 from tests.chaos.full.options import SANDBOX
 from tests.chaos.full.ordering import out_of_order
 from tests.chaos.full.stock import Issue
@@ -94,4 +93,4 @@ def amounts(row: OperationRow) -> tuple[Decimal, Decimal]:
     return sum((-d for d in found if d < 0), ZERO), sum((d for d in found if d > 0), ZERO)
 
 
-__all__ = ["FullVerdict", "amounts", "judge", "stock"]
+__all__ = ["FullVerdict", "amounts", "judge"]
