@@ -15,6 +15,8 @@ from typing import Any
 
 import polars as pl
 
+from sinks.history.reading import plan
+
 ZERO = Decimal(0)
 #: What is counted of an order that the ERP never released.
 WAITED = "waited in vain"
@@ -198,8 +200,8 @@ def reconcile(
 
 
 def count_history(root: Path, topic: str) -> tuple[int, int]:
-    """Rows and distinct event ids in the raw zone of a topic; (0, 0) where it has no file yet."""
-    files = sorted((root / topic).glob("plant=*/date=*/*.parquet"))
+    """Rows and distinct event ids in the history of a topic; (0, 0) where it has no file yet."""
+    files = plan(root, topic).files
     if not files:
         return 0, 0
     ids = pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select("event_id")

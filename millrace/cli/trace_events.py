@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from dataflows.settings import EVENTS, ConfirmationsSettings
 from millrace.errors import Misconfigured
+from sinks.history.reading import read
 
 _COLUMNS: dict[str, pl.DataType] = {
     "plant": pl.String(),
@@ -51,14 +53,14 @@ def events_of(root: Path, settings: ConfirmationsSettings, order: str) -> Events
     """
     if not root.is_dir():
         raise Misconfigured(f"--history: there is no folder {str(root)!r}")
-    found = {name: _rows(root / settings.topic(name), order) for name in EVENTS}
+    topics = {name: settings.topic(name) for name in EVENTS}
+    found = {name: read(root, topic, partial(_rows, root / topic, order)) for name, topic in topics.items()}
     named = {name: rows for name, rows in found.items() if rows.height}
     every = [rows.select(pl.lit(name).alias("contract"), "plant", "event_time") for name, rows in named.items()]
     return Events({name: _ranges(rows) for name, rows in named.items()}, pl.concat([Events().rows, *every]))
 
 
-def _rows(folder: Path, order: str) -> pl.DataFrame:
-    files = sorted(folder.glob("plant=*/date=*/*.parquet"))
+def _rows(folder: Path, order: str, files: list[Path]) -> pl.DataFrame:
     empty = pl.DataFrame(schema=_COLUMNS)
     if not files:
         return empty

@@ -1,0 +1,74 @@
+"""`millrace history`: closed days compacted for analysts, and the history checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from millrace.cli.history_settled import read_states
+from sinks.history.compact import Compacted, compact, only_one
+from sinks.history.manifest import write_manifest
+from sinks.history.zones import topics
+
+app = typer.Typer(help="The history of accepted events, for analysts.", no_args_is_help=True)
+Root = Annotated[Path, typer.Option("--root", help="Folder of the history (`history` of the flow).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")]
+
+
+@app.command("compact")
+def compact_command(
+    root: Root,
+    recovery: Annotated[
+        list[Path] | None, typer.Option(help="Recovery store of a flow that writes here; again for more.")
+    ] = None,
+    retired: Annotated[
+        list[str] | None,
+        typer.Option(help="Generation (second part of file names) whose recovery store is gone for good."),
+    ] = None,
+    topic: Topics = None,
+    before: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Days before this UTC date; today when left out.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one sorted file of each closed plant-day. One-shot: run it daily. Flows and readers may go on meanwhile."""
+    states = read_states(recovery or [], retired or [])
+    last = (before or datetime.now(UTC)).date()
+    done = []
+    with only_one(root):
+        for name in topic or topics(root):
+            done.append(compact(root, name, last, states.settled, dry_run=dry_run))
+            if not dry_run:
+                write_manifest(root, name, states.complete_up_to(name))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in done], indent=2))
+    else:
+        _show(done)
+
+
+def _show(done: list[Compacted]) -> None:
+    table = Table("topic", "days", "late", "rows", "files", "size", "removed", "not final")
+    for each in done:
+        files = f"{each.files_before} → {each.files_after}"
+        size = f"{_mb(each.bytes_before)} → {_mb(each.bytes_after)} MB"
+        numbers: list[Any] = [each.days, each.late_days, each.rows, files, size]
+        table.add_row(each.topic, *map(str, numbers), str(each.removed), str(sum(each.not_final.values())))
+    Console().print(table)
+    for writer, count in sorted((w, n) for each in done for w, n in each.not_final.items()):
+        typer.echo(f"{count} files of {writer} wait: give its flow's --recovery, or its generation as --retired")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+__all__ = ["app"]

@@ -1,0 +1,180 @@
+"""Compaction: the raw files of a closed plant-day become one sorted file, which replaces the last one by one rename.
+
+Only files are taken that their flow can never remove again: it removes what is numbered at or above its last durable
+snapshot, so `Settled` says per writer below which number files are final. What is not final, and what comes late,
+waits in the raw zone and is merged by the next pass.
+
+Delivery: exactly once over kills. The footer of the day file says which raw files are in it, so one rename both
+publishes the rows and takes those files out of what `sinks.history.reading` reads. A pass that is killed after that
+rename leaves them behind; the next pass removes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from millrace.errors import Misconfigured
+from millrace.failpoints import hit
+from sinks.history.day_file import DayFile, Taken, read_footer, write
+from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
+from sinks.parquet import make_folder, sync_file
+
+#: By writer (`<flow>-<generation>-<lane>`) the number below which its files are final; 0 for one that is not known.
+Settled = Callable[[str], int]
+_PARTIAL = f".{DAY_FILE}.partial"
+
+
+@dataclass(slots=True)
+class Compacted:
+    """What a pass did to a topic, or would do.
+
+    Args:
+        topic: The topic.
+        days: Plant-days of which the file was written anew.
+        late_days: Those among them that had a file before.
+        rows: Rows taken from raw files.
+        files_before: Files of those plant-days before, in both zones.
+        bytes_before: Their size.
+        files_after: Day files afterwards.
+        bytes_after: Their size; 0 in a dry run.
+        removed: Raw files removed, with those that a killed pass had left behind.
+        not_final: Files of closed days that wait because their flow could still remove them, by writer.
+    """
+
+    topic: str
+    days: int = 0
+    late_days: int = 0
+    rows: int = 0
+    files_before: int = 0
+    bytes_before: int = 0
+    files_after: int = 0
+    bytes_after: int = 0
+    removed: int = 0
+    not_final: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def only_one(root: Path) -> Iterator[None]:
+    """Hold the lock of the analysts' zone.
+
+    Raises:
+        Misconfigured: There is no such history, or another compaction holds the lock.
+    """
+    if not root.is_dir():
+        raise Misconfigured(f"--root: there is no folder {str(root)!r}")
+    make_folder(root / DAYS, root)
+    handle = os.open(root / DAYS / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(handle, root / DAYS)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Misconfigured(f"{folder}: another compaction is running") from error
+
+
+def compact(root: Path, topic: str, before: date, settled: Settled, *, dry_run: bool = False) -> Compacted:
+    """Compact the plant-days of a topic before a date; call within `only_one`.
+
+    Args:
+        root: Folder of the history.
+        topic: Topic.
+        before: UTC date; days from it on are left alone.
+        settled: Which files are final.
+        dry_run: Count only.
+
+    Raises:
+        Misconfigured: A file is no readable Parquet, or was written after its like were compacted.
+    """
+    done = Compacted(topic)
+    for folder, day in folders(root, topic).items():
+        if day.day < before:
+            _compact_day(root, root / topic / folder, root / DAYS / topic / folder, settled, done, dry_run)
+    return done
+
+
+def _compact_day(root: Path, raw: Path, target: Path, settled: Settled, done: Compacted, dry_run: bool) -> None:
+    found = list(raw_files(raw))
+    old = read_footer(target / DAY_FILE)
+    inside = [each for each in found if old is not None and old.holds(each)]
+    pending = [each for each in found if each not in inside]
+    final = [each for each in pending if each.number < settled(each.writer)]
+    for each in pending:
+        if each not in final:
+            done.not_final[each.writer] = done.not_final.get(each.writer, 0) + 1
+    if not final and not inside:
+        return
+    _count(done, final, old)
+    if dry_run:
+        return
+    if final:
+        make_folder(target, root)
+        done.rows += _publish(target, old, final, settled)
+        done.bytes_after += (target / DAY_FILE).stat().st_size
+    done.removed += _remove([*inside, *final])
+
+
+def _count(done: Compacted, final: Sequence[RawFile], old: DayFile | None) -> None:
+    if not final:
+        return
+    done.days += 1
+    done.late_days += old is not None
+    done.files_before += len(final) + (old is not None)
+    done.bytes_before += sum(each.size for each in final) + (old.path.stat().st_size if old else 0)
+    done.files_after += 1
+
+
+def _publish(target: Path, old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> int:
+    """Write the day anew and put it in place of the last one; returns how many rows came from raw files."""
+    frames = [_frame(each.path) for each in final]
+    rows = sum(frame.height for frame in frames)
+    before = [_frame(old.path)] if old is not None else []
+    partial = target / _PARTIAL
+    partial.unlink(missing_ok=True)
+    written = write(partial, [*before, *frames], target.parent.parent.name, _taken(old, final, settled))
+    if written != rows + sum(frame.height for frame in before):
+        raise Misconfigured(f"{partial}: holds {written} rows, but {rows} and what was there before were written")
+    sync_file(partial)
+    hit("history.before_publish")
+    partial.rename(target / DAY_FILE)
+    sync_file(target)
+    hit("history.after_publish")
+    return rows
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, hive_partitioning=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Misconfigured(f"{path}: is no readable Parquet: {error}") from error
+
+
+def _taken(old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> dict[str, Taken]:
+    taken = dict(old.taken) if old is not None else {}
+    for each in final:
+        known = taken.get(each.writer, Taken(0, 0))
+        taken[each.writer] = Taken(max(known.below, settled(each.writer)), max(known.until, each.written))
+    return taken
+
+
+def _remove(files: Sequence[RawFile]) -> int:
+    """Remove raw files whose rows are published."""
+    for each in files:
+        each.path.unlink(missing_ok=True)
+        hit("history.between_removals")
+    for folder in {each.path.parent for each in files}:
+        sync_file(folder)
+    return len(files)

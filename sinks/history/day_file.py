@@ -1,0 +1,140 @@
+"""The one file of a closed plant-day, and what its footer says of the raw files that are in it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from millrace.errors import Misconfigured
+from schemas.contracts import contracts
+from sinks.history.zones import RawFile
+
+#: Rows of a row group: some ten megabytes, so that a scan reads few and a look-up by key skips most.
+ROW_GROUP = 250_000
+_INPUTS, _ID = b"millrace.inputs", b"millrace.id"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How far a writer's files of one plant-day are in its day file.
+
+    Args:
+        below: Every file with a lower number is in it.
+        until: When the newest of them was written, nanoseconds since 1970. A file with a lower number that was
+            written later is another file: its flow went back to an older state than the one compaction knew.
+    """
+
+    below: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayFile:
+    """What the footer of a day file says.
+
+    Args:
+        path: The file.
+        id: Made anew with every version of the file.
+        rows: Rows in it.
+        taken: By writer.
+        columns: Names.
+        first: Lowest event time.
+        last: Highest event time.
+    """
+
+    path: Path
+    id: str
+    rows: int
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def holds(self, raw: RawFile) -> bool:
+        """Whether the rows of a raw file are in this file.
+
+        Raises:
+            Misconfigured: The file is numbered as one that is, but was written later.
+        """
+        taken = self.taken.get(raw.writer)
+        if taken is None or raw.number >= taken.below:
+            return False
+        if raw.written > taken.until:
+            raise Misconfigured(
+                f"{raw.path}: was written after files numbered like it were compacted into {self.path}: its flow "
+                "went back to an older recovery store, so rows are in both. See docs/analysts.md, older state"
+            )
+        return True
+
+
+def read_footer(path: Path) -> DayFile | None:
+    """What a day file says of itself; None when there is none.
+
+    Raises:
+        Misconfigured: It is no readable Parquet, or was not made by `millrace history compact`.
+    """
+    try:
+        meta = pq.read_metadata(path)
+        known = meta.metadata or {}
+        taken = {name: Taken(**value) for name, value in json.loads(known[_INPUTS]).items()}
+        first, last = _times(meta)
+        return DayFile(path, known[_ID].decode(), meta.num_rows, taken, tuple(meta.schema.names), first, last)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise Misconfigured(f"{path}: is no readable day file: {error!r}") from error
+
+
+def _times(meta: Any) -> tuple[datetime | None, datetime | None]:
+    """Lowest and highest event time by the statistics of the row groups."""
+    at = meta.schema.to_arrow_schema().get_field_index("event_time")
+    groups = [meta.row_group(number).column(at).statistics for number in range(meta.num_row_groups)]
+    if not groups:
+        return None, None
+    return min(_utc(each.min) for each in groups), max(_utc(each.max) for each in groups)
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def write(partial: Path, frames: Sequence[pl.DataFrame], topic: str, taken: Mapping[str, Taken]) -> int:
+    """Write rows sorted by key and time; columns that older rows lack are null.
+
+    Returns:
+        Rows that the file holds, read back from its footer.
+    """
+    rows = pl.concat(frames, how="diagonal_relaxed")
+    order = [name for name in (key_of(topic), "event_time", "event_id") if name in rows.columns]
+    table = rows.sort(order).to_arrow(compat_level=pl.CompatLevel.oldest())
+    said = {_INPUTS: json.dumps({name: _plain(each) for name, each in taken.items()}), _ID: uuid.uuid4().hex}
+    table = table.replace_schema_metadata(said)
+    pq.write_table(
+        table,
+        partial,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=3,
+        write_page_index=True,
+        write_page_checksum=True,
+        sorting_columns=pq.SortingColumn.from_ordering(table.schema, [(name, "ascending") for name in order]),
+    )
+    return int(pq.read_metadata(partial).num_rows)
+
+
+def key_of(topic: str) -> str:
+    """Field that keys the records of a topic; topics with names of an installation's own are keyed by source."""
+    return next((each.key for each in contracts().values() if each.topic == topic), "source")
+
+
+def _plain(taken: Taken) -> dict[str, int]:
+    return {"below": taken.below, "until": taken.until}

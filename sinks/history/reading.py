@@ -1,0 +1,103 @@
+"""Reads both zones of the history as one, each row once, while compaction and flows go on writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from millrace.errors import Retriable
+from sinks.history.day_file import DayFile, read_footer
+from sinks.history.zones import DAY_FILE, DAYS, folders, raw_files
+
+ATTEMPTS = 20
+Result = TypeVar("Result")
+#: What tells one version of a file from the next: inode, change time, size.
+_Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Files that together hold each row of a topic once.
+
+    Args:
+        days: Day files with their versions.
+        raw: Raw files that are in none of them.
+    """
+
+    days: dict[Path, _Version]
+    raw: tuple[Path, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, in order of plant and date."""
+        return sorted([*self.days, *self.raw], key=lambda path: (*path.parts[-3:-1], path))
+
+    def stands(self) -> bool:
+        """Whether the same files are still there, so that what was read of them fits together."""
+        return all(_version(path) == known for path, known in self.days.items()) and all(p.exists() for p in self.raw)
+
+
+def plan(root: Path, topic: str) -> Plan:
+    """Files to read of a topic now.
+
+    The raw zone is listed before a day file is looked at: a compaction in between makes files of the list
+    superfluous, which the day file says, but makes none missing.
+
+    Raises:
+        Misconfigured: A day file is not readable, or a flow went back to an older state.
+    """
+    days: dict[Path, _Version] = {}
+    raw: list[Path] = []
+    for folder in folders(root, topic):
+        found = list(raw_files(root / topic / folder))
+        path = root / DAYS / topic / folder / DAY_FILE
+        version, day = _version(path), read_footer(path)
+        if day is not None and version is not None:
+            days[path] = version
+        raw += [each.path for each in found if day is None or not day.holds(each)]
+    return Plan(days, tuple(raw))
+
+
+def read(root: Path, topic: str, fetch: Callable[[list[Path]], Result]) -> Result:
+    """Call `fetch` with the files of a topic, again when compaction replaced some of them meanwhile.
+
+    Args:
+        root: Folder of the history.
+        topic: Topic.
+        fetch: Reads all that it needs of the files; called more than once, so it must have no other effect.
+
+    Raises:
+        Retriable: The files were replaced during every attempt.
+        Misconfigured: See `plan`.
+    """
+    for _ in range(ATTEMPTS):
+        planned = plan(root, topic)
+        try:
+            result = fetch(planned.files)
+        except Exception:
+            if planned.stands():
+                raise
+            continue
+        if planned.stands():
+            return result
+    raise Retriable(f"{root / topic}: its files were replaced while they were read, {ATTEMPTS} times")
+
+
+def day_files(root: Path, topic: str) -> list[DayFile]:
+    """Footers of the day files of a topic.
+
+    Raises:
+        Misconfigured: One is not readable.
+    """
+    paths = sorted((root / DAYS / topic).glob(f"plant=*/date=*/{DAY_FILE}"))
+    return [footer for path in paths if (footer := read_footer(path)) is not None]
+
+
+def _version(path: Path) -> _Version | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,63 @@
+"""Compaction between the lives of a flow that is aborted and goes on from its recovery store: each row once."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from dataflows.settings import ConfirmationsSettings
+from millrace.cli.history_settled import read_states
+from millrace.errors import Misconfigured
+from sinks.history.compact import Settled, compact, only_one
+from tests.flows.memory import Consumer, Script, run
+from tests.flows.test_confirmations import cut, orders, plant, settings
+from tests.unit.history_case import TOPIC, in_days, seen
+
+SOON = date(2100, 1, 1)
+
+
+def lives(folder: Path, config: ConfirmationsSettings, settled: Settled | None) -> list[str]:
+    """Run a flow with three aborts, compact after each life; returns the ids that the plant sent, sorted."""
+    partitions, _ = plant(2)
+    lanes = cut(partitions, 2)
+    total = sum(len(batches) for batches in lanes)
+    for stop in (total // 4, total // 5, total // 3, None):
+        run(config, Script(lanes, orders(), stop), Consumer(), folder / "state")
+        with only_one(folder / "history"):
+            known = settled or read_states([folder / "state"], []).settled
+            compact(folder / "history", TOPIC, SOON, known)
+    return sorted({record["event_id"] for records in partitions for record in records})
+
+
+def test_what_the_recovery_store_says_is_final_stays(tmp_path: Path) -> None:
+    sent = lives(tmp_path, settings(history=tmp_path / "history"), None)
+    assert seen(tmp_path / "history") == sent
+    assert len(in_days(tmp_path / "history")) > len(sent) / 2
+
+
+def test_taking_all_files_there_are_is_found_out(tmp_path: Path) -> None:
+    """Negative control: a resumed flow writes again what was compacted."""
+    with pytest.raises(Misconfigured, match="older recovery store"):
+        lives(tmp_path, settings(history=tmp_path / "history"), lambda _: 10**9)
+
+
+def test_progress_of_the_slowest_partition_is_the_freshness_of_a_topic(tmp_path: Path) -> None:
+    lives(tmp_path, settings(history=tmp_path / "history"), None)
+    states = read_states([tmp_path / "state"], [])
+    reached = states.complete_up_to(TOPIC)
+    assert reached is not None
+    assert reached.date() == date(2026, 3, 2)
+    assert states.complete_up_to("machine-state") is None
+
+
+def test_a_retired_generation_is_final_as_a_whole() -> None:
+    states = read_states([], ["abc123"])
+    assert states.settled("confirmations-abc123-lane-00") > 10**9
+    assert states.settled("confirmations-other1-lane-00") == 0
+
+
+def test_a_folder_without_a_recovery_store_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no recovery store"):
+        read_states([tmp_path], [])
