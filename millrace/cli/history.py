@@ -13,8 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from millrace.cli.history_settled import read_states
+from millrace.errors import Misconfigured
+from millrace.ledger import Ledger
+from schemas.contracts import contracts
 from sinks.history.compact import Compacted, compact, only_one
 from sinks.history.manifest import write_manifest
+from sinks.history.verify import Verified, against_flow, verify
 from sinks.history.zones import topics
 
 app = typer.Typer(help="The history of accepted events, for analysts.", no_args_is_help=True)
@@ -53,6 +57,45 @@ def compact_command(
         typer.echo(json.dumps([asdict(each) for each in done], indent=2))
     else:
         _show(done)
+
+
+@app.command("verify")
+def verify_command(
+    root: Root,
+    topic: Topics = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="Ledger of the flows: rows are held against what they accepted. Stop them first.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file to its last page; damaged, missing and doubled ones are named. Exit code 1 when there are any."""
+    with only_one(root):
+        found = [verify(root, name) for name in topic or topics(root)]
+    if ledger is not None:
+        _against(found, ledger)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        _tell(found)
+    if any(each.problems for each in found):
+        raise typer.Exit(1)
+
+
+def _against(found: list[Verified], url: str) -> None:
+    with Ledger(url, who="cli") as opened:
+        totals = opened.flow_totals()
+    names = {each.topic: each.name for each in contracts().values()}
+    for each in found:
+        if each.topic not in names:
+            raise Misconfigured(f"--ledger: no contract has the topic {each.topic!r}, so nothing counts it")
+        against_flow(each, totals.get(f"accepted:{names[each.topic]}", 0))
+
+
+def _tell(found: list[Verified]) -> None:
+    for each in found:
+        typer.echo(f"{each.topic}: {each.files} files, {each.rows} rows, {len(each.problems)} problems")
+        for problem in each.problems:
+            typer.echo(f"  {problem}")
 
 
 def _show(done: list[Compacted]) -> None:
