@@ -16,7 +16,7 @@ from tests.chaos.full.world import World
 from tests.servers.thread_proxy import ThreadProxy
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(600)]
-KILLS = 12
+KILLS = 10
 #: One of each kind; `make chaos-full` has all, on all links.
 FAULTS = (
     *("flow to ledger: cut", "posters to ledger: silent", "posters to Tryton: cut"),
@@ -31,7 +31,7 @@ def say(line: str) -> None:
 def test_over_kills_and_faults_of_every_kind_plan_ledger_erps_and_history_agree(tmp_path: Path) -> None:
     for name in ("run", "servers"):
         (tmp_path / name).mkdir()
-    options = Options(tmp_path / "run", KILLS, seed=11, hours=4.0, movements=24, sizes=(1,), posters=2, faults=FAULTS)
+    options = Options(tmp_path / "run", KILLS, seed=11, hours=3.0, movements=18, sizes=(1,), posters=2, faults=FAULTS)
     with ThreadProxy() as proxies, Site(tmp_path / "servers", proxies) as site:
         world = World(options, site, say)
         with closing(world.ledger):
