@@ -82,7 +82,7 @@ def test_a_movement_at_the_instant_of_the_balance_is_counted_in_it() -> None:
 
 
 def test_a_balance_counted_again_for_one_instant_replaces_the_first_count() -> None:
-    again = balance(5, 90).with_columns(pl.lit(at(6), INSTANT).alias("counted_at"))
+    again = balance(5, 90).with_columns(pl.lit(at(6), INSTANT).alias("counted_at"), pl.lit("a").alias("event_id"))
     assert shown(merge_balances([again, balance(5, 70)]), used())["on_hand"] == 90
 
 
