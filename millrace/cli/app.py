@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, dlq, history, ledger, mapping, post, run, status
+from millrace.cli import contracts, demo, dlq, history, ledger, mapping, post, query, run, status
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -30,6 +30,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(history.app, name="history")
+app.command("query")(query.query_command)
 
 
 @app.command()
