@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from operators.confirmations import document_key
 from operators.stock import MOVEMENT
 
 _TYPES = {"UNRESTRICTED": "on_hand", "QUALITY": "quality_hold", "BLOCKED": "blocked"}
@@ -43,7 +44,7 @@ def _movements(rows: pl.DataFrame, movement_id: pl.Expr, revision: pl.Expr, time
 
 
 def _joined(kind: str, *names: str) -> pl.Expr:
-    return pl.concat_str(pl.lit(kind), *names, separator="|")
+    return pl.concat_str(pl.lit(kind), document_key(*names), separator="|")
 
 
 def of_consumption(records: pl.DataFrame) -> pl.DataFrame:

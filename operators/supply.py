@@ -13,6 +13,7 @@ from datetime import datetime
 
 import polars as pl
 
+from operators.confirmations import document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.stock import STOCK_KEY
 
@@ -55,13 +56,13 @@ def of_orders(records: pl.DataFrame) -> pl.DataFrame:
 
 def of_notices(records: pl.DataFrame) -> pl.DataFrame:
     """Rows of SUPPLY from rows of the contract ShipmentNotice."""
-    shipment = pl.concat_str("shipment_id", "shipment_item", separator="|")
+    shipment = document_key("shipment_id", "shipment_item")
     return _supply(records, SHIPPED, shipment, _status("SHIPPED"), pl.lit(False))
 
 
 def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     """Rows of SUPPLY from rows of the contract GoodsReceipt."""
-    receipt = pl.concat_str("receipt_id", "receipt_item", separator="|")
+    receipt = document_key("receipt_id", "receipt_item")
     return _supply(records, RECEIVED, receipt, _status("RECEIVED"), pl.col("delivery_completed") & _status("RECEIVED"))
 
 
@@ -104,7 +105,7 @@ def retain(supply: pl.DataFrame, until: datetime) -> pl.DataFrame:
 def _together() -> pl.Expr:
     """Name of the request and its items, or of the item alone."""
     answers = pl.concat_str(pl.lit("request|"), pl.col("request_number").max().over(_LINE))
-    alone = pl.concat_str(pl.lit("item"), "purchase_order", "purchase_order_item", separator="|")
+    alone = pl.concat_str(pl.lit("item|"), document_key("purchase_order", "purchase_order_item"))
     request = pl.concat_str(pl.lit("request|"), "record_id")
     return pl.when(pl.col("kind") == REQUESTED).then(request).otherwise(pl.coalesce(answers, alone))
 

@@ -1,0 +1,120 @@
+"""Consumption to goods movements: additive totals per movement that merge in any order and grouping.
+
+The law is that of `operators.partials`: ``merge(totals(a), totals(b)) == totals(a ++ b)``. Quantities are added up in
+the unit they were reported in and converted once, as a total, so that no rounding adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from operators.base_units import in_base_unit
+from operators.confirmations import document_key
+from operators.partials import INSTANT, QUANTITY
+from operators.references import Conversions
+from operators.shifts import CalendarBook
+from operators.windows import Window, assign
+
+#: Identity of the document that a row adds to.
+MOVEMENT_KEY: dict[str, pl.DataType] = {
+    **dict.fromkeys(
+        ("plant", "order_id", "operation", "movement", "material", "batch", "storage_location"), pl.String()
+    ),
+    "window_start": INSTANT,
+}
+ROW_KEY: dict[str, pl.DataType] = {**MOVEMENT_KEY, "unit": pl.String(), "origin": pl.Int32()}
+SUMS: dict[str, pl.DataType] = {"events": pl.Int64(), "quantity": QUANTITY}
+MAXIMA: dict[str, pl.DataType] = {
+    "window_end": INSTANT,
+    "posting_date": pl.Date(),
+    "last_time": INSTANT,
+    "last_offset": pl.Int64(),
+    "last_reason": pl.String(),
+}
+MINIMA: dict[str, pl.DataType] = {"first_time": INSTANT, "first_offset": pl.Int64(), "first_reason": pl.String()}
+CONSUMPTION: dict[str, pl.DataType] = {**ROW_KEY, **SUMS, **MAXIMA, **MINIMA}
+
+_OUT = ("ISSUE", "SCRAP")
+_KEY = list(MOVEMENT_KEY)
+
+
+def by_hand(records: pl.DataFrame, serialised: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that may be posted automatically, and those that a person posts: pieces with a number are never guessed.
+
+    Args:
+        records: Rows of the contract MaterialConsumption.
+        serialised: Plant and material of what has serial numbers, whether a record names them or not.
+    """
+    numbered = serialised.select("plant", "material").unique().with_columns(pl.lit(True).alias("numbered"))
+    rows = records.join(numbered, on=["plant", "material"], how="left")
+    person = pl.col("numbered").fill_null(False) | (pl.col("serials").list.len() > 0)
+    return rows.filter(~person).drop("numbered"), rows.filter(person).drop("numbered")
+
+
+def totals(records: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
+    """Add rows up per ROW_KEY.
+
+    Args:
+        records: Rows of the contract MaterialConsumption with origin (Int32) and offset (Int64).
+        window: How time is cut.
+        calendar: Shifts per plant; filter by `CalendarBook.unknown` first.
+
+    Returns:
+        Rows of CONSUMPTION.
+    """
+    rows = assign(records, window, calendar).with_columns(
+        pl.col("kind").cast(pl.String).alias("movement"),
+        pl.lit(1, pl.Int64).alias("events"),
+        *(pl.col("event_time").alias(f"{end}_time") for end in ("first", "last")),
+        *(pl.col("offset").alias(f"{end}_offset") for end in ("first", "last")),
+        # No reason is a reason of its own, else a total of both would be told to have the other.
+        *(pl.col("reason").fill_null("").alias(f"{end}_reason") for end in ("first", "last")),
+    )
+    return merge([rows.select(pl.col(name).cast(kind) for name, kind in CONSUMPTION.items())])
+
+
+def merge(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Add totals up: one row per ROW_KEY, whatever the order or grouping of `frames`."""
+    rows = pl.concat([pl.DataFrame(schema=CONSUMPTION), *frames])
+    return rows.group_by(list(ROW_KEY)).agg(_merged([*SUMS, *MAXIMA, *MINIMA])).select(list(CONSUMPTION))
+
+
+def _merged(names: Sequence[str]) -> list[pl.Expr]:
+    sums = [pl.col(name).sum().cast(kind) for name, kind in SUMS.items() if name in names]
+    return [*sums, pl.col([n for n in names if n in MAXIMA]).max(), pl.col([n for n in names if n in MINIMA]).min()]
+
+
+def movements(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Fields of the contract GoodsMovement for totals, and the totals whose unit cannot be converted yet.
+
+    The revision is the number of events in the total. A total that waits for its unit is not in it: it raises the
+    revision when it comes.
+
+    Args:
+        rows: Rows of CONSUMPTION; all of a document.
+        conversions: Factors by material.
+    """
+    measures = [name for name in (*SUMS, *MAXIMA, *MINIMA) if not name.endswith("_offset")]
+    by_unit = rows.group_by([*_KEY, "unit"]).agg(_merged(measures))
+    good, stuck = in_base_unit(by_unit, conversions)
+    documents = good.group_by(_KEY).agg(pl.col("unit").first(), *_merged(measures))
+    return _described(documents).sort("document_key"), stuck
+
+
+def _described(documents: pl.DataFrame) -> pl.DataFrame:
+    starts = pl.col("window_start").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("starts")
+    parts = ("plant", "order_id", "operation", "movement", "material", "place", "storage_location", "starts")
+    leaves = pl.col("movement").is_in(_OUT)
+    one_reason = (pl.col("first_reason") == pl.col("last_reason")) & (pl.col("first_reason") != "")
+    unrestricted = pl.lit("UNRESTRICTED")
+    named = documents.with_columns(starts, pl.col("batch").fill_null("").alias("place")).with_columns(
+        document_key(*parts).alias("document_key"),
+        pl.when(one_reason).then("first_reason").alias("reason"),
+        pl.when(leaves).then(unrestricted).alias("stock_type_from"),
+        pl.when(~leaves).then(unrestricted).alias("stock_type_to"),
+        pl.col("events").alias("revision"),
+    )
+    renamed = {"events": "event_count", "first_time": "first_event_time", "last_time": "last_event_time"}
+    return named.rename(renamed).drop("starts", "place", "first_reason", "last_reason")
