@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from dataflows.settings import EVENTS, OUTPUTS, REFERENCES, SECOND, ConfirmationsSettings
+from dataflows.settings import EVENTS, OUTPUTS, REFERENCES, SECOND, ConfirmationsSettings, RegistrySettings
 from dataflows.state import state_id
 from millrace.errors import Misconfigured
 from operators.clock import Clock
@@ -35,12 +35,14 @@ from sources.kafka_reference import read_all
 
 def schema_source(settings: ConfirmationsSettings) -> SchemaSource:
     """Registry if one is configured, else the folder of contracts."""
-    registry = settings.registry
+    return registry_or_folder(settings.registry)
+
+
+def registry_or_folder(registry: RegistrySettings | None) -> SchemaSource:
+    """The registry that settings name, or the folder of contracts."""
     if registry is None:
         return FolderSchemas()
-    password = registry.password.get_secret_value() if registry.password else ""
-    auth = (registry.user, password) if registry.user else None
-    return RegistrySchemas(registry.url, auth=auth, ca=registry.ca)
+    return RegistrySchemas(registry.url, auth=registry.auth(), ca=registry.ca)
 
 
 def codecs(

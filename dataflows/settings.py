@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from millrace.errors import Misconfigured
+from millrace.secret import Secret
 from operators.counter_policy import CounterPolicy
 from operators.dedupe import Numbering
 from operators.screen import TimeLimits
@@ -34,14 +35,36 @@ class RegistrySettings(_Settings):
     Args:
         url: Base URL of a Confluent-compatible registry.
         user: User of basic authentication.
-        password: Its password, by environment only.
+        password: Its password, by environment only; else `password_file`.
+        password_file: Mounted secret; read at start.
         ca: CA bundle.
     """
 
     url: str
     user: str | None = None
     password: SecretStr | None = None
+    password_file: Path | None = None
     ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        if self.user is None and (self.password is not None or self.password_file is not None):
+            raise ValueError("a password without user")
+        return self
+
+    def auth(self) -> tuple[str, str] | None:
+        """User and password; None where the registry asks for none.
+
+        Raises:
+            Misconfigured: The password's file can't be read, or is empty.
+        """
+        if self.user is None:
+            return None
+        if self.password_file is not None:
+            return self.user, Secret(file=self.password_file).read().get_secret_value()
+        return self.user, self.password.get_secret_value() if self.password else ""
 
 
 class CounterRule(_Settings):

@@ -7,6 +7,7 @@ that says "there is no such schema" makes a record a reject.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from schemas.contracts import AVRO_FOLDER, Schema, fingerprint
 
 #: Bytes of a registry's answer; a contract has some ten thousand.
 MAX_ANSWER = 4 << 20
+#: A user, a password or a right is wrong; no retry mends it.
+_REFUSED = {401, 403}
 _NAMESPACE = UUID("6f0d1c0e-6a2f-5f0e-9d0a-3f1f6f7c2b11")
 
 
@@ -120,6 +123,9 @@ class RegistrySchemas:
         forget_after: Seconds for which an unknown id stays unknown.
         transport: Replaces the network in tests.
         clock: Seconds, monotonic.
+
+    Raises:
+        Misconfigured: The authority's file is not there, or holds no certificate.
     """
 
     def __init__(
@@ -134,7 +140,7 @@ class RegistrySchemas:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url.rstrip("/")
-        verify = httpx.create_ssl_context(verify=str(ca), trust_env=False) if ca else True
+        verify = _trusting(ca) if ca else True
         if auth is not None:  # as a refusing registry may repeat it
             redact.keep_out(b64encode(":".join(auth).encode()).decode())
         self._http = httpx.Client(auth=auth, verify=verify, timeout=timeout, transport=transport, trust_env=False)
@@ -157,6 +163,8 @@ class RegistrySchemas:
         if key not in self._ids:
             body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
             status, answer = self.ask("POST", f"/subjects/{subject}/versions", body)
+            if status in _REFUSED:
+                raise Misconfigured(_stranger(status, answer))
             if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
                 raise Misconfigured(f"the registry refuses the schema of {subject}: {status} {reason(answer)}")
             self._ids[key] = answer["id"]
@@ -171,6 +179,8 @@ class RegistrySchemas:
         if status == 404:
             self._remember_absent(key)
             raise UnknownSchema(key)
+        if status in _REFUSED:
+            raise Misconfigured(_stranger(status, answer))
         if status != 200:
             raise Misconfigured(f"the registry refuses to show schema {key}: {status} {reason(answer)}")
         return _parsed(answer, key)
@@ -201,8 +211,17 @@ class RegistrySchemas:
         try:
             answer = json.loads(content)
         except ValueError as error:
+            if response.status_code in _REFUSED:  # a proxy in front of it says so in words of its own
+                return response.status_code, {}
             raise Retriable(f"the schema registry answers {response.status_code} without JSON") from error
         return response.status_code, answer
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca))
+    except OSError as error:  # what is no certificate, too
+        raise Misconfigured(f"registry ca {ca}: {error.strerror or error}") from error
 
 
 def _read(response: httpx.Response) -> bytes:
@@ -217,6 +236,11 @@ def _read(response: httpx.Response) -> bytes:
 def reason(answer: Any) -> str:
     """What a registry says of its refusal, in bounds."""
     return str(answer.get("message", ""))[:500] if isinstance(answer, dict) else ""
+
+
+def _stranger(status: int, answer: Any) -> str:
+    told = reason(answer)
+    return f"the schema registry refuses us ({status}): check its user and password{f': {told}' if told else ''}"
 
 
 def _parsed(answer: Any, key: int | UUID) -> Schema:
