@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
+from millrace.errors import Misconfigured
+
 DAYS = "_days"
 DAY_FILE = "day.parquet"
 MANIFEST = "_manifest.json"
@@ -45,9 +47,12 @@ class PlantDay:
         """From a folder `plant=.../date=...`.
 
         Raises:
-            ValueError: The folder is named for something else.
+            Misconfigured: The folder is named for something else than a date.
         """
-        day = date.fromisoformat(folder.name.removeprefix("date="))
+        try:
+            day = date.fromisoformat(folder.name.removeprefix("date="))
+        except ValueError as error:
+            raise Misconfigured(f"{folder}: is no folder of a UTC date, as date=2026-03-01") from error
         return cls(topic, unquote(folder.parent.name.removeprefix("plant=")), day)
 
 

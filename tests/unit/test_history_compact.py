@@ -156,6 +156,13 @@ def test_a_damaged_raw_file_is_named_and_nothing_of_its_day_is_touched(tmp_path:
     assert len(list((tmp_path / TOPIC).rglob("*.parquet"))) == 8
 
 
+def test_a_folder_that_is_no_date_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, 24)
+    (tmp_path / TOPIC / "plant=P1" / "date=soon").mkdir()
+    with pytest.raises(Misconfigured, match="date=soon"):
+        compact(tmp_path, TOPIC, BEFORE, settled)
+
+
 def test_two_compactions_do_not_run_at_once(tmp_path: Path) -> None:
     with only_one(tmp_path), pytest.raises(Misconfigured, match="another compaction"), only_one(tmp_path):
         pass

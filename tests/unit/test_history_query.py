@@ -118,6 +118,21 @@ def test_a_saved_database_shows_compacted_days_and_follows_them(root: Path, tmp_
         assert opened.execute("SELECT good FROM production_by_order").fetchall() == [(50,)]
 
 
+def test_plants_keep_their_names_in_both_zones(tmp_path: Path) -> None:
+    """Leading zeros, slashes and patterns."""
+    plants = ["0100", "a/b", "*", "x=y '1'"]
+    for compacted in (False, True):
+        life = HistoryWriter(tmp_path, "confirmations", "lane-00", TOPICS, f"state{compacted}".lower)
+        life.restore(None)
+        life.write("MachineCycle", events("MachineCycle", [cycle(0, 1, plant=plant) for plant in plants]))
+        life.sync()
+        found = ask(tmp_path, "production_by_order")
+        assert [(each["plant"], Decimal(each["good"])) for each in found] == [
+            (plant, 1 + compacted) for plant in sorted(plants)
+        ]
+        compact(tmp_path, "machine-cycle", BEFORE, lambda _: 100)
+
+
 def test_a_wrong_view_or_statement_is_named(root: Path, tmp_path: Path) -> None:
     sql = tmp_path / "wrong.sql"
     sql.write_text("SELECT nonsense FROM machine_cycle")
