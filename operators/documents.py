@@ -7,11 +7,13 @@ announced from state that a crash rolls back might never be taken back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from operators.clock import Tick
 from operators.completion import PROGRESS, add_deltas, completion_documents, judge, near_completion
 from operators.confirmations import CONFIRMATION, IDENTITY, choose, confirmations, convert_units
 from operators.document_alerts import mismatches, negative_totals, over_deliveries
@@ -78,6 +80,24 @@ class Documents:
         self._held = pl.DataFrame(schema=CONFIRMATION)
         self._durable = 0
         self._ending = False
+
+    def batch(self, values: Sequence[ReferenceOutput | Closed | Tick | pl.DataFrame], output: DocumentsOutput) -> None:
+        """Take what came together, in the order in which each slot sent it.
+
+        Reference data goes first, so that what comes with its order need not wait. Only a tick releases what is held:
+        what comes from the slots may have been stirred by the wall clock, in an epoch whose predecessor is not
+        committed yet, while a tick stems from a source, and sources wait for the commit.
+        """
+        for value in values:
+            if isinstance(value, ReferenceOutput):
+                self.reference(value, output)
+        if closed := [value for value in values if isinstance(value, Closed)]:
+            self.closed(Closed.join(closed), output)
+        for value in values:
+            if isinstance(value, pl.DataFrame):
+                self.late(value, output)
+            elif isinstance(value, Tick):
+                self.tick(value.watermark, value.frontier, output)
 
     def closed(self, closed: Closed, output: DocumentsOutput) -> None:
         """Take totals that are due."""

@@ -10,7 +10,7 @@ under the same identity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
@@ -106,7 +106,7 @@ def judge(
         `reorder_point`, `order_up_to`, `lot_size` and the columns of PROJECTION.
     """
     limits = pl.DataFrame(
-        [(*place, each.reorder_point, each.hysteresis) for place, each in policies.items()],
+        [(*place, each.reorder_point, each.hysteresis) for place, each in _of(projections, policies)],
         schema={**STOCK_KEY, "reorder_point": QUANTITY, "hysteresis": QUANTITY},
         orient="row",
     )
@@ -122,6 +122,12 @@ def judge(
     untouched = crossings.join(rows, on=_KEY, how="anti")
     state = pl.concat([untouched, rows.select(pl.col(name).cast(kind) for name, kind in CROSSINGS.items())])
     return state.sort(_KEY), [_request(row, policies) for row in rows.filter("crosses").sort(_KEY).to_dicts()]
+
+
+def _of(projections: pl.DataFrame, policies: Mapping[Place, Replenishment]) -> Iterator[tuple[Place, Replenishment]]:
+    """Policies of the keys that changed: what a batch costs does not follow the number of policies."""
+    places: list[Place] = projections.select(_KEY).rows()
+    return ((place, policies[place]) for place in places if place in policies)
 
 
 def request_key(plant: str, material: str, storage_location: str, crossing: int) -> str:
@@ -150,7 +156,7 @@ def outlook(projections: pl.DataFrame, policies: Mapping[Place, Replenishment], 
         column: Instant that the projection stands for.
     """
     demands = pl.DataFrame(
-        [(*place, each.demand_mean or None, each.reorder_point) for place, each in policies.items()],
+        [(*place, each.demand_mean or None, each.reorder_point) for place, each in _of(projections, policies)],
         schema={**STOCK_KEY, "demand_mean": QUANTITY, "reorder_point": QUANTITY},
         orient="row",
     )

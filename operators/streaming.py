@@ -33,7 +33,7 @@ from operators.shifts import CalendarBook
 from operators.timeline import TIMELINE, Timeline, TimelineConfig
 from operators.timeline import Output as TimelineOutput
 from operators.timeline_batch import TimelineBatch
-from operators.totals import Closed, Totals
+from operators.totals import Totals
 
 REVISE_AFTER = timedelta(seconds=1)
 Emit = tuple[list[Any], bool]
@@ -214,21 +214,9 @@ class DocumentsLogic(_Logic):
             self._documents.restore(state)
 
     def on_batch(self, values: list[Any]) -> Emit:
-        """Reference data first: what comes in one batch with its order need not wait."""
-        # Released only by a tick: what comes from the slots may have been stirred by the wall clock, in an epoch whose
-        # predecessor is not committed yet, while a tick stems from a source, and sources wait for the commit.
+        """All that came together is taken as one."""
         output = DocumentsOutput()
-        for value in values:
-            if isinstance(value, ReferenceOutput):
-                self._documents.reference(value, output)
-        closed = [value for value in values if isinstance(value, Closed)]
-        if closed:
-            self._documents.closed(Closed.join(closed), output)
-        for value in values:
-            if isinstance(value, pl.DataFrame):
-                self._documents.late(value, output)
-            elif isinstance(value, Tick):
-                self._documents.tick(value.watermark, value.frontier, output)
+        self._documents.batch(values, output)
         return [] if output.empty else [output], False
 
     def flush(self) -> list[Any]:

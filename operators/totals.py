@@ -39,10 +39,17 @@ class Closed:
 
     @classmethod
     def join(cls, closed: Sequence[Closed]) -> Closed:
-        """Several as one."""
+        """Several as one, in the order in which they were announced: of a document that comes twice the last counts.
+
+        What a slot announces more than once at a time (a window closes, is revised, is touched by its order) meets in
+        one batch. Rows are complete each time, so two of them together would be counted twice; changes add up.
+        """
         if len(closed) == 1:
             return closed[0]
-        return cls(pl.concat([c.rows for c in closed]), pl.concat([c.deltas for c in closed]))
+        rows = pl.concat([each.rows.with_columns(_turn=pl.lit(turn)) for turn, each in enumerate(closed)])
+        if sum(_windows(each.rows) for each in closed) > _windows(rows):
+            rows = rows.filter(pl.col("_turn") == pl.col("_turn").max().over(list(DOCUMENT_KEY)))
+        return cls(rows.drop("_turn"), pl.concat([each.deltas for each in closed]))
 
 
 class Totals:
@@ -188,6 +195,10 @@ class Totals:
         self._watermark = state["watermark"]
         self._ended = from_bytes(state["ended"], _ENDED)
         self._cells = {key: Cell.load(saved) for key, saved in state["cells"].items()}
+
+
+def _windows(rows: pl.DataFrame) -> int:
+    return rows.select(_CELL).n_unique()
 
 
 def _join(due: Sequence[Closed]) -> Closed | None:

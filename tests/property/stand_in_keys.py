@@ -56,11 +56,17 @@ class Keys:
             return
         key = self._chance.choice(waiting)
         items, self._queues[key] = self._queues[key], []
-        self._chance.shuffle(items)
+        items = self._stirred(items)
         if key[0] == "s":
             self._document(key, items)
         else:
             self._total(key, items)
+
+    def _stirred(self, items: list[Any]) -> list[Any]:
+        """In any order, but for what one slot announced: that keeps its own."""
+        announced = iter([item for item in items if isinstance(item, Closed)])
+        self._chance.shuffle(items)
+        return [next(announced) if isinstance(item, Closed) else item for item in items]
 
     def _total(self, key: str, items: list[Any]) -> None:
         totals = self._totals.setdefault(key, self._make_totals())
@@ -83,16 +89,7 @@ class Keys:
     def _document(self, key: str, items: list[Any]) -> None:
         documents = self._documents.setdefault(key, self._make_documents())
         output = DocumentsOutput()
-        documents.release(output)
-        for item in items:
-            if isinstance(item, ReferenceOutput):
-                documents.reference(item, output)
-            elif isinstance(item, Closed):
-                documents.closed(item, output)
-            elif isinstance(item, Tick):
-                documents.tick(item.watermark, item.frontier, output)
-            else:
-                documents.late(item, output)
+        documents.batch(items, output)
         self._consumer.take(output)
 
     def drain(self) -> None:

@@ -52,6 +52,21 @@ def test_a_window_is_announced_when_it_ends_and_each_late_row_makes_the_next_rev
     assert not totals.dirty
 
 
+def test_of_a_document_announced_twice_at_a_time_the_last_counts_and_changes_add_up() -> None:
+    totals = Totals(WINDOW)
+    totals.add(partials(cycle("A", 1, 0), cycle("A", 2, 0, order_id="O2")))
+    first = totals.tick(START + HOUR, 0)
+    totals.add(partials(cycle("A", 3, 1)))
+    second = totals.revise()
+    third = totals.touch(pl.DataFrame({"plant": ["P1"], "order_id": ["O1"]}))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    joined = Closed.join([first, second, third])
+    assert counted(joined) == ([Decimal(1), Decimal(2)], 3)
+    assert joined.deltas["machine"].sum() == Decimal(3)
+
+
 def test_a_revision_tells_only_the_documents_that_changed() -> None:
     totals = Totals(WINDOW)
     totals.add(partials(cycle("A", 1, 0), cycle("A", 2, 0, order_id="O2")))
