@@ -93,6 +93,14 @@ def test_stock_without_a_balance_or_a_policy_is_not_ordered() -> None:
     assert (state.height, asked) == (0, [])
 
 
+def test_keys_that_did_not_change_keep_their_state() -> None:
+    """Only what is judged may cross; the numbers of the others go on from where they were."""
+    other = {**KEY, "material": "PAINT", "armed": False, "crossings": 16}
+    state, asked = judge(pl.DataFrame([other], schema=CROSSINGS), projection(on_hand=40), {PLACE: POLICY}, NONE_CLOSED)
+    assert state.rows() == [("DE01", "PAINT", "RM01", False, 16), (*PLACE, False, 1)]
+    assert [each["material"] for each in asked] == ["STEEL-2"]
+
+
 def issues(count: int) -> list[tuple[str, int]]:
     return [(f"c{number}", -5) for number in range(count)]
 
