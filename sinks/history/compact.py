@@ -110,11 +110,10 @@ def _compact_day(root: Path, raw: Path, target: Path, settled: Settled, done: Co
     found = list(raw_files(raw))
     old = read_footer(target / DAY_FILE)
     inside = [each for each in found if old is not None and old.holds(each)]
-    pending = [each for each in found if each not in inside]
-    final = [each for each in pending if each.number < settled(each.writer)]
-    for each in pending:
-        if each not in final:
-            done.not_final[each.writer] = done.not_final.get(each.writer, 0) + 1
+    pending = set(found).difference(inside)
+    final = [each for each in found if each in pending and each.number < settled(each.writer)]
+    for each in pending.difference(final):
+        done.not_final[each.writer] = done.not_final.get(each.writer, 0) + 1
     if not final and not inside:
         return
     _count(done, final, old)

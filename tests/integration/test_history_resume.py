@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from dataflows.settings import ConfirmationsSettings
+from millrace.cli.app import app
 from millrace.cli.history_settled import read_states
 from millrace.errors import Misconfigured
 from sinks.history.compact import Settled, compact, only_one
+from sinks.history.manifest import read_manifest
 from tests.flows.memory import Consumer, Script, run
 from tests.flows.test_confirmations import cut, orders, plant, settings
 from tests.unit.history_case import TOPIC, in_days, seen
@@ -50,6 +54,22 @@ def test_progress_of_the_slowest_partition_is_the_freshness_of_a_topic(tmp_path:
     assert reached is not None
     assert reached.date() == date(2026, 3, 2)
     assert states.complete_up_to("machine-state") is None
+
+
+def test_the_command_takes_what_is_final_and_keeps_the_freshness_in_the_manifest(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    sent = lives(tmp_path, settings(history=root), lambda _: 0)
+    assert in_days(root) == []
+    arguments = ["history", "compact", "--root", str(root), "--recovery", str(tmp_path / "state"), "--json"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    (done,) = json.loads(result.stdout)
+    assert done["rows"] == len(in_days(root)) > len(sent) / 2
+    assert seen(root) == sent
+    manifest = read_manifest(root, TOPIC)
+    assert manifest is not None
+    reached = read_states([tmp_path / "state"], []).complete_up_to(TOPIC)
+    assert reached is not None
+    assert manifest["complete_up_to"] == reached.isoformat()
 
 
 def test_a_retired_generation_is_final_as_a_whole() -> None:
