@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException
 
 from millrace.errors import Misconfigured, Retriable
 from millrace.failpoints import hit
@@ -24,6 +23,7 @@ from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
 from schemas.batch import RawBatch
 from sources.kafka_reader import KafkaReader, Place, ReaderConfig
+from sources.kafka_refusal import Refusals
 from sources.pace import Pace
 
 OUTAGE_PAUSE = timedelta(seconds=2)
@@ -161,20 +161,32 @@ def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience:
     """Partitions per topic; waits for a broker that is down.
 
     Raises:
-        Misconfigured: A topic does not exist, or no broker answered in `patience` seconds.
+        Misconfigured: A topic does not exist, we may not see it, no broker answered in `patience` seconds, or it
+            does not let us in.
     """
-    admin = AdminClient(dict(client))
+    refusals = Refusals(client)
+    admin = refusals.admin()
     deadline = time.monotonic() + patience
     while True:
         try:
             found = {name: admin.list_topics(name, timeout=5).topics[name] for name in topics}
         except KafkaException as error:
+            admin.poll(0)
+            refusals.check()
             if time.monotonic() > deadline:
                 raise Misconfigured(f"no Kafka broker at {client['bootstrap.servers']}: {error}") from error
             continue
+        _refuse_hidden(client, found)
         missing = [name for name, topic in found.items() if topic.error is not None or not topic.partitions]
         if not missing:
             return {name: len(topic.partitions) for name, topic in found.items()}
         if time.monotonic() > deadline:
             raise Misconfigured(f"topic {missing[0]} does not exist at {client['bootstrap.servers']}")
         time.sleep(0.2)
+
+
+def _refuse_hidden(client: Mapping[str, str], topics: Mapping[str, Any]) -> None:
+    for name, topic in topics.items():
+        if topic.error is not None and topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            who = client.get("sasl.username") or "this client"
+            raise Misconfigured(f"{who} has no right to topic {name} at {client['bootstrap.servers']}")

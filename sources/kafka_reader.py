@@ -104,7 +104,8 @@ class KafkaReader:
 
     def _refuse(self, failure: Failure) -> None:
         """What reading on can't mend; the client retries the rest by itself."""
-        code, place = failure.error.code(), f"{failure.topic}/{failure.partition}"
+        code = failure.error.code()
+        place = f"{failure.topic}/{failure.partition}" if failure.topic else f"group {self._config.group}"
         if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
             raise Misconfigured(
                 f"{place}: the next offset {self.positions.get((failure.topic, failure.partition))} is no longer "

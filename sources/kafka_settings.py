@@ -44,14 +44,20 @@ class KafkaSettings(BaseModel):
             raise ValueError("sasl_mechanism is needed for " + self.security_protocol)
         if self.sasl_password is not None and self.sasl_password_file is not None:
             raise ValueError("give sasl_password or sasl_password_file, not both")
+        if (self.ssl_certificate is None) != (self.ssl_key is None):
+            raise ValueError("ssl_certificate and ssl_key go together")
         return self
 
     def client(self) -> dict[str, str]:
         """Configuration for librdkafka.
 
         Raises:
-            Misconfigured: The password file can't be read.
+            Misconfigured: A file of a password, key or certificate is not there, or empty.
         """
+        for name in ("ssl_ca", "ssl_certificate", "ssl_key"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise Misconfigured(f"{name}: there is no file {path}")
         values = {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.security_protocol,
@@ -71,5 +77,7 @@ class KafkaSettings(BaseModel):
             password = self.sasl_password_file.read_text().strip()
         except OSError as error:
             raise Misconfigured(f"sasl_password_file {self.sasl_password_file}: {error.strerror}") from error
+        if not password:
+            raise Misconfigured(f"sasl_password_file {self.sasl_password_file} is empty")
         redact.keep_out(password)
         return password

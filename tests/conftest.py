@@ -8,15 +8,22 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.servers import Kafka, Postgres, Registry, ServersUnavailable, Tryton
+from tests.servers import Kafka, Postgres, Registry, SecureKafka, ServersUnavailable, Tryton
 
-Server = TypeVar("Server", Kafka, Postgres, Registry, Tryton)
+Server = TypeVar("Server", Kafka, SecureKafka, Postgres, Registry, Tryton)
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real broker; tests that kill it must leave it running."""
     with _had(lambda: Kafka(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A real broker that asks who comes and grants nothing by itself; see `PASSWORDS` of `kafka_secure`."""
+    with _had(lambda: SecureKafka(tmp_path_factory.mktemp("secure-kafka"))) as broker:
         yield broker
 
 

@@ -61,6 +61,7 @@ BASE: Schema = {
         said("day", {"type": "int", "logicalType": "date"}),
         said("at", {"type": "long", "logicalType": "timestamp-micros"}, unit="us"),
         said("operator", OPTIONAL_TEXT, default=None, personal=True),
+        said("secret", OPTIONAL_TEXT, default=None, share="commercial"),
         said("gone", OPTIONAL_TEXT, default=None, deprecated=GONE),
         said("going", OPTIONAL_TEXT, default=None, deprecated=GOING),
         said("tags", {"type": "array", "items": "string"}, default=[]),

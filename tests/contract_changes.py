@@ -242,6 +242,8 @@ CHANGES = [
     Change("owner and tier change", _top(owner="laboratory", tier=1), True, True, "attribute"),
     Change("a field is no longer marked personal", _unset("operator", "personal"), False, True, "personal_unmarked"),
     Change("a field is marked personal", _set("note", personal=True), True, True, "personal_marked"),
+    Change("a field is no longer marked as not for everybody", _unset("secret", "share"), False, True, "share_widened"),
+    Change("a field is marked as not for everybody", _set("note", share="internal"), True, True, "share_narrowed"),
     Change("words of a doc change", _set("place", doc="Where it is. No unit."), True, True, "doc"),
     # More than one released version
     Change(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from millrace.cli import (
+    contracts_acls,
     contracts_check,
     contracts_docs,
     contracts_lint,
+    contracts_partners,
     contracts_register,
     contracts_samples,
     contracts_validate,
@@ -34,3 +36,6 @@ app.command("produce")(contracts_samples.produce)
 app.command("validate")(contracts_validate.validate)
 app.command("usage")(contracts_validate.usage)
 app.command("docs")(contracts_docs.docs)
+app.command("acls")(contracts_acls.acls)
+app.command("view")(contracts_partners.view)
+app.command("forward")(contracts_partners.forward)

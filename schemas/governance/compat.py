@@ -84,6 +84,8 @@ def _field(older: Schema, newer: Schema, path: str) -> Iterator[Difference]:
     yield from _unit(older, newer, path)
     if older.get("personal", False) != newer.get("personal", False):
         yield Difference("personal_marked" if newer.get("personal") else "personal_unmarked", path)
+    if older.get("share") != newer.get("share"):
+        yield Difference("share_widened" if older.get("share") else "share_narrowed", path)
     if older.get("deprecated") != newer.get("deprecated"):
         yield Difference("deprecated" if newer.get("deprecated") else "undeprecated", path)
     if any(older.get(name) != newer.get(name) for name in ("doc", "standard")):

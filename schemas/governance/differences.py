@@ -56,6 +56,7 @@ RULES: dict[str, Rule] = {
     "namespace_changed": Rule(False, "keep the namespace; a new major version is a new contract"),
     "field_removed_early": Rule(False, "deprecate it with an end date, and remove it after that date"),
     "personal_unmarked": Rule(False, "keep the mark: views for partners drop fields by it", by_word=True),
+    "share_widened": Rule(False, "keep the mark: views for partners drop fields by it", by_word=True),
     "released_edited": Rule(False, "restore the released file; a change is a new version"),
     "released_missing": Rule(False, "restore the released file; records of that version are still in the history"),
     "contract_removed": Rule(False, "keep the .avsc; mark all its fields deprecated until nobody writes it"),
@@ -71,6 +72,7 @@ RULES: dict[str, Rule] = {
     "deprecated": Rule(True, "producers stop writing it before the end date"),
     "undeprecated": Rule(True, "it stays"),
     "personal_marked": Rule(True, "views for partners drop it from now on"),
+    "share_narrowed": Rule(True, "views for partners drop it unless the partner is given the tag"),
     "attribute": Rule(True, "tell the readers; no record changes"),
     "doc": Rule(True, _KEEP + " unless the meaning changed: then it is a new field"),
 }

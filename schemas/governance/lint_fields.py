@@ -20,7 +20,7 @@ def field_findings(field: Node, root: Node) -> Iterator[Finding]:
     if not isinstance(field.value, dict) or "name" not in field.value or "type" not in field.value:
         yield field.says("shape", "a field is a JSON object with name and type")
         return
-    for rule in (_properties, _name, _documented, _unit, _standard, _personal, _default, _deprecated):
+    for rule in (_properties, _name, _documented, _unit, _standard, _personal, _share, _default, _deprecated):
         yield from rule(field, root)
     known = _names_before(field, root)
     for each in types_in(field.inner("type")):
@@ -78,6 +78,11 @@ def _personal(field: Node, _root: Node) -> Iterator[Finding]:
         yield field.says("personal", "personal is true or false", "personal")
     elif "personal" not in field.value and words.PERSONAL.search(str(field.value["name"])):
         yield field.says("personal", 'the name speaks of a person: say "personal": true or false', "name")
+
+
+def _share(field: Node, _root: Node) -> Iterator[Finding]:
+    if "share" in field.value and field.value["share"] not in words.SHARE:
+        yield field.says("share", f"share is one of {', '.join(words.SHARE)}", "share")
 
 
 def _default(field: Node, _root: Node) -> Iterator[Finding]:

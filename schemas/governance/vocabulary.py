@@ -87,6 +87,12 @@ TERMS = {
 #: Names that speak of a person; such a field is marked `"personal": true`.
 PERSONAL = re.compile(r"(^|_)(operator|person|employee|email|phone|surname|badge)(_|$)|first_name|last_name")
 
+#: Why a field is not for everybody (`"share"`): views for partners drop it unless the partner is given the tag.
+SHARE = {
+    "internal": "how we plan and run the plant; for partners by agreement",
+    "commercial": "prices, values, terms of other partners; for those whom they concern",
+}
+
 #: Fields that every record begins with.
 COMMON_FIELDS = ("event_id", "event_time", "plant", "source", "sequence", "correlation_id")
 #: What a contract states beside Avro's own properties.
@@ -96,7 +102,7 @@ ATTRIBUTES = (
 )
 #: Everything that may stand in an `.avsc`; a misspelt property would otherwise be silently without effect.
 RECORD_PROPERTIES = frozenset({"type", "name", "namespace", "doc", "fields", "references", *ATTRIBUTES})
-FIELD_PROPERTIES = frozenset({"name", "type", "doc", "default", "unit", "standard", "personal", "deprecated"})
+FIELD_PROPERTIES = frozenset({"name", "type", "doc", "default", "unit", "standard", "personal", "share", "deprecated"})
 TYPE_PROPERTIES = frozenset(
     {
         *("type", "name", "namespace", "doc", "fields", "items", "symbols", "meanings", "default"),

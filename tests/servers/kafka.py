@@ -26,7 +26,7 @@ controller.quorum.voters=1@127.0.0.1:{controller}
 listeners={listeners},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners={advertised}
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_SSL,MTLS:SSL
 controller.listener.names=CONTROLLER
 log.dirs={data}
 offsets.topic.replication.factor=1
@@ -121,15 +121,21 @@ class Kafka:
         admin.create_topics([topic], request_timeout=30)[name].result()
         return name
 
+    def _guards(self) -> tuple[str, str, list[str]]:
+        """What a secured broker adds: listeners, properties, and arguments of the format."""
+        return "", "", []
+
     def _format(self) -> None:
         data = self._folder / "data"
+        more_listeners, more_properties, arguments = self._guards()
         listeners = advertised = f"PLAINTEXT://127.0.0.1:{self._port}"
         if self._link is not None:
             proxy, behind = self._link
             listeners += f",LINK://127.0.0.1:{behind}"
             advertised += f",LINK://127.0.0.1:{proxy}"
+        listeners, advertised = listeners + more_listeners, advertised + more_listeners
         text = _PROPERTIES.format(listeners=listeners, advertised=advertised, controller=free_port(), data=data)
-        self._properties.write_text(text)
+        self._properties.write_text(text + more_properties)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [
             *self._java,
@@ -138,6 +144,7 @@ class Kafka:
             f"--cluster-id={cluster}",  # in one word, since an id may begin with a dash
             "-c",
             str(self._properties),
+            *arguments,
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -78,6 +78,7 @@ BREACHES: list[tuple[Edit, str, str, str]] = [
     (_add(persnal=True), "property", "extra", '"persnal"'),
     (_add(name="email"), "personal", "email", '"name": "email"'),
     (_add(personal="yes"), "personal", "extra", '"personal"'),
+    (_add(share="secret"), "share", "extra", '"share"'),
     (_set("plant", personal=True), "personal", "", '"personal_data"'),
     (_add(type=["null", "string"]), "default", "extra", ""),
     (_add(deprecated={"since": 1}), "deprecated", "extra", '"deprecated"'),
