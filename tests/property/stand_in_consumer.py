@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,23 +15,23 @@ class Consumer:
     """Keeps the highest version per document, as the posting ledger does; survives every crash.
 
     Args:
-        running: Negative control: versions are numbered by a counter in the memory of the process.
+        running: Negative control: a document's versions are numbered by a counter in the memory of the process.
     """
 
     running: bool = False
     best: dict[str, Record] = field(default_factory=dict)
     given_up: list[Record] = field(default_factory=list)
-    _count: int = 0
+    _count: Counter[str] = field(default_factory=Counter)
 
     def restart(self) -> None:
-        self._count = 0
+        self._count.clear()
 
     def take(self, output: DocumentsOutput) -> None:
         self.given_up += output.given_up
         for document in [row for part in output.confirmations for row in part.to_dicts()]:
-            self._count += 1
+            self._count[document["document_key"]] += 1
             if self.running:
-                document["revision"] = self._count
+                document["revision"] = self._count[document["document_key"]]
             known = self.best.get(document["document_key"])
             version = (document["revision"], document["reference_version"])
             if known is None or (known["revision"], known["reference_version"]) < version:
