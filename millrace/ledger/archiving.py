@@ -68,10 +68,10 @@ def archive(ledger: Ledger, out: Path, older_than_days: float, who: str, *, dry_
 
         def store(batch: Batch) -> None:
             folder = archive_files.write(batch, out)
-            failpoints.hit("archive.written")
+            failpoints.hit("archive.after_write")
             with ledger.changing() as connection:
                 moved = move(connection, batch, before, str(folder.absolute()), ledger.now(), who)
-            failpoints.hit("archive.moved")
+            failpoints.hit("archive.after_remove")
             if moved:
                 done.add(batch)
             else:  # something came in between; the next run takes it

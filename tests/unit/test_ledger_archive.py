@@ -44,14 +44,14 @@ def test_without_tombstones_a_late_revision_books_its_whole_total_again(
         check_archive(ledger, clock, tmp_path / "archive")
 
 
-@pytest.mark.parametrize("point", ["archive.written", "archive.moved"])
+@pytest.mark.parametrize("point", ["archive.after_write", "archive.after_remove"])
 def test_a_run_that_is_killed_is_finished_by_the_next(ledger: Ledger, clock: Clock, tmp_path: Path, point: str) -> None:
     old_and_new(ledger, clock)
     out, url = tmp_path / "archive", f"sqlite:///{tmp_path}/ledger.db"
     command = [sys.executable, "-c", KILLED, url, str(out), str(clock())]
     assert subprocess.run(command, env={"MILLRACE_FAILPOINT": point}, check=False).returncode == -9
     last = archive(ledger, out, 30, "ann")
-    assert last.removed == (point == "archive.written")
+    assert last.removed == (point == "archive.after_write")
     assert rows(ledger, documents) == 2
     assert len(list(out.glob("batch=*"))) == rows(ledger, archives) == 1
     assert ledger.inconsistent() == []
