@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,8 +147,6 @@ def _planted(whole: Contract, name: str) -> Any:
 
 
 def _body(value: bytes) -> Any:
-    import io
-
     return io.BytesIO(value[5:])
 
 
@@ -201,3 +201,21 @@ def test_a_partner_gets_no_contract_that_is_not_named(tmp_path: Path) -> None:
     config.write_text(PARTNERS)
     with pytest.raises(Misconfigured, match="partner acme gets no WorkOrder; it gets MachineCycle, OperationReport"):
         load(PartnersSettings, config).partner("acme").view("WorkOrder")
+
+
+def test_the_guides_settings_load_and_its_output_is_what_comes_out(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "partners.md").read_text()
+    config = tmp_path / "partners.yaml"
+    config.write_text("".join(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)))
+    command = ["contracts", "view", "acme-tools", "--contract", "PurchaseOrder", "--config", str(config), "--explain"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.exception
+    assert done.stdout in text
+
+
+@pytest.mark.parametrize("name", ["PurchaseOrder", "ReplenishmentRequest"])
+def test_prices_and_plans_are_not_for_everybody(name: str) -> None:
+    """The tags of the contracts themselves: who is given nothing sees no price, value, stock or demand."""
+    told = {"price", "currency", "value", "safety_stock", "on_hand", "demand_mean", "approved_by"}
+    assert told & set(contract(name).fields)
+    assert not told & set(view(contract(name)).contract.fields)
