@@ -18,7 +18,7 @@ from schemas.mapping import MappedJson, load
 from sources.files import FileReader
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PLANTS = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+PLANTS = sorted(path.parent.name for path in EXAMPLES.glob("*/mapping.yaml"))
 
 
 def sample(plant: str) -> Path:

@@ -2,6 +2,7 @@
 
 from tests.servers.jars import jars
 from tests.servers.odata import packages
+from tests.servers.producers import java_command, node_command
 from tests.servers.tryton import prepared
 
 for server in ("kafka", "registry"):
@@ -9,3 +10,5 @@ for server in ("kafka", "registry"):
 
 prepared()
 packages()
+node_command()
+java_command()
