@@ -154,7 +154,7 @@ class Buffer:
         """
         with self._lock:
             self._files.sync()
-            if at.offset >= self._files.sizes[at.file]:
+            if at.offset >= self._files.sizes.get(at.file, 0):  # a file that went was read to its end
                 later = [first for first in self._files.sizes if first > at.file]
                 if not later:
                     return None

@@ -227,3 +227,18 @@ def test_what_leaves_the_buffer_is_on_the_disk(tmp_path: Path, monkeypatch: pyte
     durable.append([event(2)])
     assert len(synced) == begun + 1
     durable.close()
+
+
+def test_who_has_read_everything_reads_on_though_the_file_it_stopped_in_went(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path, 2_000)
+    at, _skip = buffer.first_waiting()
+    seen: list[int] = []
+    for number in range(1, 101):
+        buffer.append([event(number)])
+        while (found := buffer.read(at)) is not None:
+            events, at = found
+            seen += [each.sequence for each in events]
+            buffer.delivered(len(events))
+    assert seen == list(range(1, 101))
+    assert len(list(tmp_path.glob("*.events"))) <= 2
+    buffer.close()
