@@ -55,14 +55,18 @@ def test_events_wait_in_order_over_restarts_and_numbers_go_on(tmp_path: Path) ->
         buffer.close()
 
 
-def test_numbers_are_known_after_every_event_was_delivered_and_its_file_went(tmp_path: Path) -> None:
+def test_numbers_of_a_source_that_fell_silent_are_known_after_its_file_went(tmp_path: Path) -> None:
+    silent = Scope("MachineCycle", "P1", "M2")
     buffer = Buffer(tmp_path, 2_000)
+    buffer.append([Event(silent, 7, "M2-7", "M2", b"")])
+    buffer.delivered(1)
     for number in range(1, 101):
         buffer.append([event(number)])
         buffer.delivered(1)
     buffer.close()
     assert len(list(tmp_path.glob("*.events"))) <= 2
     buffer = Buffer(tmp_path, 2_000)
+    assert buffer.last(silent) == Last(7, "M2-7")
     assert buffer.last(SCOPE) == Last(100, "M1-100")
     assert waiting(buffer) == []
     buffer.close()
