@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-import httpx
 import structlog
+from yarl import URL
 
 from millrace import failpoints
 from millrace.errors import Rejected
@@ -21,12 +21,9 @@ from sinks.erp.oauth import TokenSource
 from sinks.erp.policy import is_certificate_error
 from sinks.erp.settings import SystemSettings
 from sinks.erp.trust import Trust
+from sinks.erp.wire import BrokenExchange, Wire
 
 log = structlog.get_logger("millrace.post")
-
-
-class AnswerTooLong(Exception):
-    """The answer was cut at the system's `max_answer_bytes`, so it says nothing."""
 
 
 class Channel:
@@ -37,19 +34,19 @@ class Channel:
 
     Args:
         settings: The system.
-        transport: Replaces the network in tests.
+        wire: Replaces the network in tests.
 
     Raises:
         Misconfigured: A secret or certificate is not where the settings say.
     """
 
-    def __init__(self, settings: SystemSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, settings: SystemSettings, wire: Wire | None = None) -> None:
         self._name = settings.name
-        self._base = settings.base_url.rstrip("/") + "/"
+        self._base = str(URL(settings.base_url.rstrip("/") + "/"))
         self._timeout = settings.answer_timeout
         self._limit = settings.max_answer_bytes
-        self._client = _client(settings, transport or _network(settings))
-        self._token_client, self._credentials = _credentials(settings, transport)
+        self._wire = wire or _network(settings)
+        self._token_wire, self._credentials = _credentials(settings, wire)
         self._certificate_refused = False
 
     async def __aenter__(self) -> Self:
@@ -58,9 +55,9 @@ class Channel:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
-        if self._token_client is not None:
-            await self._token_client.aclose()
+        await self._wire.aclose()
+        if self._token_wire is not None:
+            await self._token_wire.aclose()
 
     async def exchange(
         self, request: Request, session: Mapping[str, str], sending: Callable[[], None] = lambda: None
@@ -73,9 +70,8 @@ class Channel:
             sending: Called just before the request is sent.
 
         Raises:
-            httpx.HTTPError: The exchange broke off.
+            BrokenExchange: It broke off, or the answer was cut at `max_answer_bytes`.
             TimeoutError: It took longer than `answer_timeout` as a whole.
-            AnswerTooLong: The answer was cut.
             Rejected: The path would leave the service.
             TokenUnavailable: There are no credentials for now, nothing was sent.
             Misconfigured: Credentials are refused or missing, nothing was sent.
@@ -94,29 +90,17 @@ class Channel:
 
     async def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> Answer:
         try:
-            answer = await self._read(request, url, headers)
-        except httpx.TransportError as error:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._wire.send(request.method, url, headers, request.body, self._limit, _before_answer)
+        except BrokenExchange as error:
             self._note_certificate(error)
             raise
         self._note_certificate(None)
         failpoints.hit("poster.after_answer")
+        if "set-cookie" in answer.headers:
+            for value in self._wire.cookies():
+                redact.keep_out(value, passing=True)
         return answer
-
-    async def _read(self, request: Request, url: str, headers: Mapping[str, str]) -> Answer:
-        async with (
-            asyncio.timeout(self._timeout),
-            self._client.stream(request.method, url, headers=headers, content=request.body) as response,
-        ):
-            failpoints.hit("poster.before_answer")
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > self._limit:
-                    raise AnswerTooLong(f"answer is longer than {self._limit} bytes")
-        if "set-cookie" in response.headers:
-            for cookie in self._client.cookies.jar:
-                redact.keep_out(cookie.value or "", passing=True)
-        return Answer(response.status_code, _lower(response.headers), bytes(body))
 
     def _note_certificate(self, error: Exception | None) -> None:
         """A certificate that is not accepted is an alert of its own, once until it is."""
@@ -136,27 +120,21 @@ def _inside(path: str) -> str:
     return path
 
 
-def _lower(headers: httpx.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _before_answer() -> None:
+    failpoints.hit("poster.before_answer")
 
 
 def _network(settings: SystemSettings) -> Connections:
-    return Connections(Trust(settings.name, settings.ca_file, settings.client_certificate).context)
+    trust = Trust(settings.name, settings.ca_file, settings.client_certificate)
+    return Connections(trust.context, settings.connect_timeout)
 
 
-def _client(settings: SystemSettings, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    timeout = httpx.Timeout(settings.answer_timeout, connect=settings.connect_timeout)
-    return httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False, transport=transport)
-
-
-def _credentials(
-    settings: SystemSettings, transport: httpx.AsyncBaseTransport | None
-) -> tuple[httpx.AsyncClient | None, Credentials]:
-    """Credentials, and the client that fetches them where they are fetched."""
+def _credentials(settings: SystemSettings, wire: Wire | None) -> tuple[Wire | None, Credentials]:
+    """Credentials, and the wire that fetches them where they are fetched."""
     auth = settings.auth
     if auth is None:
         return None, NoCredentials()
     if isinstance(auth, OAuth2):
-        client = _client(settings, transport or Connections(Trust(settings.name, auth.ca_file).context))
-        return client, TokenSource(auth, client, settings.answer_timeout)
+        fetching = wire or Connections(Trust(settings.name, auth.ca_file).context, settings.connect_timeout)
+        return fetching, TokenSource(auth, fetching, settings.answer_timeout)
     return None, basic(auth) if isinstance(auth, BasicAuth) else token(auth)

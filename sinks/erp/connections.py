@@ -1,90 +1,102 @@
-"""A connection per concurrent exchange.
-
-httpcore's pool looks at every connection, and polls the socket of each, at every request and answer; with 64
-orders at a time that was two thirds of a posting's CPU time. Here each exchange takes a transport with a
-single connection.
-"""
+"""HTTP connections of one system, by aiohttp: why that one is in docs/adr/0017-http-client-of-the-poster.md."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
 
-import httpx
+import aiohttp
+from yarl import URL
+
+from sinks.erp.connector import Answer
+from sinks.erp.wire import AnswerTooLong, BrokenExchange, NotReachable
+
+#: Seconds that an idle connection is kept: less than the five after which many servers close theirs.
+_KEPT_IDLE = 4.0
+#: Longest line and header of an answer, in bytes.
+_LONGEST_HEADER = 1 << 16
+#: Raised before a byte of the request was written.
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-class Connections(httpx.AsyncBaseTransport):
-    """Transports of one connection each; one that has just been used is taken first, so that few stay busy.
+class Connections:
+    """As many connections as there are exchanges at a time; each is used again while it is open.
 
     Args:
-        trust: The TLS context to connect with now. Connections of an earlier one are closed when they are idle.
+        trust: The TLS context to connect with now. A connection of an earlier one is not used again.
+        connect_timeout: Seconds for a connection with its TLS handshake.
     """
 
-    def __init__(self, trust: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, trust: Callable[[], ssl.SSLContext], connect_timeout: float) -> None:
         self._trust = trust
-        self._context = trust()
-        self._idle: list[httpx.AsyncHTTPTransport] = []
-        self._all: list[httpx.AsyncHTTPTransport] = []
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send over an idle transport; it is idle again when the answer is closed."""
-        if self._trust() is not self._context:
-            await self._start_afresh()
-        transport = self._idle.pop() if self._idle else self._open()
-        try:
-            response = await transport.handle_async_request(request)
-        except BaseException:
-            self._idle.append(transport)
-            raise
-        response.stream = _Lent(response.stream, self._idle, transport)
-        return response
-
-    async def _start_afresh(self) -> None:
-        """Certificates were replaced. What is under way ends on the connection that it has."""
-        self._context = self._trust()
-        idle, self._idle = self._idle, []
-        self._all = [transport for transport in self._all if transport not in idle]
-        for transport in idle:
-            await transport.aclose()
-
-    def _open(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        transport = httpx.AsyncHTTPTransport(verify=self._context, limits=limits, trust_env=False)
-        self._all.append(transport)
-        return transport
-
-    async def __aexit__(
+    async def send(
         self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        longest: int,
+        answering: Callable[[], None] | None = None,
+    ) -> Answer:
+        """See `Wire.send`. What is not read to its end takes its connection with it."""
+        session = self._session or self._open()
+        try:
+            response = await session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, ssl=self._trust()
+            )
+            try:
+                if answering is not None:
+                    answering()
+                content = await _whole(response.content, longest)
+            finally:
+                response.release()
+        except _NEVER_SENT as error:
+            raise NotReachable(f"{type(error).__name__}: {error}") from error
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise BrokenExchange(f"{type(error).__name__}: {error}") from error
+        return Answer(response.status, _lower(response), content)
+
+    def cookies(self) -> list[str]:
+        """Values of the cookies that are kept."""
+        return [] if self._session is None else [cookie.value for cookie in self._session.cookie_jar]
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for transport in self._all:
-            await transport.aclose()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        """A session belongs to the loop that runs, so it is opened with the first request."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_IDLE),
+            cookie_jar=aiohttp.CookieJar(unsafe=True, quote_cookie=False),
+            headers={"User-Agent": "millrace"},
+            skip_auto_headers=("Content-Type",),
+            timeout=self._timeout,
+            trust_env=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+        )
+        return self._session
 
 
-class _Lent(httpx.AsyncByteStream):
-    def __init__(
-        self, stream: object, idle: list[httpx.AsyncHTTPTransport], transport: httpx.AsyncHTTPTransport
-    ) -> None:
-        if not isinstance(stream, httpx.AsyncByteStream):
-            raise TypeError("not an asynchronous answer")
-        self._stream = stream
-        self._idle = idle
-        self._transport = transport
-        self._closed = False
+async def _whole(content: aiohttp.StreamReader, longest: int) -> bytes:
+    body = bytearray()
+    while piece := await content.readany():
+        body += piece
+        if len(body) > longest:
+            raise AnswerTooLong(f"answer is longer than {longest} bytes")
+    return bytes(body)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-        if not self._closed:
-            self._closed = True
-            self._idle.append(self._transport)
+def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Names in lower case; a header that comes more than once is joined."""
+    found: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found

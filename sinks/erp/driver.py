@@ -12,18 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import InvalidOperation
 
-import httpx
-
 from millrace.errors import Misconfigured, Rejected
 from millrace.ledger.ledger import now_micros
 from millrace.ledger.model import Action, Outcome, Status, Step
 from sinks.erp import chain, policy
 from sinks.erp.auth import TokenUnavailable
-from sinks.erp.channel import AnswerTooLong, Channel
+from sinks.erp.channel import Channel
 from sinks.erp.connector import Answer, Connector, Kind, Next, Request, Verdict
 from sinks.erp.description import described
 from sinks.erp.leases import LeaseEnded
 from sinks.erp.settings import SystemSettings
+from sinks.erp.wire import BrokenExchange
 
 _STATUS = {
     Kind.BOOKED: Status.BOOKED,
@@ -36,9 +35,7 @@ _STATUS = {
     Kind.REJECTED: Status.REJECTED,
     Kind.MISCONFIGURED: Status.PENDING,
 }
-_BROKEN_EXCHANGE = (
-    httpx.HTTPError, httpx.StreamError, TimeoutError, AnswerTooLong, OSError, TokenUnavailable, Misconfigured,
-)  # fmt: skip
+_NO_ANSWER = (BrokenExchange, TimeoutError, OSError, TokenUnavailable, Misconfigured)
 #: What reading an answer of the wrong shape runs into.
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
@@ -217,7 +214,7 @@ class Driver:
             return Verdict(Kind.REJECTED, reason=error.reason, detail=error.detail)
         except LeaseEnded as error:
             return Verdict(Kind.RETRY, reason="lease_ended", detail=str(error))
-        except _BROKEN_EXCHANGE as error:
+        except _NO_ANSWER as error:
             return policy.of_exception(error)
         try:
             return policy.of_status(answer) or read(answer)

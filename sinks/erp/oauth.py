@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
-import httpx
 import structlog
 
 from millrace.errors import Misconfigured
@@ -21,6 +20,7 @@ from sinks.erp.auth import TokenUnavailable, basic_value, is_header_safe
 from sinks.erp.auth_settings import OAuth2
 from sinks.erp.connector import Answer
 from sinks.erp.retry_after import retry_after
+from sinks.erp.wire import AnswerTooLong, BrokenExchange, Wire
 
 log = structlog.get_logger("millrace.post")
 #: Life of a token whose answer does not say, seconds.
@@ -49,16 +49,16 @@ class TokenSource:
 
     Args:
         settings: Where tokens come from.
-        client: HTTP client that follows no redirects.
+        wire: The way to the endpoint.
         timeout: Seconds for one request as a whole.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, settings: OAuth2, client: httpx.AsyncClient, timeout: float, clock: Callable[[], float] = time.monotonic
+        self, settings: OAuth2, wire: Wire, timeout: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings = settings
-        self._client = client
+        self._wire = wire
         self._timeout = timeout
         self._clock = clock
         self._secret = RotatingSecret(settings.client_secret)
@@ -100,7 +100,9 @@ class TokenSource:
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._ask()
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError, OSError) as error:
+        except AnswerTooLong as error:
+            raise TokenUnavailable("token endpoint: the answer is longer than any token's") from error
+        except (BrokenExchange, TimeoutError, OSError) as error:
             raise TokenUnavailable(f"token endpoint: {type(error).__name__}: {error}") from error
         return self._read(answer, asked_at)
 
@@ -109,19 +111,13 @@ class TokenSource:
         form = {"grant_type": "client_credentials", **settings.parameters}
         if settings.scope is not None:
             form["scope"] = settings.scope
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         if settings.credentials_in == "header":
             headers["Authorization"] = basic_value(quote_plus(settings.client_id), quote_plus(secret))
             redact.keep_out(headers["Authorization"].partition(" ")[2])
         else:
             form |= {"client_id": settings.client_id, "client_secret": secret}
-        body = bytearray()
-        async with self._client.stream("POST", settings.token_url, headers=headers, data=form) as response:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _LONGEST_ANSWER:
-                    raise TokenUnavailable("token endpoint: the answer is longer than any token's")
-        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        return await self._wire.send("POST", settings.token_url, headers, urlencode(form).encode(), _LONGEST_ANSWER)
 
     def _read(self, answer: Answer, asked_at: float) -> Token:
         status = answer.status

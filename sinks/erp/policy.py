@@ -6,16 +6,12 @@ import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import httpx
-
 from millrace.errors import Misconfigured
 from millrace.redact import redact
 from sinks.erp.auth import TokenUnavailable
 from sinks.erp.connector import Answer, Kind, Verdict
 from sinks.erp.retry_after import retry_after
-
-#: Raised before a byte of the request was written, so the ERP has certainly booked nothing.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+from sinks.erp.wire import NotReachable
 
 #: Characters of what an ERP says that are kept.
 _LONGEST_DETAIL = 2000
@@ -43,7 +39,7 @@ def of_exception(error: Exception) -> Verdict:
         return Verdict(Kind.RETRY, None, "no_token", str(error), retry_after=error.retry_after, outage=True)
     if is_certificate_error(error):  # an expired one is renewed one day; until then nothing is sent
         return Verdict(Kind.RETRY, reason="certificate", detail=detail, outage=True)
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, NotReachable):
         return Verdict(Kind.RETRY, reason="not_reachable", detail=detail, outage=True)
     return Verdict(Kind.UNKNOWN, reason="no_answer", detail=detail, outage=True)
 

@@ -19,6 +19,7 @@ from sinks.erp.driver import Driver
 from sinks.erp.poster import Poster
 from sinks.erp.registry import create
 from sinks.erp.settings import SystemSettings
+from tests.conformance.httpx_wire import HttpxWire
 
 T = TypeVar("T")
 SYSTEM = "sap"
@@ -130,7 +131,7 @@ class World:
 
     def start(self) -> None:
         """A new poster process: nothing is remembered but the ledger."""
-        self.channel = Channel(self.settings, self._transport)
+        self.channel = Channel(self.settings, HttpxWire(self._transport))
         self.driver = Driver(
             self.connector,
             self.channel,

@@ -32,7 +32,8 @@ PACKAGES = ("dataflows", "millrace", "operators", "schemas", "sinks", "sources")
 MAY_IMPORT = {
     "bytewax": ("dataflows/", "operators/streaming.py", "sinks/", "sources/"),
     "confluent_kafka": ("sinks/", "sources/"),
-    "httpx": ("schemas/registry.py", "sinks/erp/"),
+    "aiohttp": ("sinks/erp/connections.py",),
+    "httpx": ("schemas/registry.py",),
 }
 #: Calls that no module may make while it is imported.
 IO_CALLS = {
@@ -182,7 +183,9 @@ INTERNAL_ERRORS = {
     "sources.readers.own_json.NotOfContract",
     "schemas.codec_fast.UnsupportedError",
     "schemas.plan.IncompatibleError",
-    "sinks.erp.channel.AnswerTooLong",
+    "sinks.erp.wire.AnswerTooLong",
+    "sinks.erp.wire.BrokenExchange",
+    "sinks.erp.wire.NotReachable",
 }
 
 

@@ -21,6 +21,7 @@ from sinks.erp.channel import Channel
 from sinks.erp.connector import Kind, Request
 from sinks.erp.oauth import TokenSource
 from sinks.erp.settings import SystemSettings
+from tests.conformance.httpx_wire import HttpxWire
 from tests.conformance.identity import ENDPOINT, ISSUED, Identity
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Seen(httpx.AsyncBaseTransport):
 
 def exchange(settings: SystemSettings, transport: httpx.AsyncBaseTransport, request: Request = GET) -> int:
     async def once() -> int:
-        async with Channel(settings, transport) as channel:
+        async with Channel(settings, HttpxWire(transport)) as channel:
             return (await channel.exchange(request, {})).status
 
     return asyncio.run(once())
@@ -136,8 +137,7 @@ class Desk:
         self.now = 0.0
         self.identity = Identity(Seen())
         settings = OAuth2(kind="oauth2", token_url=ENDPOINT, client_id="mill", client_secret=Secret(file=place), **more)
-        self.client = httpx.AsyncClient(transport=self.identity)
-        self.source = TokenSource(settings, self.client, 5.0, lambda: self.now)
+        self.source = TokenSource(settings, HttpxWire(self.identity), 5.0, lambda: self.now)
 
     async def token(self) -> str:
         return (await self.source.headers())["Authorization"]

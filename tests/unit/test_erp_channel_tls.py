@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import structlog
 import trustme
@@ -19,6 +18,7 @@ from sinks.erp.channel import Channel
 from sinks.erp.connector import Answer, Kind, Request, Verdict
 from sinks.erp.settings import SystemSettings
 from sinks.erp.trust import Trust
+from sinks.erp.wire import BrokenExchange
 from tests.conformance.tls_erp import TlsErp, client_files, server_context
 
 POST = Request("POST", "thing", {}, b"{}")
@@ -60,7 +60,7 @@ def run(call: Awaitable[None]) -> None:
 async def verdict_of(channel: Channel) -> Verdict | Answer:
     try:
         return await channel.exchange(POST, {})
-    except (httpx.HTTPError, TimeoutError, OSError) as error:
+    except (BrokenExchange, TimeoutError, OSError) as error:
         return policy.of_exception(error)
 
 
