@@ -25,6 +25,8 @@ _FIXED: dict[str, object] = {
     "message.timeout.ms": 0,
     "message.max.bytes": 1_048_588,
     "partitioner": "murmur2_random",
+    "queue.buffering.max.messages": 0,  # the buffer and the sender's window are the bounds
+    "queue.buffering.max.kbytes": 2**31 - 1,
 }
 _LINGER_MS = 5
 
