@@ -72,7 +72,7 @@ class Forwarder:
         self._sender.send(frame[self._codec.contract.key].cast(pl.String).to_list(), values)
         self.forwarded += len(values)
         hit("forward.before_commit")
-        self._reader.commit(batch)
+        patiently(lambda: self._reader.commit(batch), (Retriable,))
 
     def _kept(self, batch: RawBatch) -> pl.DataFrame:
         """What keeps the contract; the rest is counted and told, and stays here."""

@@ -6,7 +6,8 @@ The group's partitions are assigned, not shared out: two readers of one group re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -19,6 +20,16 @@ from sources.kafka_poll import Failure, MessagePoll
 _POLL_S = 0.5
 _BATCH = 2_000
 _TIMEOUT_S = 30.0
+_PATIENCE_S = 60.0
+#: Not called retriable by the client where it only answers a question.
+_PASSING = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._WAIT_COORD,
+}
 
 
 class ProgressReader:
@@ -44,19 +55,33 @@ class ProgressReader:
     def _assign(self, count: int) -> dict[int, int]:
         """Go on where the group stands; returns the ends of the partitions that have something to read."""
         ends: dict[int, int] = {}
-        try:
-            places = [TopicPartition(self._topic, partition) for partition in range(count)]
-            places = self._consumer.committed(places, timeout=_TIMEOUT_S)
-            for place in places:
-                low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
-                place.offset = place.offset if place.offset >= 0 else low
-                if place.offset < high:
-                    ends[place.partition] = high
-            self._consumer.assign(places)
-        except KafkaException as error:
-            told = error.args[0].str()
-            raise Misconfigured(f"{self._topic}: where group {self._group} stands cannot be known: {told}") from error
+        places = self._committed([TopicPartition(self._topic, partition) for partition in range(count)])
+        for place in places:
+            low, high = self._ask(self._consumer.get_watermark_offsets, place)
+            place.offset = place.offset if place.offset >= 0 else low
+            if place.offset < high:
+                ends[place.partition] = high
+        self._consumer.assign(places)
         return ends
+
+    def _committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        found: list[TopicPartition] = self._ask(self._consumer.committed, places)
+        for place in found:
+            if place.error is not None:
+                raise Misconfigured(f"{self._topic}: where group {self._group} stands is not told: {place.error.str()}")
+        return found
+
+    def _ask(self, question: Callable[..., Any], about: Any) -> Any:
+        """An answer; a broker that has just started, or moves the group, may need some seconds for it."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return question(about, timeout=_TIMEOUT_S)
+            except KafkaException as error:
+                if not _passes(error) or time.monotonic() > deadline:
+                    told = f"where group {self._group} stands cannot be known: {error.args[0].str()}"
+                    raise Misconfigured(f"{self._topic}: {told}") from error
+                time.sleep(0.2)
 
     def poll(self) -> list[RawBatch]:
         """What is there, after half a second at most.
@@ -80,7 +105,8 @@ class ProgressReader:
         """The group has done with a batch.
 
         Raises:
-            Retriable: The broker did not take it; a reader to come repeats the batch.
+            Retriable: The broker did not take it now; the call may be repeated.
+            Misconfigured: It refuses.
         """
         following: dict[int, int] = {}
         for partition, offset in zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True):
@@ -89,7 +115,8 @@ class ProgressReader:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            raise Retriable(f"group {self._group}: its progress was not taken: {error.args[0].str()}") from error
+            told = f"group {self._group}: its progress was not taken: {error.args[0].str()}"
+            raise (Retriable if _passes(error) else Misconfigured)(told) from error
 
     def close(self) -> None:
         """Leave the cluster."""
@@ -105,3 +132,8 @@ class ProgressReader:
             )
         if failure.error.fatal() or not failure.error.retriable():
             raise Misconfigured(f"{place}: {failure.error.str()}")
+
+
+def _passes(error: KafkaException) -> bool:
+    cause: KafkaError = error.args[0]
+    return bool(cause.retriable()) or cause.code() in _PASSING
