@@ -15,10 +15,10 @@ from millrace.ledger.letter_states import put
 from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
 from millrace.ledger.reasons import error_class
 from millrace.ledger.rows import NAMESPACE, audit_row
+from millrace.ledger.settling import LaneKey, settle
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import add, dump_json, dump_quantities, load_quantities
 
-LaneKey = tuple[str, str, str]  # system, plant, order
 Fence = tuple[str | None, int]  # who holds the lane, number of the claim
 
 
@@ -46,7 +46,7 @@ def record_outcomes(
         put(engine, connection, letters, now)
         entries = [audit_row(_as_sent(o.step), o.status, now, who, o.detail or o.reason) for o in fresh]
         connection.execute(insert(audit), entries)
-        _release_lanes(connection, fresh, now)
+        _release_lanes(connection, fresh, now, settle(connection, fresh))
     return [o for o in outcomes if _taken_over(fences.get(_lane(o)), owner, o.step.fence)]
 
 
@@ -190,7 +190,7 @@ def dead_letter(outcome: Outcome, now: int, who: str, owner: str = "") -> DeadLe
     )
 
 
-def _release_lanes(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
+def _release_lanes(connection: Connection, outcomes: Iterable[Outcome], now: int, resting: set[LaneKey]) -> None:
     connection.execute(
         update(lanes)
         .where(
@@ -204,7 +204,7 @@ def _release_lanes(connection: Connection, outcomes: Iterable[Outcome], now: int
                 "of_system": outcome.step.system,
                 "of_plant": outcome.step.plant,
                 "of_order": outcome.step.order_id,
-                "due": outcome.next_attempt_at or now,
+                "due": None if _lane(outcome) in resting else outcome.next_attempt_at or now,
             }
             for outcome in outcomes
         ],
