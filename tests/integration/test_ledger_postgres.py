@@ -186,7 +186,8 @@ def test_poster_and_flow_wait_for_a_server_that_is_restarted_and_go_on(url: str,
         late = [document(2, f"{n:07d}", **{"yield": "1"}) for n in range(20)]
         put = asyncio.create_task(asyncio.to_thread(patiently, lambda: world.ledger.put_desired(late), LEDGER_DOWN))
         await asyncio.sleep(0)
-        await asyncio.to_thread(postgres.start)
+        await asyncio.sleep(1.0)
+        postgres.start()  # in this thread: a server ends with the thread that started it
         await put
         await asyncio.to_thread(world.ledger.intake, lambda plant, kind: SYSTEM)  # noqa: ARG005
         while await asyncio.to_thread(world.ledger.unfinished):
