@@ -22,7 +22,7 @@ from tests.conformance.erp_world import SYSTEM, Clock, World, document
 from tests.property.cluster import CarelessCluster, Cluster
 from tests.servers import Postgres
 from tests.unit.archive_case import check_archive
-from tests.unit.ledger_desk import RULES, book_all
+from tests.unit.ledger_desk import RULES, book_all, claim, finish
 from tests.unit.ledger_upgrade import check_upgraded
 from tests.unit.ledger_v1 import make_v1
 from tests.unit.test_ledger_schema import start_at_once
@@ -132,7 +132,8 @@ def test_a_newer_total_that_comes_while_a_claim_is_made_is_not_lost(url: str) ->
             with Ledger(url) as mine:
                 while not done.is_set():
                     patiently(lambda: mine.intake(lambda plant, kind: SYSTEM), LEDGER_DOWN)  # noqa: ARG005
-                    patiently(lambda: book_all(mine), LEDGER_DOWN)
+                    while steps := patiently(lambda: claim(mine), LEDGER_DOWN):
+                        patiently(lambda steps=steps: finish(mine, steps), LEDGER_DOWN)
 
         with ThreadPoolExecutor(6) as threads:
             posters = [threads.submit(poster) for _ in range(2)]
