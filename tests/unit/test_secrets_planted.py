@@ -240,5 +240,5 @@ def test_a_registry_that_repeats_its_password_gets_it_into_no_log(
     assert b64encode(f"mill:{PLANTED['REGISTRY']}".encode()).decode() in str(refused.value)
     structlog.get_logger("millrace.flow").error("stopped", detail=str(refused.value))
     mill.output += "".join(capsys.readouterr())
-    assert "the registry refuses" in mill.output
+    assert "the schema registry refuses" in mill.output
     assert mill.leaked() == []
