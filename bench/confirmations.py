@@ -26,7 +26,9 @@ from dataflows.settings import ConfirmationsSettings
 from millrace.shutdown import draining
 from sinks.batches import Batch
 
-IDLE_S = 1.0
+#: The topics without records hold the watermark back by this much, which is part of the latency.
+IDLE_S = 0.25
+DRAIN_S = 3.0
 LATENESS_S = 5.0
 
 
@@ -58,7 +60,7 @@ class Meter:
             ends = frame["window_end"].to_physical().to_numpy() / 1e6
             self.delays.append(time.time() - ends - LATENESS_S)
         if read >= self.events and not draining.is_set() and self.ended is not None:
-            threading.Timer(IDLE_S * 3, draining.set).start()
+            threading.Timer(DRAIN_S, draining.set).start()
 
     def _sum(self, name: str) -> int:
         return sum(counts.get(name, 0) for counts in self.counts.values())
