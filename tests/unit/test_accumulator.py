@@ -96,6 +96,7 @@ def test_rows_that_were_given_out_stay_as_they_were() -> None:
     before = totals.rows()
     kept = before.clone().rows()
     totals.add(rows(100, 5, seed=2))
+    assert not totals.rows().equals(before)
     assert before.rows() == kept
 
 
