@@ -9,12 +9,16 @@ from typing import TypeVar
 
 from millrace.errors import Retriable
 from sinks.history.day_file import DayFile, read_footer
-from sinks.history.zones import DAY_FILE, DAYS, folders, raw_files
+from sinks.history.zones import DAY_FILE, DAYS, PlantDay, folders, raw_files
 
 ATTEMPTS = 20
 Result = TypeVar("Result")
 #: What tells one version of a file from the next: inode, change time, size.
 _Version = tuple[int, int, int]
+
+
+def _every(_day: PlantDay) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class Plan:
         return all(_version(path) == known for path, known in self.days.items()) and all(p.exists() for p in self.raw)
 
 
-def plan(root: Path, topic: str) -> Plan:
-    """Files to read of a topic now.
+def plan(root: Path, topic: str, only: Callable[[PlantDay], bool] = _every) -> Plan:
+    """Files to read of a topic now, of the plant-days that are asked for.
 
     The raw zone is listed before a day file is looked at: a compaction in between makes files of the list
     superfluous, which the day file says, but makes none missing.
@@ -50,7 +54,9 @@ def plan(root: Path, topic: str) -> Plan:
     """
     days: dict[Path, _Version] = {}
     raw: list[Path] = []
-    for folder in folders(root, topic):
+    for folder, day_of in folders(root, topic).items():
+        if not only(day_of):
+            continue
         found = list(raw_files(root / topic / folder))
         path = root / DAYS / topic / folder / DAY_FILE
         version, day = _version(path), read_footer(path)
@@ -60,20 +66,23 @@ def plan(root: Path, topic: str) -> Plan:
     return Plan(days, tuple(raw))
 
 
-def read(root: Path, topic: str, fetch: Callable[[list[Path]], Result]) -> Result:
+def read(
+    root: Path, topic: str, fetch: Callable[[list[Path]], Result], only: Callable[[PlantDay], bool] = _every
+) -> Result:
     """Call `fetch` with the files of a topic, again when compaction replaced some of them meanwhile.
 
     Args:
         root: Folder of the history.
         topic: Topic.
         fetch: Reads all that it needs of the files; called more than once, so it must have no other effect.
+        only: Plant-days to read.
 
     Raises:
         Retriable: The files were replaced during every attempt.
         Misconfigured: See `plan`.
     """
     for _ in range(ATTEMPTS):
-        planned = plan(root, topic)
+        planned = plan(root, topic, only)
         try:
             result = fetch(planned.files)
         except Exception:
