@@ -22,8 +22,6 @@ from operators.reference_lane import ReferenceOutput
 from operators.shifts import CalendarBook
 from operators.streaming import confirmations_flow
 from sinks.batches import Batch, of_documents, of_lane, of_reference, of_timeline
-from sinks.kafka import KafkaSink
-from sinks.ledger import LedgerSink
 from sinks.metrics import observe
 from sources.kafka import KafkaLanes, lane_names
 from sources.kafka_reference import KafkaReference
@@ -62,14 +60,7 @@ def build(
     references = KafkaReference(
         reader, [settings.topic(name) for name in REFERENCES], pace, lambda: parts.reference_lane(settings, schemas)
     )
-    if sinks is None:
-        sinks = {}
-        if settings.ledger:
-            sinks["ledger"] = LedgerSink(settings.ledger, settings.flow)
-        if settings.publish:
-            sinks["topics"] = KafkaSink(client, settings.flow, schemas, parts.output_topics(settings))
-    if not sinks:
-        raise Misconfigured("ledger, publish: the flow would announce its documents nowhere")
+    sinks = sinks or parts.sinks(settings, schemas, client)
     return wire(settings, lanes, references, calendar, sinks, lane_names(settings.lanes), hold=True)
 
 
@@ -99,7 +90,7 @@ def wire(
     streams = confirmations_flow(
         events,
         orders,
-        parts.layout(settings, calendar),
+        parts.layout(settings, calendar, settings.work_center_shards),
         parts.clock(settings, names),
         parts.timeline_config(settings),
         parts.document_config(settings, hold),

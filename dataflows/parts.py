@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from bytewax.outputs import Sink
 
-from dataflows.settings import EVENTS, OUTPUTS, REFERENCES, SECOND, ConfirmationsSettings, RegistrySettings
+from dataflows.flow_settings import SECOND, FlowSettings, RegistrySettings
+from dataflows.settings import ConfirmationsSettings
 from dataflows.state import state_id
 from millrace.errors import Misconfigured
 from operators.clock import Clock
 from operators.documents import DocumentConfig
 from operators.lane import Decoder, Lane, LaneConfig
+from operators.lane_config import Route
+from operators.lane_totals import total
 from operators.layout import Layout
 from operators.reference_lane import ReferenceLane
 from operators.reject_guard import GuardedLane, RejectGuard
@@ -27,13 +31,16 @@ from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.mapping import MappedJson, load
 from schemas.registry import FolderSchemas, RegistrySchemas, SchemaSource
+from sinks.batches import Batch
 from sinks.deprecated_fields import watched
+from sinks.kafka import KafkaSink
+from sinks.ledger import LedgerSink
 from sinks.parquet import HistoryWriter
 from sources.kafka_reader import ReaderConfig
 from sources.kafka_reference import read_all
 
 
-def schema_source(settings: ConfirmationsSettings) -> SchemaSource:
+def schema_source(settings: FlowSettings) -> SchemaSource:
     """Registry if one is configured, else the folder of contracts."""
     return registry_or_folder(settings.registry)
 
@@ -46,7 +53,7 @@ def registry_or_folder(registry: RegistrySettings | None) -> SchemaSource:
 
 
 def codecs(
-    settings: ConfirmationsSettings,
+    settings: FlowSettings,
     schemas: SchemaSource,
     names: Sequence[str],
     columns: Mapping[str, list[str]],
@@ -55,7 +62,7 @@ def codecs(
     return {settings.topic(name): watched(Codec(contract(name), schemas, columns.get(name))) for name in names}
 
 
-def reader_config(settings: ConfirmationsSettings, client: Mapping[str, str]) -> ReaderConfig:
+def reader_config(settings: FlowSettings, client: Mapping[str, str]) -> ReaderConfig:
     """How lanes read."""
     return ReaderConfig(
         client=client,
@@ -67,9 +74,7 @@ def reader_config(settings: ConfirmationsSettings, client: Mapping[str, str]) ->
     )
 
 
-def calendar_book(
-    settings: ConfirmationsSettings, schemas: SchemaSource, client: Mapping[str, str] | None
-) -> CalendarBook:
+def calendar_book(settings: FlowSettings, schemas: SchemaSource, client: Mapping[str, str] | None) -> CalendarBook:
     """Calendars of all plants, from a file or from the end of their compacted topic."""
     default = replace(utc_calendar(), zone=settings.default_zone) if settings.default_zone else None
     if settings.calendar is not None:
@@ -92,19 +97,21 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def lane_builder(
-    settings: ConfirmationsSettings,
+    settings: FlowSettings,
     decoders: Mapping[str, Decoder],
     calendar: CalendarBook,
     topics: Mapping[str, str],
     deduplicate: bool = True,
+    route: Route = total,
 ) -> Callable[[str], Lane]:
-    """Makes the rules of a lane by its name; each has a writer of its own."""
+    """Makes the rules of a lane by its name; each has a writer of its own. `route` takes the accepted rows."""
     config = LaneConfig(
         contracts={topic: name for name, topic in topics.items()},
         window=Window.parse(settings.window),
         limits=settings.limits(),
         numbering=settings.numbering_of_all(),
         deduplicate=deduplicate,
+        route=route,
     )
 
     mapped = {topic: MappedJson(load(path)) for topic, path in settings.mappings.items()}
@@ -120,27 +127,44 @@ def lane_builder(
     return build
 
 
-def event_topics(settings: ConfirmationsSettings) -> dict[str, str]:
+def event_topics(settings: FlowSettings) -> dict[str, str]:
     """Topic by contract of the events."""
-    return {name: settings.topic(name) for name in EVENTS}
+    return {name: settings.topic(name) for name in settings.events}
 
 
-def reference_lane(settings: ConfirmationsSettings, schemas: SchemaSource) -> ReferenceLane:
-    """Rules of the reference lane."""
-    return ReferenceLane({settings.topic(name): name for name in REFERENCES}, codecs(settings, schemas, REFERENCES, {}))
+def reference_lane(settings: FlowSettings, schemas: SchemaSource, names: Sequence[str] | None = None) -> ReferenceLane:
+    """Rules of the reference lane, for all of the flow's reference contracts unless some are named."""
+    wanted = settings.references if names is None else names
+    return ReferenceLane({settings.topic(name): name for name in wanted}, codecs(settings, schemas, wanted, {}))
 
 
-def output_topics(settings: ConfirmationsSettings) -> dict[str, str]:
+def output_topics(settings: FlowSettings) -> dict[str, str]:
     """Topic by contract of what the flow sends."""
-    return {name: settings.topic(name) for name in OUTPUTS}
+    return {name: settings.topic(name) for name in settings.outputs}
 
 
-def layout(settings: ConfirmationsSettings, calendar: CalendarBook) -> Layout:
-    """Keys of the state."""
-    return Layout(Window.parse(settings.window), calendar, settings.shards, settings.ring, settings.work_center_shards)
+def sinks(settings: FlowSettings, schemas: SchemaSource, client: Mapping[str, str]) -> dict[str, Sink[Batch]]:
+    """Sinks by step id, as the settings name them.
+
+    Raises:
+        Misconfigured: They name none.
+    """
+    found: dict[str, Sink[Batch]] = {}
+    if settings.ledger:
+        found["ledger"] = LedgerSink(settings.ledger, settings.flow)
+    if settings.publish:
+        found["topics"] = KafkaSink(client, settings.flow, schemas, output_topics(settings))
+    if not found:
+        raise Misconfigured("ledger, publish: the flow would announce its documents nowhere")
+    return found
 
 
-def clock(settings: ConfirmationsSettings, lanes: Sequence[str]) -> Clock:
+def layout(settings: FlowSettings, calendar: CalendarBook, work_center_shards: int = 0) -> Layout:
+    """Keys of the state; a flow without timelines has no shards of work centres."""
+    return Layout(Window.parse(settings.window), calendar, settings.shards, settings.ring, work_center_shards)
+
+
+def clock(settings: FlowSettings, lanes: Sequence[str]) -> Clock:
     """A fresh clock."""
     return Clock(lanes, int(settings.lateness_s * SECOND), int(settings.horizon_h * 3600 * SECOND))
 

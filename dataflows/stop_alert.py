@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from dataflows import parts
-from dataflows.settings import ConfirmationsSettings
+from dataflows.flow_settings import FlowSettings
 from operators.reject_guard import MostRefused
 from sinks.batches import Batch
 from sinks.kafka import KafkaSink
@@ -15,7 +15,7 @@ from sinks.kafka import KafkaSink
 log = structlog.get_logger("millrace.run")
 
 
-def announce(settings: ConfirmationsSettings, error: MostRefused) -> None:
+def announce(settings: FlowSettings, error: MostRefused) -> None:
     """Tell the log and, with `publish`, the topic of alerts; the flow's own sinks have ended with it.
 
     Delivery: at least once; a flow that is started again and stops again tells it again.

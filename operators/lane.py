@@ -21,7 +21,6 @@ from operators.lane_output import Dead, Decoder, History, LaneOutput
 from operators.lane_rows import Codes, Ints, Longs, Rows
 from operators.lane_screening import refuse_by_content, refuse_by_time
 from operators.lane_sorting import bury, sort_out
-from operators.lane_totals import total
 from operators.lane_verdicts import joined
 from operators.routes import origin_code
 from operators.screen import NO_PROGRESS
@@ -134,7 +133,7 @@ class Lane:
         self.counts[f"accepted:{contract}"] += rows.frame.height
         if self.history is not None and rows.frame.height:
             self.history.write(contract, rows.frame)
-        total(output, self.counts, rows, self.config.window, self.calendar)
+        self.config.route(output, self.counts, rows, self.config.window, self.calendar)
 
     def _repeated(
         self,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from operators.dedupe import Numbering
+from operators.lane_output import LaneOutput
+from operators.lane_rows import Rows
+from operators.lane_totals import total
 from operators.screen import TimeLimits
+from operators.shifts import CalendarBook
 from operators.windows import Window
+
+#: Hands out what accepted rows add to a lane's output, and counts it.
+Route = Callable[[LaneOutput, Counter[str], Rows, Window, CalendarBook], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class LaneConfig:
         deduplicate: False only in negative controls.
         most: Most that one event may add, in its unit or in seconds; totals are decimal(18,6) and must not
             overflow.
+        route: Takes accepted rows: by default those of machines and operators, into totals and timelines.
     """
 
     contracts: Mapping[str, str]
@@ -32,3 +41,4 @@ class LaneConfig:
     numbering: Mapping[str, Numbering] = field(default_factory=dict)
     deduplicate: bool = True
     most: Decimal = Decimal(100_000_000)
+    route: Route = total

@@ -56,6 +56,7 @@ class LaneOutput:
         lane: Name of the lane.
         partials: Rows of PARTIAL.
         timeline: Rows of TIMELINE.
+        rows: Accepted rows by contract that a flow's own steps take as they are.
         late: Linear rows beyond the correction horizon, one adjustment each: rows of PARTIAL with
             `adjustment`, the place of the record (topic, partition and offset).
         dead: Records given up.
@@ -69,6 +70,7 @@ class LaneOutput:
     lane: str
     partials: list[pl.DataFrame] = field(default_factory=list)
     timeline: list[pl.DataFrame] = field(default_factory=list)
+    rows: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     late: list[pl.DataFrame] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)

@@ -19,8 +19,21 @@ from operators.shifts import CalendarBook
 from operators.timeline import TIMELINE
 from operators.windows import Window, assign
 
-#: Contracts that a confirmations flow reads, with the code that stands for them in `origin`.
-CONTRACT_CODE = {"MachineCycle": 1, "MachineState": 2, "OperationReport": 3}
+#: Contracts that flows read as events, with the code that stands for them in `origin`.
+CONTRACT_CODE = {
+    "MachineCycle": 1,
+    "MachineState": 2,
+    "OperationReport": 3,
+    "MaterialConsumption": 4,
+    "InventoryBalance": 5,
+    "GoodsReceipt": 6,
+    "ShipmentNotice": 7,
+    "PurchaseOrder": 8,
+    "OrderAcknowledgement": 9,
+    "QualityEvent": 10,
+    "GoodsMovement": 11,
+    "ProductionConfirmation": 12,
+}
 PARTITION_BITS = 16
 
 _NOTHING = Decimal(0)
@@ -115,7 +128,7 @@ def oversized(frame: pl.DataFrame, most: Decimal) -> npt.NDArray[np.bool_] | Non
 
     Counter readings may be any size: what they add is a difference.
     """
-    names = [n for n in (*_CYCLE, *_REPORT_SUMS) if n in frame.columns]
+    names = [n for n in (*_CYCLE, *_REPORT_SUMS, "quantity") if n in frame.columns]
     extremes = [bound for n in names for bound in (frame[n].min(), frame[n].max())]
     if all(-most <= bound <= most for bound in extremes if isinstance(bound, Decimal)):
         return None

@@ -14,13 +14,16 @@ from operators.reference_lane import ReferenceOutput
 from operators.timeline_batch import TimelineBatch
 from sinks.dead_letter import orphan, record_letter, total_letter
 
+CONFIRMATIONS = "ProductionConfirmation"
+
 
 @dataclass(slots=True)
 class Batch:
     """One batch of everything a flow announces; empty parts are empty.
 
     Args:
-        documents: Rows of CONFIRMATION.
+        documents: Rows of documents, without the envelope that sinks add.
+        contract: What the documents are.
         letters: What was given up.
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
@@ -28,6 +31,7 @@ class Batch:
     """
 
     documents: list[pl.DataFrame] = field(default_factory=list)
+    contract: str = CONFIRMATIONS
     letters: list[DeadLetter] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     state_times: list[pl.DataFrame] = field(default_factory=list)

@@ -22,15 +22,13 @@ from sinks.ledger import document_records
 from sinks.patience import patiently
 from sinks.state_time import state_time_records
 
-CONTRACTS = ("ProductionConfirmation", "DeadLetter", "Alert", "StateTime")
-
 
 class KafkaPartition(StatelessSinkPartition[Batch]):
     """Producer of one worker."""
 
     def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
         self._producer = Producer({**client, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 0})
-        self._codecs = {name: Codec(contract(name), schemas) for name in CONTRACTS}
+        self._codecs = {name: Codec(contract(name), schemas) for name in topics}
         self._flow, self._topics = flow, topics
         self._failed: KafkaError | None = None
 
@@ -42,10 +40,13 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
         """
         for batch in items:
             documents = [r for frame in batch.documents for r in document_records(frame, self._flow)]
-            self._send("ProductionConfirmation", documents)
+            if documents:
+                self._send(batch.contract, documents)
             self._send("DeadLetter", [letter_record(letter) for letter in batch.letters])
             self._send("Alert", [alert_record(alert, self._flow) for alert in batch.alerts])
-            self._send("StateTime", [r for f in batch.state_times for r in state_time_records(f, self._flow)])
+            times = [r for f in batch.state_times for r in state_time_records(f, self._flow)]
+            if times:
+                self._send("StateTime", times)
         while self._producer.flush(5) and self._failed is None:
             continue
         if self._failed is not None:

@@ -15,7 +15,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from millrace.failpoints import hit
 from millrace.ledger import Ledger
-from millrace.ledger.confirmation import desired_document
+from millrace.ledger.converters import CONVERTERS
 from millrace.ledger.ledger import LEDGER_DOWN
 from sinks.batches import Batch
 from sinks.patience import patiently
@@ -32,10 +32,12 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
 
     def write_batch(self, items: list[Batch]) -> None:
         """One transaction for documents and one for dead letters."""
-        records = [
-            record for batch in items for frame in batch.documents for record in document_records(frame, self._flow)
+        documents = [
+            CONVERTERS[batch.contract](record)
+            for batch in items
+            for frame in batch.documents
+            for record in document_records(frame, self._flow)
         ]
-        documents = [desired_document(record) for record in records]
         letters = [letter for batch in items for letter in batch.letters]
         counts = {lane: values for batch in items for lane, values in batch.counts.items()}
         _tell([alert for batch in items for alert in batch.alerts], self._flow)
@@ -74,14 +76,14 @@ def _tell(alerts: list[dict[str, Any]], flow: str) -> None:
 
 
 def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
-    """Rows of CONFIRMATION as records of the contract ProductionConfirmation."""
+    """Rows of documents as records of their contract; what of the envelope a row brings itself stands."""
     envelope = {"source": flow, "sequence": None, "correlation_id": None, "tier": 1}
     return [
         {
             **envelope,
-            **row,
             "event_id": f"{row['document_key']}#{row['revision']}.{row['reference_version']}",
-            "event_time": row["last_event_time"],
+            "event_time": row.get("last_event_time"),
+            **row,
         }
         for row in frame.to_dicts()
     ]

@@ -13,7 +13,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from dataflows.settings import ConfirmationsSettings, CounterRule, NumberingRule, RegistrySettings
+from dataflows.flow_settings import NumberingRule, RegistrySettings
+from dataflows.registry import FLOWS
+from dataflows.settings import CounterRule
 from millrace.ledger.dependencies import DependencyRule, Match
 from millrace.secret import Secret
 from operators.counter_policy import CounterPolicy
@@ -29,7 +31,7 @@ from sources.kafka_settings import KafkaSettings
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 #: Heading and model, in the order of the page.
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("The confirmations flow", ConfirmationsSettings),
+    *((f"The flow `{flow.name}`", flow.settings) for flow in FLOWS.values()),
     ("`kafka`", KafkaSettings),
     ("`registry`", RegistrySettings),
     ("`counters`: a list of rules", CounterRule),
@@ -57,7 +59,7 @@ HEAD = """\
 
 Generated from the settings models by `python -m tools.settings_docs`; a test compares.
 
-A flow reads `millrace run confirmations --config FILE`, a poster `millrace post --config FILE`. Both are
+A flow reads `millrace run FLOW --config FILE`, a poster `millrace post --config FILE`. Both are
 YAML; an unknown key is refused with file, line and field. A variable `MILLRACE_<KEY>` in the environment goes
 before the file; `__` steps into a section: `MILLRACE_KAFKA__BOOTSTRAP`. Lists can't be given that way.
 A file that holds a password, also within a URL, is refused: passwords belong into the environment or into

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from prometheus_client import start_http_server
 
-from dataflows import confirmations
+from dataflows.registry import FLOWS, flow_named
 from dataflows.run import run as run_flow
-from dataflows.settings import ConfirmationsSettings
 from dataflows.stop_alert import announce
 from millrace.cli.run_files import FileOptions, run_on_files
 from millrace.errors import Misconfigured
@@ -22,7 +21,7 @@ ON_FILES = "On files"
 
 
 def run(
-    flow: Annotated[str, typer.Argument(help="Flow: confirmations.")],
+    flow: Annotated[str, typer.Argument(help=f"Flow: {', '.join(FLOWS)}.")],
     files: Annotated[
         list[str] | None, typer.Argument(help="More inputs, as a shell makes them of `--input *.csv`.")
     ] = None,
@@ -75,10 +74,9 @@ def run(
     On files, exit code 0: every row is accepted. 1: something is in the dead letters. 2: settings, a mapping
     or a file is wrong.
     """
-    if flow != "confirmations":
-        raise Misconfigured(f"no flow named {flow!r}; there is: confirmations")
+    found = flow_named(flow)
     configure_logging()
-    settings = load(ConfirmationsSettings, config)
+    settings = load(found.settings, config)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port + process)
     given = FileOptions(
@@ -96,10 +94,10 @@ def run(
     if given.any:
         if process or addresses:
             raise Misconfigured("--process, --addresses: a run on files is one process; use --workers")
-        raise typer.Exit(run_on_files(settings, given))
+        raise typer.Exit(run_on_files(found, settings, given))
     try:
         run_flow(
-            confirmations.build(settings),
+            found.build(settings),
             settings.recovery,
             partitions=settings.recovery_partitions,
             layout=settings.layout(),

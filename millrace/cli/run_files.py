@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from dataflows.file_summary import Summary, summarize
 from dataflows.files import FileRun, run_files
+from dataflows.registry import Flow
 from dataflows.settings import EVENTS, ConfirmationsSettings
 from millrace.cli.file_report import reading, show
 from millrace.errors import Misconfigured
@@ -42,12 +44,19 @@ class FileOptions:
         return any(lists) or self.out is not None or self.overwrite or self.as_json or self.zone is not None
 
 
-def run_on_files(settings: ConfirmationsSettings, given: FileOptions) -> int:
+def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
     """Run, write the summary and print it; returns the exit code.
+
+    Args:
+        flow: The flow.
+        settings: An instance of its settings model.
+        given: Options.
 
     Raises:
         Misconfigured: Options, settings, a mapping or a file is wrong.
     """
+    if not flow.on_files:
+        raise Misconfigured(f"--input: the flow {flow.name} runs on Kafka alone")
     if not given.inputs or given.out is None:
         raise Misconfigured("--input, --out: a run on files needs both")
     settings = _with_zone(settings, given.zone)

@@ -1,0 +1,58 @@
+"""The flows that `millrace run FLOW` knows: a further one is a line in FLOWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bytewax.dataflow import Dataflow
+
+from dataflows import confirmations
+from dataflows.flow_settings import FlowSettings
+from dataflows.settings import ConfirmationsSettings
+from millrace.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow as the command line and the settings page know it.
+
+    Args:
+        name: What it is called on the command line.
+        settings: Model of its settings.
+        build: Makes the flow on Kafka from an instance of that model.
+        about: One sentence for the help text.
+        on_files: Whether `--input` runs it on files.
+    """
+
+    name: str
+    settings: type[FlowSettings]
+    build: Callable[[Any], Dataflow]
+    about: str
+    on_files: bool = False
+
+
+FLOWS: dict[str, Flow] = {
+    flow.name: flow
+    for flow in (
+        Flow(
+            "confirmations",
+            ConfirmationsSettings,
+            confirmations.build,
+            "machine cycles, states and operator reports become production confirmations",
+            on_files=True,
+        ),
+    )
+}
+
+
+def flow_named(name: str) -> Flow:
+    """The flow of that name.
+
+    Raises:
+        Misconfigured: There is none.
+    """
+    if name not in FLOWS:
+        raise Misconfigured(f"no flow named {name!r}; there is: {', '.join(FLOWS)}")
+    return FLOWS[name]
