@@ -96,7 +96,8 @@ def _statements(series: str, padded: str, reference: str) -> Iterator[str]:
     yield _insert("lanes", lane, f"{series} WHERE i % {PER_ORDER} = 0 ORDER BY i")
     for before, after in (("pending", "in_flight"), ("in_flight", "booked")):
         change = {"at": "1700000000000000", "who": "'poster'", "from_status": f"'{before}'", "to_status": f"'{after}'"}
-        yield _insert("audit", {"external_reference": "external_reference", **change}, "postings")
+        named = {"external_reference": "external_reference", "document_key": "document_key"}
+        yield _insert("audit", {**named, **change}, "postings")
 
 
 def _insert(table: str, columns: dict[str, str], source: str) -> str:

@@ -107,14 +107,11 @@ def _by_document(connection: Connection, orders: Sequence[tuple[str, str]]) -> d
 
 
 def _audit_of(connection: Connection, batch: Batch) -> Iterator[Row]:
-    for column, names in (
-        (audit.c.external_reference, [row["external_reference"] for row in batch.postings]),
-        (audit.c.document_key, [row["key"] for row in batch.documents]),
-    ):
-        for start in range(0, len(names), PAGE):
-            some = column.in_(names[start : start + PAGE])
-            for row in connection.execute(select(audit).where(some).order_by(audit.c.id)):
-                yield dict(row._mapping)
+    keys = [row["key"] for row in batch.documents]
+    for start in range(0, len(keys), PAGE):
+        some = audit.c.document_key.in_(keys[start : start + PAGE])
+        for row in connection.execute(select(audit).where(some).order_by(audit.c.id)):
+            yield dict(row._mapping)
 
 
 def move(connection: Connection, batch: Batch, before: int, folder: str, at: int, who: str) -> bool:

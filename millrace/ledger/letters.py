@@ -219,7 +219,6 @@ def report(connection: Connection, letter_id: str) -> LetterReport | None:
     mentioned = [audit.c.letter_id == letter_id]
     if key:
         mentioned.append(audit.c.document_key == key)
-        mentioned.append(audit.c.external_reference.in_([step.external_reference for step in steps]))
     changes = connection.execute(select(audit).where(or_(*mentioned)).order_by(audit.c.id))
     return LetterReport(
         letter,

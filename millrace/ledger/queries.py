@@ -58,22 +58,15 @@ def order_report(connection: Connection, order_id: str) -> list[DocumentReport]:
 
 def _changes(connection: Connection, order_id: str) -> dict[str, list[Mapping[str, Any]]]:
     """Audit by document: changes of its postings and of itself, oldest first."""
-    of_postings = (
-        select(audit, postings.c.document_key.label("of"))
-        .join(postings, postings.c.external_reference == audit.c.external_reference)
-        .where(postings.c.order_id == order_id)
-    )
-    of_documents = (
-        select(audit, documents.c.key.label("of"))
+    query = (
+        select(audit)
         .join(documents, documents.c.key == audit.c.document_key)
         .where(audit.c.document_key.is_not(None), documents.c.order_id == order_id)
     )
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for query in (of_postings, of_documents):
-        for row in connection.execute(query.order_by(audit.c.id)):
-            change = row._asdict()
-            found[change.pop("of")].append(change)
-    return {key: sorted(rows, key=lambda row: row["id"]) for key, rows in found.items()}
+    for row in connection.execute(query.order_by(audit.c.id)):
+        found[row.document_key].append(row._asdict())
+    return found
 
 
 def _decoded(out: dict[str, Any]) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def audit_row(step: Step, to: Status, now: int, who: str, why: str | None) -> di
     """A row of `audit`: a posting changes its status."""
     return {
         "external_reference": step.external_reference,
+        "document_key": step.document_key,
         "at": now,
         "who": who,
         "from_status": step.status.value,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
 #: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -180,7 +180,7 @@ audit = Table(
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("external_reference", Name),
-    Column("document_key", Name),  # of a change that is not about one posting
+    Column("document_key", Name),  # of the posting, or what the change itself is about
     Column("letter_id", Name),
     Column("at", BigInteger, nullable=False),
     Column("who", String, nullable=False),
@@ -188,7 +188,7 @@ audit = Table(
     Column("to_status", String, nullable=False),
     Column("why", Text),
 )
-Index("audit_posting", audit.c.external_reference)
+# Nothing finds a posting's changes by its reference, which is random: see docs/adr/0018-indexes-by-order.md.
 Index("audit_document", audit.c.document_key, **_where(text("audit.document_key IS NOT NULL")))
 Index("audit_letter", audit.c.letter_id, **_where(text("audit.letter_id IS NOT NULL")))
 

@@ -29,5 +29,8 @@ def check_upgraded(url: str) -> None:
         assert ledger.inconsistent() == []
         letters = ledger.ask(lambda c: c.execute(select(dead_letters.c.event_id, dead_letters.c.state)).all())
         assert dict(map(tuple, letters))["solved"] == "resolved"
-        assert len(ledger.ask(lambda c: c.execute(select(audit).where(audit.c.who == "poster")).all())) == 2
+        of_version_1 = select(audit.c.document_key).where(audit.c.who == "poster")
+        assert ledger.ask(lambda c: c.scalars(of_version_1).all()) == [f"P1|100000{n}|0010|1" for n in (1, 2)], (
+            "each change is found by its document"
+        )
     Ledger(url).close()  # and nothing is left to do for the next process
