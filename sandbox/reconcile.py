@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from sinks.history.places import Place
 from sinks.history.reading import plan
+from sinks.history.store import scan
 
 ZERO = Decimal(0)
 #: What is counted of an order that the ERP never released.
@@ -199,12 +200,12 @@ def reconcile(
     return Reconciliation(rows, checks, _reasons(truth, topics, waited_in_vain), unknown)
 
 
-def count_history(root: Path, topic: str) -> tuple[int, int]:
+def count_history(root: Place, topic: str) -> tuple[int, int]:
     """Rows and distinct event ids in the history of a topic; (0, 0) where it has no file yet."""
     files = plan(root, topic).files
     if not files:
         return 0, 0
-    ids = pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select("event_id")
+    ids = scan(files, hive_partitioning=False, extra_columns="ignore").select("event_id")
     counted = ids.select(rows=pl.len(), events=pl.col("event_id").n_unique()).collect()
     rows, events = counted.row(0)
     return int(rows), int(events)

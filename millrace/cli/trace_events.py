@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dataflows.settings import EVENTS, ConfirmationsSettings
 from millrace.errors import Misconfigured
+from sinks.history.places import Place
 from sinks.history.reading import read
+from sinks.history.store import require, scan
 
 _COLUMNS: dict[str, pl.DataType] = {
     "plant": pl.String(),
@@ -45,14 +46,13 @@ class Events:
         return dict(sorted(inside["contract"].value_counts().iter_rows()))
 
 
-def events_of(root: Path, settings: ConfirmationsSettings, order: str) -> Events:
+def events_of(root: Place, settings: ConfirmationsSettings, order: str) -> Events:
     """Events that name the order; those that got it from their machine's job are in the documents' origins.
 
     Raises:
         Misconfigured: There is no such folder, or a file in it is no readable Parquet.
     """
-    if not root.is_dir():
-        raise Misconfigured(f"--history: there is no folder {str(root)!r}")
+    require(root, "--history")
     topics = {name: settings.topic(name) for name in EVENTS}
     found = {name: read(root, topic, partial(_rows, root / topic, order)) for name, topic in topics.items()}
     named = {name: rows for name, rows in found.items() if rows.height}
@@ -60,13 +60,13 @@ def events_of(root: Path, settings: ConfirmationsSettings, order: str) -> Events
     return Events({name: _ranges(rows) for name, rows in named.items()}, pl.concat([Events().rows, *every]))
 
 
-def _rows(folder: Path, order: str, files: list[Path]) -> pl.DataFrame:
+def _rows(folder: Place, order: str, files: list[Place]) -> pl.DataFrame:
     empty = pl.DataFrame(schema=_COLUMNS)
     if not files:
         return empty
     try:
         # Read as texts: plant `0100` is not plant 100.
-        rows = pl.scan_parquet(
+        rows = scan(
             files,
             hive_schema={"plant": pl.String, "date": pl.String},
             extra_columns="ignore",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -24,12 +25,12 @@ import polars as pl
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 from sinks.history.day_file import DayFile, Taken, read_footer, write
+from sinks.history.places import ObjectPath, Place
+from sinks.history.store import draft, make_folder, publish, read_bytes, remove, require, sync
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
-from sinks.parquet import make_folder, sync_file
 
 #: By writer (`<flow>-<generation>-<lane>`) the number below which its files are final; 0 for one that is not known.
 Settled = Callable[[str], int]
-_PARTIAL = f".{DAY_FILE}.partial"
 
 
 @dataclass(slots=True)
@@ -62,14 +63,16 @@ class Compacted:
 
 
 @contextmanager
-def only_one(root: Path) -> Iterator[None]:
-    """Hold the lock of the analysts' zone.
+def only_one(root: Place) -> Iterator[None]:
+    """Hold the lock of the analysts' zone. On an object store the second of two passes fails when it publishes.
 
     Raises:
         Misconfigured: There is no such history, or another compaction holds the lock.
     """
-    if not root.is_dir():
-        raise Misconfigured(f"--root: there is no folder {str(root)!r}")
+    require(root, "--root")
+    if isinstance(root, ObjectPath):
+        yield
+        return
     make_folder(root / DAYS, root)
     handle = os.open(root / DAYS / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -86,7 +89,7 @@ def _lock(handle: int, folder: Path) -> None:
         raise Misconfigured(f"{folder}: another compaction is running") from error
 
 
-def compact(root: Path, topic: str, before: date, settled: Settled, *, dry_run: bool = False) -> Compacted:
+def compact(root: Place, topic: str, before: date, settled: Settled, *, dry_run: bool = False) -> Compacted:
     """Compact the plant-days of a topic before a date; call within `only_one`.
 
     Args:
@@ -106,7 +109,7 @@ def compact(root: Path, topic: str, before: date, settled: Settled, *, dry_run: 
     return done
 
 
-def _compact_day(root: Path, raw: Path, target: Path, settled: Settled, done: Compacted, dry_run: bool) -> None:
+def _compact_day(root: Place, raw: Place, target: Place, settled: Settled, done: Compacted, dry_run: bool) -> None:
     found = list(raw_files(raw))
     old = read_footer(target / DAY_FILE)
     inside = [each for each in found if old is not None and old.holds(each)]
@@ -121,8 +124,9 @@ def _compact_day(root: Path, raw: Path, target: Path, settled: Settled, done: Co
         return
     if final:
         make_folder(target, root)
-        done.rows += _publish(target, old, final, settled)
-        done.bytes_after += (target / DAY_FILE).stat().st_size
+        rows, size = _publish(target, old, final, settled)
+        done.rows += rows
+        done.bytes_after += size
     done.removed += _remove([*inside, *final])
 
 
@@ -132,31 +136,30 @@ def _count(done: Compacted, final: Sequence[RawFile], old: DayFile | None) -> No
     done.days += 1
     done.late_days += old is not None
     done.files_before += len(final) + (old is not None)
-    done.bytes_before += sum(each.size for each in final) + (old.path.stat().st_size if old else 0)
+    done.bytes_before += sum(each.size for each in final) + (old.found.size if old else 0)
     done.files_after += 1
 
 
-def _publish(target: Path, old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> int:
-    """Write the day anew and put it in place of the last one; returns how many rows came from raw files."""
+def _publish(target: Place, old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> tuple[int, int]:
+    """Write the day anew and put it in place of the last one; returns rows that came from raw files, and its size."""
     frames = [_frame(each.path) for each in final]
     rows = sum(frame.height for frame in frames)
     before = [_frame(old.path)] if old is not None else []
-    partial = target / _PARTIAL
-    partial.unlink(missing_ok=True)
-    written = write(partial, [*before, *frames], target.parent.parent.name, _taken(old, final, settled))
-    if written != rows + sum(frame.height for frame in before):
-        raise Misconfigured(f"{partial}: holds {written} rows, but {rows} and what was there before were written")
-    sync_file(partial)
-    hit("history.before_publish")
-    partial.rename(target / DAY_FILE)
-    sync_file(target)
+    with draft(target / DAY_FILE) as partial:
+        written = write(partial, [*before, *frames], target.parent.parent.name, _taken(old, final, settled))
+        if written != rows + sum(frame.height for frame in before):
+            raise Misconfigured(f"{partial}: holds {written} rows, but {rows} and what was there before were written")
+        sync(partial)
+        size = partial.stat().st_size
+        hit("history.before_publish")
+        publish(partial, target / DAY_FILE, old.found if old is not None else None)
     hit("history.after_publish")
-    return rows
+    return rows, size
 
 
-def _frame(path: Path) -> pl.DataFrame:
+def _frame(path: Place) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path, hive_partitioning=False)
+        return pl.read_parquet(BytesIO(read_bytes(path)), hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise Misconfigured(f"{path}: is no readable Parquet: {error}") from error
 
@@ -172,8 +175,8 @@ def _taken(old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> d
 def _remove(files: Sequence[RawFile]) -> int:
     """Remove raw files whose rows are published."""
     for each in files:
-        each.path.unlink(missing_ok=True)
+        remove(each.path)
         hit("history.between_removals")
     for folder in {each.path.parent for each in files}:
-        sync_file(folder)
+        sync(folder)
     return len(files)

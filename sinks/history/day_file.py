@@ -14,8 +14,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from millrace.errors import Misconfigured
+from millrace.errors import MillraceError, Misconfigured
 from schemas.contracts import contracts
+from sinks.history.places import Found, Place
+from sinks.history.store import arrow_source, look
 from sinks.history.zones import RawFile
 
 #: Rows of a row group: some ten megabytes, so that a scan reads few and a look-up by key skips most.
@@ -42,7 +44,7 @@ class DayFile:
     """What the footer of a day file says.
 
     Args:
-        path: The file.
+        found: The file, as it was when its footer was read.
         id: Made anew with every version of the file.
         rows: Rows in it.
         taken: By writer.
@@ -51,13 +53,18 @@ class DayFile:
         last: Highest event time.
     """
 
-    path: Path
+    found: Found
     id: str
     rows: int
     taken: Mapping[str, Taken] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     first: datetime | None = None
     last: datetime | None = None
+
+    @property
+    def path(self) -> Place:
+        """The file."""
+        return self.found.path
 
     def holds(self, raw: RawFile) -> bool:
         """Whether the rows of a raw file are in this file.
@@ -76,20 +83,25 @@ class DayFile:
         return True
 
 
-def read_footer(path: Path) -> DayFile | None:
+def read_footer(path: Place) -> DayFile | None:
     """What a day file says of itself; None when there is none.
 
     Raises:
         Misconfigured: It is no readable Parquet, or was not made by `millrace history compact`.
     """
+    found = look(path)
+    if found is None:
+        return None
     try:
-        meta = pq.read_metadata(path)
+        meta = pq.read_metadata(**arrow_source(path))
         known = meta.metadata or {}
         taken = {name: Taken(**value) for name, value in json.loads(known[_INPUTS]).items()}
         first, last = _times(meta)
-        return DayFile(path, known[_ID].decode(), meta.num_rows, taken, tuple(meta.schema.names), first, last)
+        return DayFile(found, known[_ID].decode(), meta.num_rows, taken, tuple(meta.schema.names), first, last)
     except FileNotFoundError:
         return None
+    except MillraceError:
+        raise
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise Misconfigured(f"{path}: is no readable day file: {error!r}") from error
 

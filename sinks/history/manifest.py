@@ -10,19 +10,19 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 from schemas.contracts import AVRO_FOLDER, contracts, load
 from sinks.history.day_file import DayFile
+from sinks.history.places import ObjectPath, Place
 from sinks.history.reading import day_files, plan
+from sinks.history.store import make_folder, read_bytes, write
 from sinks.history.zones import DAYS, MANIFEST, PlantDay
-from sinks.parquet import make_folder, sync_file
 
 
-def write_manifest(root: Path, topic: str, complete_up_to: datetime | None) -> dict[str, Any]:
+def write_manifest(root: Place, topic: str, complete_up_to: datetime | None) -> dict[str, Any]:
     """Describe a topic as it is now, and keep that as `_days/<topic>/_manifest.json`.
 
     Args:
@@ -37,17 +37,13 @@ def write_manifest(root: Path, topic: str, complete_up_to: datetime | None) -> d
     reached = complete_up_to.isoformat() if complete_up_to is not None else known.get("complete_up_to")
     described["complete_up_to"] = reached
     described["written_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    partial = folder / f".{MANIFEST}.partial"
-    partial.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    sync_file(partial)
     hit("history.before_manifest")
-    partial.rename(folder / MANIFEST)
-    sync_file(folder)
+    write(folder / MANIFEST, (json.dumps(described, indent=1) + "\n").encode())
     hit("history.after_manifest")
     return described
 
 
-def read_manifest(root: Path, topic: str) -> dict[str, Any] | None:
+def read_manifest(root: Place, topic: str) -> dict[str, Any] | None:
     """The manifest of a topic; None when it has none yet.
 
     Raises:
@@ -55,7 +51,7 @@ def read_manifest(root: Path, topic: str) -> dict[str, Any] | None:
     """
     path = root / DAYS / topic / MANIFEST
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(read_bytes(path))
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -63,15 +59,17 @@ def read_manifest(root: Path, topic: str) -> dict[str, Any] | None:
     return found
 
 
-def checksum(path: Path) -> str:
+def checksum(path: Place) -> str:
     """SHA-256 of a file."""
+    if isinstance(path, ObjectPath):
+        return hashlib.sha256(read_bytes(path)).hexdigest()
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _describe(root: Path, topic: str, known: dict[str, Any]) -> dict[str, Any]:
+def _describe(root: Place, topic: str, known: dict[str, Any]) -> dict[str, Any]:
     earlier = {each["id"]: each for each in known.get("days", [])}
-    days = [earlier.get(day.id) or _entry(root, topic, day) for day in day_files(root, topic)]
+    days = [earlier.get(day.id) or _entry(topic, day) for day in day_files(root, topic)]
     waiting = plan(root, topic).raw
     return {
         "topic": topic,
@@ -88,15 +86,15 @@ def _describe(root: Path, topic: str, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entry(root: Path, topic: str, day: DayFile) -> dict[str, Any]:
+def _entry(topic: str, day: DayFile) -> dict[str, Any]:
     place = PlantDay.of(topic, day.path.parent)
     return {
-        "path": str(day.path.relative_to(root / DAYS / topic)),
+        "path": "/".join(day.path.parts[-3:]),
         "id": day.id,
         "plant": place.plant,
         "date": place.day.isoformat(),
         "rows": day.rows,
-        "bytes": day.path.stat().st_size,
+        "bytes": day.found.size,
         "sha256": checksum(day.path),
         "first_event_time": day.first.isoformat() if day.first else None,
         "last_event_time": day.last.isoformat() if day.last else None,

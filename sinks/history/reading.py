@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from millrace.errors import Retriable
 from sinks.history.day_file import DayFile, read_footer
+from sinks.history.places import Place
+from sinks.history.store import versions
 from sinks.history.zones import DAY_FILE, DAYS, PlantDay, folders, raw_files
 
 ATTEMPTS = 20
 Result = TypeVar("Result")
-#: What tells one version of a file from the next: inode, change time, size.
-_Version = tuple[int, int, int]
 
 
 def _every(_day: PlantDay) -> bool:
@@ -30,20 +29,21 @@ class Plan:
         raw: Raw files that are in none of them.
     """
 
-    days: dict[Path, _Version]
-    raw: tuple[Path, ...]
+    days: dict[Place, str]
+    raw: tuple[Place, ...]
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[Place]:
         """All of them, in order of plant and date."""
-        return sorted([*self.days, *self.raw], key=lambda path: (*path.parts[-3:-1], path))
+        return sorted([*self.days, *self.raw], key=lambda path: (*path.parts[-3:-1], str(path)))
 
     def stands(self) -> bool:
         """Whether the same files are still there, so that what was read of them fits together."""
-        return all(_version(path) == known for path, known in self.days.items()) and all(p.exists() for p in self.raw)
+        now = versions([*self.days, *self.raw])
+        return all(now.get(path) == known for path, known in self.days.items()) and all(p in now for p in self.raw)
 
 
-def plan(root: Path, topic: str, only: Callable[[PlantDay], bool] = _every) -> Plan:
+def plan(root: Place, topic: str, only: Callable[[PlantDay], bool] = _every) -> Plan:
     """Files to read of a topic now, of the plant-days that are asked for.
 
     The raw zone is listed before a day file is looked at: a compaction in between makes files of the list
@@ -52,22 +52,21 @@ def plan(root: Path, topic: str, only: Callable[[PlantDay], bool] = _every) -> P
     Raises:
         Misconfigured: A day file is not readable, or a flow went back to an older state.
     """
-    days: dict[Path, _Version] = {}
-    raw: list[Path] = []
+    days: dict[Place, str] = {}
+    raw: list[Place] = []
     for folder, day_of in folders(root, topic).items():
         if not only(day_of):
             continue
         found = list(raw_files(root / topic / folder))
-        path = root / DAYS / topic / folder / DAY_FILE
-        version, day = _version(path), read_footer(path)
-        if day is not None and version is not None:
-            days[path] = version
+        day = read_footer(root / DAYS / topic / folder / DAY_FILE)
+        if day is not None:
+            days[day.path] = day.found.version
         raw += [each.path for each in found if day is None or not day.holds(each)]
     return Plan(days, tuple(raw))
 
 
 def read(
-    root: Path, topic: str, fetch: Callable[[list[Path]], Result], only: Callable[[PlantDay], bool] = _every
+    root: Place, topic: str, fetch: Callable[[list[Place]], Result], only: Callable[[PlantDay], bool] = _every
 ) -> Result:
     """Call `fetch` with the files of a topic, again when compaction replaced some of them meanwhile.
 
@@ -94,19 +93,11 @@ def read(
     raise Retriable(f"{root / topic}: its files were replaced while they were read, {ATTEMPTS} times")
 
 
-def day_files(root: Path, topic: str) -> list[DayFile]:
+def day_files(root: Place, topic: str) -> list[DayFile]:
     """Footers of the day files of a topic.
 
     Raises:
         Misconfigured: One is not readable.
     """
-    paths = sorted((root / DAYS / topic).glob(f"plant=*/date=*/{DAY_FILE}"))
+    paths = [root / DAYS / topic / folder / DAY_FILE for folder in folders(root, topic)]
     return [footer for path in paths if (footer := read_footer(path)) is not None]
-
-
-def _version(path: Path) -> _Version | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

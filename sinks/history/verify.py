@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from millrace.errors import Misconfigured
 from sinks.history.day_file import DayFile, read_footer
 from sinks.history.manifest import checksum, read_manifest
+from sinks.history.places import Place
+from sinks.history.store import arrow_source, look, read_bytes
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
 
 
@@ -34,19 +36,22 @@ class Verified:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(root: Path, topic: str) -> Verified:
+def verify(root: Place, topic: str) -> Verified:
     """Read every file of a topic; call within `only_one`, so that no compaction runs meanwhile.
 
     Day files are held against checksums per page and the manifest's SHA-256, rows and size. Raw files have no
-    checksums: they are decoded to the last value. What a flow removes meanwhile is left out.
+    checksums: they are decoded to the last value. What a flow removes meanwhile is left out. An object store has
+    no lock: what a compaction replaced meanwhile is told.
     """
     found = Verified(topic)
     known = _known(root, topic, found)
     for folder in folders(root, topic):
         path = root / DAYS / topic / folder / DAY_FILE
-        day = _day(path, known.pop(str(path.relative_to(root / DAYS / topic)), None), found)
+        day = _day(path, known.pop("/".join(path.parts[-3:]), None), found)
         for raw in raw_files(root / topic / folder):
             _raw(raw.path, inside=_inside(day, raw, found), found=found)
+        if day is not None and look(path) != day.found:
+            found.problems.append(f"{path}: was replaced while it was verified; verify again")
     found.problems += [f"{root / DAYS / topic / path}: is missing, the manifest names it" for path in sorted(known)]
     return found
 
@@ -57,7 +62,7 @@ def against_flow(found: Verified, accepted: int) -> None:
         found.problems.append(f"{found.topic}: has {found.rows} rows, but flows accepted {accepted}")
 
 
-def _known(root: Path, topic: str, found: Verified) -> dict[str, Mapping[str, Any]]:
+def _known(root: Place, topic: str, found: Verified) -> dict[str, Mapping[str, Any]]:
     try:
         manifest = read_manifest(root, topic) or {"days": []}
         return {each["path"]: each for each in manifest["days"]}
@@ -66,7 +71,7 @@ def _known(root: Path, topic: str, found: Verified) -> dict[str, Mapping[str, An
         return {}
 
 
-def _day(path: Path, entry: Mapping[str, Any] | None, found: Verified) -> DayFile | None:
+def _day(path: Place, entry: Mapping[str, Any] | None, found: Verified) -> DayFile | None:
     try:
         day = read_footer(path)
     except Misconfigured as error:
@@ -85,8 +90,9 @@ def _day(path: Path, entry: Mapping[str, Any] | None, found: Verified) -> DayFil
     return day
 
 
-def _rows_with_checksums(path: Path) -> int:
-    with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+def _rows_with_checksums(path: Place) -> int:
+    source = arrow_source(path)
+    with pq.ParquetFile(source["where"], filesystem=source["filesystem"], page_checksum_verification=True) as opened:
         return sum(batch.num_rows for batch in opened.iter_batches())
 
 
@@ -94,7 +100,7 @@ def _differences(day: DayFile, entry: Mapping[str, Any] | None) -> Iterator[str]
     """A file that is newer than its manifest, as after a kill, has nothing to be compared with."""
     if entry is None or entry["id"] != day.id:
         return
-    for name, actual in (("rows", day.rows), ("bytes", day.path.stat().st_size), ("sha256", checksum(day.path))):
+    for name, actual in (("rows", day.rows), ("bytes", day.found.size), ("sha256", checksum(day.path))):
         if entry[name] != actual:
             yield f"{name} is {actual}, the manifest says {entry[name]}"
 
@@ -107,10 +113,10 @@ def _inside(day: DayFile | None, raw: RawFile, found: Verified) -> bool:
         return False
 
 
-def _raw(path: Path, *, inside: bool, found: Verified) -> None:
+def _raw(path: Place, *, inside: bool, found: Verified) -> None:
     """Decode a raw file; its rows count unless a day file holds them."""
     try:
-        rows = pl.read_parquet(path, hive_partitioning=False).height
+        rows = pl.read_parquet(BytesIO(read_bytes(path)), hive_partitioning=False).height
     except FileNotFoundError:
         return
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote
 
 from millrace.errors import Misconfigured
+from sinks.history.places import Place
+from sinks.history.store import files, subfolders
 
 DAYS = "_days"
 DAY_FILE = "day.parquet"
@@ -27,11 +30,21 @@ class RawFile:
         size: Bytes.
     """
 
-    path: Path
+    path: Place
     writer: str
     number: int
     written: int
     size: int
+
+
+class _Named(Protocol):
+    """A path of any kind."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parent(self) -> _Named: ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +56,7 @@ class PlantDay:
     day: date
 
     @classmethod
-    def of(cls, topic: str, folder: Path) -> PlantDay:
+    def of(cls, topic: str, folder: _Named) -> PlantDay:
         """From a folder `plant=.../date=...`.
 
         Raises:
@@ -56,29 +69,30 @@ class PlantDay:
         return cls(topic, unquote(folder.parent.name.removeprefix("plant=")), day)
 
 
-def topics(root: Path) -> list[str]:
+def topics(root: Place) -> list[str]:
     """Topics with files in either zone."""
-    zones = [path for zone in (root, root / DAYS) if zone.is_dir() for path in zone.iterdir()]
-    return sorted({path.name for path in zones if path.name != DAYS and any(path.glob("plant=*"))})
+    zones = [folder for zone in (root, root / DAYS) for folder in subfolders(zone)]
+    return sorted({zone.name for zone in zones if zone.name != DAYS and _plants(zone)})
 
 
-def folders(root: Path, topic: str) -> dict[Path, PlantDay]:
+def folders(root: Place, topic: str) -> dict[Path, PlantDay]:
     """Plant-days of a topic in either zone, by their path below the topic (`plant=P1/date=2026-03-01`)."""
     found: dict[Path, PlantDay] = {}
     for zone in (root / topic, root / DAYS / topic):
-        for folder in zone.glob("plant=*/date=*"):
-            found[folder.relative_to(zone)] = PlantDay.of(topic, folder)
+        for plant in _plants(zone):
+            for folder in subfolders(plant):
+                if folder.name.startswith("date="):
+                    found[Path(plant.name, folder.name)] = PlantDay.of(topic, folder)
     return dict(sorted(found.items()))
 
 
-def raw_files(folder: Path) -> Iterator[RawFile]:
+def _plants(zone: Place) -> list[Place]:
+    return [folder for folder in subfolders(zone) if folder.name.startswith("plant=")]
+
+
+def raw_files(folder: Place) -> Iterator[RawFile]:
     """Files of the raw zone in one folder, by writer and number; one that is removed meanwhile is left out."""
-    for path in sorted(folder.glob("*.parquet")):
-        writer, _, number = path.stem.rpartition("-")
-        if not number.isdecimal() or not writer:
-            continue
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        yield RawFile(path, writer, int(number), status.st_mtime_ns, status.st_size)
+    for found in files(folder, ".parquet"):
+        writer, _, number = found.path.stem.rpartition("-")
+        if number.isdecimal() and writer:
+            yield RawFile(found.path, writer, int(number), found.written, found.size)
