@@ -22,7 +22,7 @@ from operators.reference_lane import ReferenceOutput
 from operators.shifts import CalendarBook
 from operators.streaming import confirmations_flow
 from sinks.batches import Batch, of_documents, of_lane, of_reference, of_timeline
-from sinks.metrics import observe
+from sinks.metrics import observe, observe_lane, observe_reference
 from sources.kafka import KafkaLanes, lane_names
 from sources.kafka_reference import KafkaReference
 from sources.pace import Pace
@@ -101,8 +101,8 @@ def wire(
         "announced",
         op.map("of_documents", streams.documents, lambda item: of_documents(item, name, owner)),
         op.map("of_timeline", streams.timelines, lambda item: of_timeline(item, name, owner)),
-        op.map("of_lane", streams.lanes, lambda item: of_lane(item, name, owner)),
-        op.map("of_reference", orders, lambda item: of_reference(item, name, owner)),
+        op.map("of_lane", streams.lanes, lambda item: of_lane(observe_lane(item, name), name, owner)),
+        op.map("of_reference", orders, lambda item: of_reference(observe_reference(item, name), name, owner)),
     )
     observed = op.map("observed", batches, lambda batch: observe(batch, name))
     for step, sink in sinks.items():

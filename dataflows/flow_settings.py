@@ -103,7 +103,9 @@ class FlowSettings(Section):
         recovery: Folder of the recovery store.
         recovery_partitions: Its partitions.
         epoch_s: Seconds between polls of what is new; each ends with a snapshot. A backlog is read without a pause.
-        metrics_port: Port of the Prometheus endpoint on all interfaces; None serves none. Process n serves port + n.
+        metrics_port: Port of metrics and probes on all interfaces; None serves none. Process n serves port + n.
+        stall_s: Seconds without a turn of the worker loop after which `/livez` says no; waiting for another system
+            does not count.
         kafka_out_of_range: `stop`, or `earliest` to go on where the log still has data.
         owner: Who answers for the flow and its dead letters; None names the owner of the contract concerned.
         reject_window: Latest records of a lane that decide whether to stop because most are refused.
@@ -149,6 +151,7 @@ class FlowSettings(Section):
     epoch_s: float = Field(default=0.5, ge=0, le=60)
     kafka_out_of_range: Literal["stop", "earliest"] = "stop"
     metrics_port: int | None = Field(default=None, ge=1, le=65_000)
+    stall_s: float = Field(default=180, gt=0)
     owner: str | None = None
     reject_window: int = Field(default=1000, ge=1)
     reject_share: float = Field(default=0.5, gt=0, le=1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,10 +17,13 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows.state import prepare
+from dataflows.state import prepare, store_bytes
 from dataflows.unfinished_epochs import forget_unfinished
 from millrace import shutdown
 from millrace.errors import MillraceError
+from millrace.health import health
+from millrace.metrics.flow import OPEN_WINDOWS, STORE_BYTES
+from millrace.metrics.held import held
 
 log = structlog.get_logger("millrace.run")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 64 << 20
@@ -36,6 +41,7 @@ def run(
     workers: int = 1,
     process: int = 0,
     addresses: Sequence[str] = (),
+    stall_after: float = math.inf,
 ) -> None:
     """Run until the input ends or SIGTERM drains it.
 
@@ -48,6 +54,7 @@ def run(
         workers: Worker threads of this process.
         process: Number of this process.
         addresses: host:port of every process of the cluster; empty for a single process.
+        stall_after: Seconds without a turn of a worker after which it counts as stalled.
 
     Raises:
         Misconfigured: The store was made for another layout.
@@ -61,6 +68,7 @@ def run(
         if process == 0:  # the others join it before anything is read from the store
             forget_unfinished(recovery)
         config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
+    tell_probes(flow.flow_id, recovery, stall_after, alone=len(addresses) < 2 and workers == 1)
     log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
     try:
         cli_main(  # type: ignore[no-untyped-call]
@@ -77,6 +85,14 @@ def run(
         if cause is None:
             raise
         raise cause from error
+
+
+def tell_probes(flow: str, recovery: Path | None, stall_after: float, *, alone: bool) -> None:
+    """From here on probes and metrics speak of this flow."""
+    health.begin(flow, stall_after, alone=alone)
+    OPEN_WINDOWS.labels(flow).set_function(held)
+    if recovery is not None:
+        STORE_BYTES.labels(flow).set_function(partial(store_bytes, recovery))
 
 
 def own_error(error: BaseException | None) -> MillraceError | None:

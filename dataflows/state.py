@@ -53,3 +53,8 @@ def state_id(recovery: Path | None) -> str:
     if recovery is None or not (recovery / LAYOUT).exists():
         return uuid.uuid4().hex[:12]
     return str(json.loads((recovery / LAYOUT).read_text(encoding="utf-8"))["state"])
+
+
+def store_bytes(recovery: Path) -> int:
+    """Size of a recovery store's files, with those that SQLite keeps beside them."""
+    return sum(path.stat().st_size for path in recovery.glob("part-*.sqlite3*") if path.exists())

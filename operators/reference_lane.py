@@ -32,6 +32,7 @@ class ReferenceOutput:
         orders: Rows of ORDER.
         materials: Records of Material.
         touched: plant and order_id of known orders whose profile changed.
+        fresh: Rows of ORDER of orders that are heard of for the first time.
         dead: Records given up.
         counts: Running totals of this lane.
     """
@@ -39,6 +40,7 @@ class ReferenceOutput:
     orders: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDER))
     materials: list[dict[str, Any]] = field(default_factory=list)
     touched: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={name: ORDER[name] for name in ORDER_ID}))
+    fresh: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ORDER))
     dead: list[Dead] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -104,27 +106,29 @@ class ReferenceLane:
         self.counts[f"accepted:{contract}"] += frame.height
         if contract == "WorkOrder" and frame.height:
             output.orders = order_operations(frame)
-            output.touched = self._touched(output.orders)
+            output.touched, output.fresh = self._touched(output.orders)
             self._forget()
         elif contract == "Material":
             output.materials = frame.to_dicts()
         output.counts = dict(self.counts)
 
-    def _touched(self, operations: pl.DataFrame) -> pl.DataFrame:
-        """Orders that were known, in a lower version, with another profile."""
+    def _touched(self, operations: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Orders that were known, in a lower version, with another profile; and operations of unknown ones."""
         newest = operations.filter(pl.col("version") == pl.col("version").max().over(ORDER_ID))
         newest = newest.unique([*ORDER_ID, "operation"], keep="last")
         keys = hash_columns(newest, list(ORDER_ID)).tolist()
-        touched = set()
+        touched, fresh = set(), set()
         for key, order in self._profiles(newest, keys).items():
             former = self._orders.get(key)
             if former is not None and former.version >= order.version:
                 continue
             self._orders[key] = order
-            if former is not None and former.profile != order.profile:
+            if former is None:
+                fresh.add(key)
+            elif former.profile != order.profile:
                 touched.add(key)
-        mask = pl.Series([key in touched for key in keys], dtype=pl.Boolean)
-        return newest.filter(mask).select(ORDER_ID).unique()
+        changed, new = (pl.Series([key in found for key in keys], dtype=pl.Boolean) for found in (touched, fresh))
+        return newest.filter(changed).select(ORDER_ID).unique(), newest.filter(new)
 
     def _profiles(self, newest: pl.DataFrame, keys: list[int]) -> dict[int, _Known]:
         """What the operations say of each order; their order does not matter."""

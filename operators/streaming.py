@@ -23,6 +23,7 @@ import polars as pl
 from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
+from millrace.metrics.held import Held
 from millrace.shutdown import draining
 from operators.clock import Clock, Tick
 from operators.documents import DocumentConfig, Documents, DocumentsOutput
@@ -161,6 +162,7 @@ class TotalsLogic(_Logic):
 
     def __init__(self, layout: Layout, state: dict[str, Any] | None) -> None:
         self._totals = Totals(layout.window)
+        self._held = Held()
         self._revise_at: datetime | None = None
         if state is not None:
             self._totals.restore(state)
@@ -180,6 +182,7 @@ class TotalsLogic(_Logic):
             else:
                 self._totals.add(value)
         self._later()
+        self._held.count = self._totals.open_windows
         return [o for o in out if o is not None], False
 
     def _later(self) -> None:

@@ -14,6 +14,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
 
 from millrace.errors import MillraceError, Retriable
+from millrace.health import health
 from schemas.codec import Codec
 from schemas.contracts import contract
 from sinks.batches import Batch
@@ -48,7 +49,8 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
             if times:
                 self._send("StateTime", times)
         while self._producer.flush(5) and self._failed is None:
-            continue
+            health.waits("broker")
+        health.goes_on("broker")
         if self._failed is not None:
             raise MillraceError(f"the broker refused a message: {self._failed.str()}")
 
@@ -68,7 +70,7 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
 
     def _encoded(self, name: str, records: list[dict[str, Any]]) -> list[bytes]:
         """Wire bytes; a registry that is down stalls the flow until it answers."""
-        return patiently(lambda: self._codecs[name].encode(records), (Retriable,))
+        return patiently(lambda: self._codecs[name].encode(records), (Retriable,), "registry")
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         self._failed = self._failed or error

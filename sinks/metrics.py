@@ -1,40 +1,123 @@
-"""What a flow tells Prometheus, once per batch; labels are bounded: flow, lane, contract, outcome.
+"""What a flow tells Prometheus, once per batch. docs/metrics.md has what each metric means.
 
-| metric | meaning | unit |
-|---|---|---|
-| millrace_records | records of a contract by outcome (read, accepted, duplicates, late, unverified, dead) | records |
-| millrace_documents_total | documents announced by this process | documents |
-| millrace_dead_letters_total | dead letters by reason, announced by this process | letters |
-| millrace_alerts_total | alerts by kind | alerts |
-
-`millrace_records` comes from the lanes' snapshotted state, so it counts each record once over any number of restarts.
+Records come from the lanes' running totals, which are part of the durable state; what was added since the last batch
+goes into the counters, so that those are rates of this process and begin again with it.
 """
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+import time
+from collections import Counter
+from collections.abc import Mapping
 
+import polars as pl
+
+from millrace.metrics import business
+from millrace.metrics import flow as metrics
+from operators.lane_output import LaneOutput
+from operators.reference_lane import ReferenceOutput
+from operators.screen import NO_PROGRESS
 from sinks.batches import Batch
 
-RECORDS = Gauge(
-    "millrace_records", "Records by outcome since the flow's first start", ["flow", "lane", "contract", "outcome"]
-)
-DOCUMENTS = Counter("millrace_documents", "Documents announced", ["flow"])
-LETTERS = Counter("millrace_dead_letters", "Dead letters announced", ["flow", "reason"])
-ALERTS = Counter("millrace_alerts", "Alerts raised", ["flow", "kind"])
+MICROS = 1_000_000
+#: A release that is older than this when it is read is a topic that is read anew, not a slow interface.
+OLDEST_RELEASE_S = 86_400.0
+
+
+class Observer:
+    """Counts what passes in one process of a flow.
+
+    Args:
+        flow: Name of the flow.
+    """
+
+    def __init__(self, flow: str) -> None:
+        self._flow = flow
+        self._counted: dict[str, Mapping[str, int]] = {}
+
+    def observe(self, batch: Batch) -> Batch:
+        """Count what a batch announces and pass it on."""
+        for lane, counts in batch.counts.items():
+            self._count(lane, counts)
+        for frame in batch.documents:
+            metrics.DOCUMENTS.labels(self._flow).inc(frame.height)
+        for (error_class, reason), letters in Counter((x.error_class, x.reason) for x in batch.letters).items():
+            metrics.LETTERS.labels(self._flow, error_class, reason).inc(letters)
+        for (kind, plant), alerts in Counter((x["kind"], x["plant"]) for x in batch.alerts).items():
+            metrics.ALERTS.labels(self._flow, kind, plant).inc(alerts)
+            if kind == "sequence_gap":
+                metrics.GAPS.labels(self._flow, plant).inc(alerts)
+        return batch
+
+    def _count(self, lane: str, counts: Mapping[str, int]) -> None:
+        """What came since this lane was last heard; its first words only say where it stands."""
+        before = self._counted.get(lane)
+        self._counted[lane] = counts
+        read = 0
+        for name, value in counts.items():
+            outcome, contract, *_ = name.split(":")
+            added = 0 if before is None else value - before.get(name, 0)
+            if before is not None and not added:
+                continue
+            metrics.FLOW_RECORDS.labels(self._flow, contract, outcome).inc(max(0, added))
+            read += added if outcome == "read" else 0
+            if outcome != "dead":  # by reason in the counts, by class and reason in a counter of its own
+                metrics.RECORDS.labels(self._flow, lane, contract, outcome).set(value)
+        if read > 0:
+            metrics.BATCH.labels(self._flow).observe(read)
+
+
+_OBSERVERS: dict[str, Observer] = {}
 
 
 def observe(batch: Batch, flow: str) -> Batch:
-    """Count a batch and pass it on."""
-    for lane, counts in batch.counts.items():
-        for name, value in counts.items():
-            outcome, contract, *_ = name.split(":")
-            if outcome != "dead":
-                RECORDS.labels(flow, lane, contract, outcome).set(value)
-    for frame in batch.documents:
-        DOCUMENTS.labels(flow).inc(frame.height)
-    for letter in batch.letters:
-        LETTERS.labels(flow, letter.reason).inc()
-    for alert in batch.alerts:
-        ALERTS.labels(flow, alert["kind"]).inc()
-    return batch
+    """Count a batch of a flow and pass it on."""
+    if flow not in _OBSERVERS:
+        _OBSERVERS[flow] = Observer(flow)
+    return _OBSERVERS[flow].observe(batch)
+
+
+def observe_lane(output: LaneOutput, flow: str) -> LaneOutput:
+    """Note where the time of a lane and of its plants stands, and pass its output on."""
+    lagging = [max(at, output.idle.get(place, at)) for place, at in output.progress.items()]
+    if lagging and min(lagging) > NO_PROGRESS:
+        metrics.WATERMARK.labels(flow, output.lane).set(min(lagging) / MICROS)
+    for frame, column in (*((f, "last_time") for f in output.partials), *((f, "event_time") for f in output.timeline)):
+        for plant, newest in frame.group_by("plant").agg(pl.col(column).max()).iter_rows():
+            _advance(flow, plant, newest.timestamp())
+    return output
+
+
+_NEWEST: dict[tuple[str, str], float] = {}
+
+
+def _advance(flow: str, plant: str, newest: float) -> None:
+    """The newest of all lanes; late events do not set it back."""
+    if newest > _NEWEST.get((flow, plant), 0.0):
+        _NEWEST[flow, plant] = newest
+        metrics.NEWEST.labels(flow, plant).set(newest)
+
+
+def observe_reference(output: ReferenceOutput, flow: str) -> ReferenceOutput:
+    """Note orders that are heard of for the first time and how long that took, and pass the output on."""
+    if not output.fresh.height:
+        return output
+    now = time.time()
+    released = output.fresh.filter(pl.col("status") == "RELEASED")
+    for plant, operations in released.group_by("plant").len().iter_rows():
+        business.RELEASED.labels(flow, plant).inc(operations)
+    for plant, _, changed in released.group_by("plant", "order_id").agg(pl.col("changed").min()).iter_rows():
+        if (latency := now - changed.timestamp()) < OLDEST_RELEASE_S:
+            business.RELEASE_LATENCY.labels(flow, plant).observe(max(0.0, latency))
+    return output
+
+
+def observe_stock(flow: str, plant: str, compared: int, apart: int) -> None:
+    """Balances of a plant that were compared with the projected stock, and how many of them lay apart."""
+    business.STOCK_COMPARED.labels(flow, plant).inc(compared)
+    business.STOCK_APART.labels(flow, plant).inc(apart)
+
+
+def observe_response(flow: str, plant: str, seconds: float) -> None:
+    """A supplier has acknowledged a purchase order after so many seconds."""
+    business.SUPPLIER_RESPONSE.labels(flow, plant).observe(max(0.0, seconds))

@@ -7,23 +7,31 @@ from typing import TypeVar
 
 import stamina
 
+from millrace.health import health
 from millrace.shutdown import draining
 
 T = TypeVar("T")
 
 
-def patiently(call: Callable[[], T], down: tuple[type[Exception], ...]) -> T:
+def patiently(call: Callable[[], T], down: tuple[type[Exception], ...], waits_for: str = "ledger") -> T:
     """Call until it no longer raises one of `down`; the call must be safe to repeat.
 
+    Probes and metrics are told that `waits_for` is waited for, so that an outage is not taken for a stall.
     While the flow is drained the error is raised instead: the epoch stays open and is read again at the next start.
     """
 
     def again(error: Exception) -> bool:
-        return isinstance(error, down) and not draining.is_set()
+        if not isinstance(error, down) or draining.is_set():
+            return False
+        health.waits(waits_for)
+        return True
 
-    for attempt in stamina.retry_context(
-        on=again, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.5
-    ):
-        with attempt:
-            return call()
+    try:
+        for attempt in stamina.retry_context(
+            on=again, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0, wait_jitter=0.5
+        ):
+            with attempt:
+                return call()
+    finally:
+        health.goes_on(waits_for)
     raise AssertionError("an endless retry has ended")  # pragma: no cover - unlimited attempts return or raise

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from millrace.errors import Misconfigured, Retriable
 from millrace.failpoints import hit
+from millrace.health import health
 from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
 from schemas.batch import RawBatch
@@ -59,6 +60,11 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         self._reader.align(self._lane.progress)
         return outputs
 
+    @property
+    def unread(self) -> int:
+        """Records that the log holds and that were not read yet, as of the last poll."""
+        return self._reader.unread
+
     def _backlog(self) -> bool:
         return not self._waiting and self._reader.behind()
 
@@ -69,7 +75,11 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
                 outputs.append(self._lane.process(batch))
             except Retriable:
                 self._waiting = batches[number:]
+                health.waits("registry", blocks=False)
                 break
+        else:
+            if batches:
+                health.goes_on("registry")
         return outputs
 
     def _idle(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.errors import Misconfigured
+from millrace.metrics.flow import SOURCE_FAILURES
 from operators.screen import NO_PROGRESS
 from schemas.batch import RawBatch
 from sources.kafka_columns import ColumnPoll, available
@@ -64,6 +65,7 @@ class KafkaReader:
         self._config = config
         self.positions: dict[Place, int] = {p: at for p, at in positions.items() if at is not None}
         self._places = list(positions)
+        self.unread = 0
         self._paused: set[Place] = set()
         self._last_data = dict.fromkeys(self._places, time.monotonic())
         self._consumer = Consumer(self._client())
@@ -103,8 +105,9 @@ class KafkaReader:
         return polled.batches
 
     def _refuse(self, failure: Failure) -> None:
-        """What reading on can't mend; the client retries the rest by itself."""
+        """What reading on can't mend; the client retries the rest by itself, which is counted."""
         code = failure.error.code()
+        SOURCE_FAILURES.labels(self._config.group, failure.error.name()).inc()
         place = f"{failure.topic}/{failure.partition}" if failure.topic else f"group {self._config.group}"
         if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
             raise Misconfigured(
@@ -163,12 +166,12 @@ class KafkaReader:
 
     def behind(self) -> bool:
         """Whether the log holds a batch worth reading at once, as far as the client knows."""
-        unread = 0
+        self.unread = 0
         for place in self._places:
             if place not in self._paused:
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-                unread += max(0, high - self.positions.get(place, 0))
-        return unread >= FULL_BATCH
+                self.unread += max(0, high - self.positions.get(place, 0))
+        return self.unread >= FULL_BATCH
 
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Tell the group where the last durable snapshot stands; for lag tools only, so failures do not matter."""

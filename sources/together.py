@@ -14,6 +14,8 @@ from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from sources.watched import Watched
+
 
 class Together(FixedPartitionedSource[Any, Any]):
     """The partitions of several sources.
@@ -36,6 +38,6 @@ class Together(FixedPartitionedSource[Any, Any]):
         return [name for source in self._sources for name in source.list_parts()]
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> StatefulSourcePartition[Any, Any]:
-        """Open a partition at its source."""
+        """Open a partition at its source; from now on its turns are seen."""
         owner = next(source for source in self._sources if for_part in source.list_parts())
-        return owner.build_part(step_id, for_part, resume_state)
+        return Watched(owner.build_part(step_id, for_part, resume_state), for_part)

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, dlq, history, ledger, mapping, post, query, run, status
+from millrace.cli import contracts, demo, dlq, health, history, ledger, mapping, post, query, run, status
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.add_typer(post.app, name="post")
 app.add_typer(dlq.app, name="dlq")
+app.command("health")(health.health)
 app.command("status")(status.status)
 app.command("trace")(status.trace)
 app.command("demo")(demo.demo)

@@ -11,6 +11,7 @@ import typer
 
 from millrace.cli import post_repair
 from millrace.errors import Misconfigured
+from millrace.health_server import serve
 from millrace.settings import load
 from millrace.telemetry import configure_logging
 from sinks.erp.run import run_poster
@@ -42,6 +43,7 @@ def post(
         raise Misconfigured("--config: the poster needs its settings")
     configure_logging()
     settings = load(PosterSettings, config, prefix="MILLRACE_POST_")
+    serve(settings.metrics_port)
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from prometheus_client import start_http_server
 
 from dataflows.registry import FLOWS, flow_named
 from dataflows.run import run as run_flow
 from dataflows.stop_alert import announce
 from millrace.cli.run_files import FileOptions, run_on_files
 from millrace.errors import Misconfigured
+from millrace.health_server import serve
 from millrace.settings import load
 from millrace.telemetry import configure_logging
 from operators.reject_guard import MostRefused
@@ -77,8 +77,7 @@ def run(
     found = flow_named(flow)
     configure_logging()
     settings = load(found.settings, config)
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port + process)
+    serve(settings.metrics_port, process)
     given = FileOptions(
         inputs=[*(inputs or []), *(files or [])],
         mappings=mappings or [],
@@ -104,6 +103,7 @@ def run(
             workers=workers,
             process=process,
             addresses=[address for address in addresses.split(";") if address],
+            stall_after=settings.stall_s,
         )
     except MostRefused as error:
         announce(settings, error)

@@ -15,7 +15,7 @@ from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents
 SLA_SECONDS: Mapping[int, float] = MappingProxyType({1: 60.0, 2: 600.0, 3: 3600.0})
 _LAST = max(SLA_SECONDS)
 #: What waits for a poster or for other documents; rejected and parked ones wait for a person and are shown as such.
-_COUNTED = (DocumentState.NEW, DocumentState.OPEN, DocumentState.WAITING)
+WAITS_FOR_A_POSTER = (DocumentState.NEW, DocumentState.OPEN, DocumentState.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def breaches(
     late = or_(*(_late(tier, now - int(allowed * 1e6)) for tier, allowed in seconds.items()))
     query = (
         select(documents.c.system, documents.c.tier, func.count(), func.min(documents.c.open_since))
-        .where(UNSETTLED_DOCUMENT, documents.c.state.in_([state.value for state in _COUNTED]), late)
+        .where(UNSETTLED_DOCUMENT, documents.c.state.in_([state.value for state in WAITS_FOR_A_POSTER]), late)
         .group_by(documents.c.system, documents.c.tier)
         .order_by(documents.c.system, documents.c.tier)
     )
@@ -63,4 +63,4 @@ def _late(tier: int, before: int) -> ColumnElement[bool]:
     return and_(of_tier, documents.c.open_since < before)
 
 
-__all__ = ["SLA_SECONDS", "Breach", "breaches"]
+__all__ = ["SLA_SECONDS", "WAITS_FOR_A_POSTER", "Breach", "breaches"]

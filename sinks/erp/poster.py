@@ -19,6 +19,7 @@ import structlog
 
 from millrace import failpoints
 from millrace.errors import Misconfigured
+from millrace.health import health
 from millrace.ledger import Ledger, Status
 from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.difference import PostingRules
@@ -28,6 +29,7 @@ from sinks.erp.connector import Connector, Kind
 from sinks.erp.driver import Attempt, Driver
 from sinks.erp.leases import HeldLeases
 from sinks.erp.limits import Breaker, RejectGuard
+from sinks.erp.metrics import PosterMetrics
 from sinks.erp.reports import Reports
 from sinks.erp.settings import SystemSettings
 from sinks.erp.tier_limits import LONGEST_RETRY_WAIT, TierLimits
@@ -95,6 +97,7 @@ class Poster:
         self._tiers = TierLimits(settings, clock)
         self._breaker = Breaker(settings.breaker_threshold, settings.breaker_cool_off, settings.backoff_cap, clock)
         self._guard = RejectGuard(settings.reject_window, settings.reject_share)
+        self._metrics = PosterMetrics(settings, self._breaker)
         self._reports = Reports(ledger, settings, clock, self._rules.dependencies)
         self._running: dict[asyncio.Task[Attempt], Step] = {}
         self._stop_reason: str | None = None
@@ -120,9 +123,10 @@ class Poster:
             raise Misconfigured(f"system {self._settings.name!r}: {self._stop_reason}")
 
     async def _round(self, stop: asyncio.Event) -> None:
+        health.turned(self._settings.name)
         claimed = await self._claim()
         if not self._running:
-            await _sleep_or_stop(self._poll, stop)
+            await sleep_or_stop(self._poll, stop)
         elif not claimed:
             await asyncio.wait(self._running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
         else:
@@ -158,6 +162,7 @@ class Poster:
         self._leases.taken(steps, asked_at)
         self._tiers.spend(steps)
         self._running.update({asyncio.create_task(self._driver.attempt(step)): step for step in steps})
+        self._metrics.started(len(steps), len(self._running))
         return len(steps)
 
     async def _claim_steps(self, rooms: dict[int, int], due: Sequence[int]) -> list[Step]:
@@ -189,6 +194,7 @@ class Poster:
         failpoints.hit("poster.after_outcome")
         self._leases.given_back(self._running.pop(task) for task in finished)
         self._report_lost(lost)
+        self._metrics.recorded(outcomes, len(lost), len(self._running))
         for attempt in attempts:
             self._learn(attempt)
 
@@ -252,13 +258,18 @@ class Poster:
         """A call that may be repeated, made until the ledger answers."""
         while True:
             try:
-                return await asyncio.to_thread(call)
+                answer = await asyncio.to_thread(call)
             except LEDGER_DOWN as error:
+                health.waits("ledger")
                 log.warning("ledger_unavailable", system=self._settings.name, error=str(error))
                 await asyncio.sleep(self._ledger_retry)
+            else:
+                health.goes_on("ledger")
+                return answer
 
 
-async def _sleep_or_stop(seconds: float, stop: asyncio.Event) -> None:
+async def sleep_or_stop(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep, but no longer than until `stop` is set."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:

@@ -8,13 +8,15 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from millrace.health import health
 from millrace.ledger import Ledger
 from millrace.ledger.ledger import LEDGER_DOWN
 from sinks.dead_letter import owner_of
 from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
 from sinks.erp.leases import HeldLeases
-from sinks.erp.poster import Counts, Poster
+from sinks.erp.metrics import EVERY_SECONDS, LedgerMetrics
+from sinks.erp.poster import Counts, Poster, sleep_or_stop
 from sinks.erp.registry import create
 from sinks.erp.results import KafkaTopic, Publisher
 from sinks.erp.rules import posting_rules
@@ -44,6 +46,8 @@ async def run_poster(
     Raises:
         Misconfigured: One sentence that says what to mend; what was in flight is finished and recorded.
     """
+    systems = [system.name for system in settings.systems]
+    health.begin(settings.name, max(settings.stall_s, settings.lease), expected=systems)
     with await _open_ledger(settings) as ledger:
         async with AsyncExitStack() as stack:
             posters = {
@@ -69,6 +73,7 @@ async def _open_ledger(settings: PosterSettings) -> Ledger:
                 answers_for=lambda kind: owner_of(kind, settings.owner),
             )
         except LEDGER_DOWN as error:
+            health.waits("ledger")
             log.warning("ledger_unavailable", error=str(error))
             await asyncio.sleep(1.0)
 
@@ -90,11 +95,15 @@ async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poste
     stop = asyncio.Event()
     tasks = [asyncio.create_task(poster.run(stop)) for poster in posters]
     tasks.append(asyncio.create_task(_intake(ledger, settings, stop)))
+    if settings.metrics_port is not None:
+        systems = [system.name for system in settings.systems]
+        tasks.append(asyncio.create_task(_look(LedgerMetrics(ledger, systems), stop)))
     if settings.results is not None:
         tasks.append(asyncio.create_task(Publisher(ledger, KafkaTopic(settings.results)).run(stop)))
     told = asyncio.create_task(stop_event.wait())
     await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    health.leaving()
     told.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     for error in results:
@@ -116,3 +125,13 @@ async def _intake(ledger: Ledger, settings: PosterSettings, stop: asyncio.Event)
             log.error("no_route", plant=plant, kind=kind)
         reported |= unrouted
         await asyncio.sleep(settings.poll_seconds)
+
+
+async def _look(metrics: LedgerMetrics, stop: asyncio.Event) -> None:
+    """Show what the ledger holds open; while it is down the last figures stay, with their time."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(metrics.look)
+        except LEDGER_DOWN as error:
+            log.debug("ledger_unavailable", error=str(error))  # the posters tell it
+        await sleep_or_stop(EVERY_SECONDS, stop)

@@ -110,6 +110,9 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         replicas: Posters that serve the same ledger; each takes its part of a system's `rate`.
         lease_seconds: How long a claim on an order lasts without a heartbeat, and so how long its orders wait after
             a replica was lost with its machine. Without a value twice the longest `answer_timeout` and 30 s more.
+        metrics_port: Port of metrics and probes on all interfaces; None serves none.
+        stall_s: Seconds without a turn of a system's poster after which `/livez` says no, but never less than a lease;
+            waiting for an ERP or the ledger does not count.
     """
 
     ledger: str
@@ -124,6 +127,8 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
     owner: str | None = None
     replicas: int = Field(1, ge=1)
     lease_seconds: float | None = Field(None, gt=0)
+    metrics_port: int | None = Field(None, ge=1, le=65_000)
+    stall_s: float = Field(180.0, gt=0)
 
     @field_validator("dependencies")
     @classmethod
