@@ -31,7 +31,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(history.app, name="history")
-app.command("query")(query.query_command)
+app.command("query", context_settings=query.SETTINGS)(query.query_command)
 
 
 @app.command()

@@ -1,22 +1,33 @@
--- Elements of ISO 22400 by plant and work centre, seconds; availability is APT / PBT, quality ratio good / produced.
--- Effectiveness needs planned run times per unit, which no event carries, so there is no OEE index here.
-WITH times AS (
-    SELECT plant, work_center,
-           coalesce(sum(seconds) FILTER (state = 'PRODUCTION'), 0) AS apt,
-           coalesce(sum(seconds) FILTER (state = 'SETUP'), 0) AS aust,
-           coalesce(sum(seconds) FILTER (state = 'DELAY'), 0) AS adet,
-           coalesce(sum(seconds) FILTER (state = 'DOWN'), 0) AS adot,
-           coalesce(sum(seconds) FILTER (state NOT IN ('OFF', 'PLANNED_DOWN')), 0) AS pbt
-    FROM state_intervals
-    GROUP BY ALL
-), pieces AS (
-    SELECT plant, work_center, sum(quantity_good) AS good,
-           sum(quantity_good + quantity_scrap + quantity_rework) AS produced
-    FROM machine_cycle
-    WHERE counting = 'DELTA'
-    GROUP BY ALL
-)
-SELECT plant, work_center, apt, aust, adet, adot, pbt, round(apt / nullif(pbt, 0), 4) AS availability,
-       good, produced, round(good / nullif(produced, 0), 4) AS quality_ratio
-FROM times FULL JOIN pieces USING (plant, work_center)
+-- Elements of ISO 22400 by plant and work centre over all that is asked for; apt + aust + adet + adot = pbt.
+-- parameter plant: Only this plant.
+-- parameter work_center: Only this work centre.
+-- parameter from (date): First local date on which shifts start.
+-- parameter to (date): Last local date on which shifts start.
+-- column plant: Plant.
+-- column work_center: Work centre.
+-- column apt [SEC]: Actual production time.
+-- column aust [SEC]: Actual unit setup time.
+-- column adet [SEC]: Actual unit delay time.
+-- column adot [SEC]: Actual unit down time.
+-- column pbt [SEC]: Planned busy time: all but planned down time and time off.
+-- column planned_down [SEC]: Planned down time.
+-- column off [SEC]: Time outside planned busy time.
+-- column availability: apt / pbt.
+-- column effectiveness: Planned run time of the produced pieces / apt; null where a planned run time is missing.
+-- column good [unit]: Good quantity (GQ).
+-- column produced [unit]: Produced quantity (PQ): good, scrap and rework.
+-- column quality_ratio: good / produced.
+-- column oee: availability * effectiveness * quality_ratio.
+SELECT plant, work_center, sum(apt) AS apt, sum(aust) AS aust, sum(adet) AS adet, sum(adot) AS adot, sum(pbt) AS pbt,
+       sum(planned_down) AS planned_down, sum(off) AS off,
+       round(sum(apt) / nullif(sum(pbt), 0), 4) AS availability,
+       round(CASE WHEN count(*) FILTER (unplanned > 0) = 0 THEN sum(planned) / nullif(sum(apt), 0) END, 4) AS effectiveness,
+       sum(good) AS good, sum(produced) AS produced,
+       round(sum(good) / nullif(sum(produced), 0), 4) AS quality_ratio,
+       round(CASE WHEN count(*) FILTER (unplanned > 0) = 0
+             THEN sum(planned) / nullif(sum(pbt), 0) * sum(good) / nullif(sum(produced), 0) END, 4) AS oee
+FROM oee_parts
+WHERE (getvariable('from') IS NULL OR posting_date >= CAST(getvariable('from') AS DATE))
+  AND (getvariable('to') IS NULL OR posting_date <= CAST(getvariable('to') AS DATE))
+GROUP BY ALL
 ORDER BY plant, work_center

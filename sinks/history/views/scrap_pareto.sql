@@ -1,13 +1,20 @@
--- Scrap by reason within plant and unit, most first, with its share and the share of all down to it, in percent.
-WITH events AS (
-    SELECT plant, unit, scrap_reason, quantity_scrap FROM machine_cycle WHERE counting = 'DELTA'
-    UNION ALL
-    SELECT plant, unit, scrap_reason, quantity_scrap FROM operation_report
-), reasons AS (
-    SELECT plant, unit, coalesce(scrap_reason, '') AS reason, sum(quantity_scrap) AS scrap
-    FROM events
+-- Scrap by reason within plant and unit, most first, with its share and the share of all down to it.
+-- parameter plant: Only this plant.
+-- parameter from (date): First UTC date.
+-- parameter to (date): Last UTC date.
+-- parameter work_center: Only this work centre.
+-- column plant: Plant.
+-- column unit: Unit of the pieces, UN/ECE Rec 20.
+-- column reason: Scrap reason; empty where nobody says.
+-- column scrap [unit]: Scrapped pieces.
+-- column percent [P1]: Share of all scrap of the plant in this unit, percent.
+-- column percent_upto [P1]: Share of this reason and all before it, percent.
+WITH reasons AS (
+    SELECT plant, unit, coalesce(scrap_reason, '') AS reason, sum(scrap) AS scrap
+    FROM production_events
+    WHERE getvariable('work_center') IS NULL OR work_center = getvariable('work_center')
     GROUP BY ALL
-    HAVING sum(quantity_scrap) > 0
+    HAVING sum(scrap) > 0
 )
 SELECT plant, unit, reason, scrap,
        round(100.0 * scrap / sum(scrap) OVER every, 1) AS percent,
