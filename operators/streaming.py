@@ -50,7 +50,7 @@ class Streams:
     timelines: Stream[TimelineBatch]
 
 
-class _Logic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
+class Logic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
     """A step that is moved by its input alone, unless it says otherwise."""
 
     def on_notify(self) -> Emit:
@@ -70,7 +70,7 @@ class _Logic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
         return None
 
 
-class ClockLogic(_Logic):
+class ClockLogic(Logic):
     """Turns progress into ticks for the keys that are concerned."""
 
     def __init__(self, clock: Clock, layout: Layout, state: dict[str, Any] | None) -> None:
@@ -100,7 +100,7 @@ class ClockLogic(_Logic):
         return {"clock": self._clock.snapshot(), "sent": (self._sent.watermark, self._sent.frontier)}
 
 
-class TimelineLogic(_Logic):
+class TimelineLogic(Logic):
     """Timelines of one shard of work centres."""
 
     def __init__(
@@ -157,7 +157,7 @@ class TimelineLogic(_Logic):
         return self._saved
 
 
-class TotalsLogic(_Logic):
+class TotalsLogic(Logic):
     """Totals of one shard and slot."""
 
     def __init__(self, layout: Layout, state: dict[str, Any] | None) -> None:
@@ -208,7 +208,7 @@ class TotalsLogic(_Logic):
         return self._totals.snapshot()
 
 
-class DocumentsLogic(_Logic):
+class DocumentsLogic(Logic):
     """Documents of one shard of orders."""
 
     def __init__(self, config: DocumentConfig, state: dict[str, Any] | None) -> None:
