@@ -12,7 +12,7 @@ from schemas import dictionary
 from schemas.contracts import AVRO_FOLDER, Contract, contracts, fingerprint, load
 
 FINGERPRINTS = {
-    "Alert": "alert subject tier 3 02b848d6a5be1d8c",
+    "Alert": "alert subject tier 3 02524a94ea5209b2",
     "DeadLetter": "dead-letter event_id tier 2 1ecb05473031af91",
     "GoodsMovement": "goods-movement material tier 1 856534ab5f0b6395",
     "GoodsReceipt": "goods-receipt purchase_order tier 1 cc2372d9dbf81b8a",
@@ -24,14 +24,15 @@ FINGERPRINTS = {
     "OperationReport": "operation-report source tier 1 6616c38ca1ee4141",
     "OrderAcknowledgement": "order-acknowledgement purchase_order tier 2 27a2d1dab516683c",
     "PostingResult": "posting-result order_id tier 1 740af6aa65e73604",
-    "ProductionConfirmation": "production-confirmation order_id tier 1 f74b06c6f406673d",
+    "ProductionConfirmation": "production-confirmation order_id tier 1 dadf1b921168a9f2",
     "PurchaseOrder": "purchase-order purchase_order tier 2 79e8b21ae348230d",
     "QualityEvent": "quality-event source tier 1 232fc3dac3ea9229",
     "QualityNotification": "quality-notification material tier 1 1a88a7e13ff8c187",
-    "ReplenishmentRequest": "replenishment-request material tier 2 7e213b46f6fc01e1",
+    "ReplenishmentRequest": "replenishment-request material tier 2 aebf7cc4bd6d5965",
     "ShiftCalendar": "shift-calendar plant tier 2 compacted 5268e47deba77fe1",
     "ShipmentNotice": "shipment-notice purchase_order tier 2 527f289376065728",
     "StateTime": "state-time work_center tier 3 c1b648c216ecddb4",
+    "StockProjection": "stock-projection material tier 3 c192f63c6858d734",
     "WorkOrder": "work-order order_id tier 1 compacted 66d00ba4d66be229",
 }
 
