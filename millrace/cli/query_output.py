@@ -17,6 +17,9 @@ from rich.table import Table
 from millrace.errors import Misconfigured
 from sinks.history.catalog import View, views
 
+#: A row is one line, however wide the terminal: `less -S` and friends cut it better than a table could.
+_WIDTH = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -72,10 +75,10 @@ def _options(view: View) -> str:
 def _print(rows: pl.DataFrame) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, kind in rows.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
     for row in rows.iter_rows():
         table.add_row(*(escape(_cell(value)) for value in row))
-    Console().print(table, highlight=False)
+    Console(width=_WIDTH).print(table, highlight=False)
     typer.echo(f"{rows.height} rows", err=True)
 
 

@@ -22,15 +22,6 @@ class GivenColumn(NamedTuple):
 _TEXT, _QUANTITY = pl.String(), pl.Decimal(18, 6)
 _PLANT = GivenColumn(_TEXT, "", "Plant.")
 GIVEN: dict[str, dict[str, GivenColumn]] = {
-    "bill_of_material": {
-        "plant": _PLANT,
-        "order_id": GivenColumn(_TEXT, "", "Order that the bill is for."),
-        "operation": GivenColumn(_TEXT, "", "Operation that uses the component."),
-        "component": GivenColumn(_TEXT, "", "Material that is used."),
-        "unit": GivenColumn(_TEXT, "", "Unit of the component, UN/ECE Rec 20."),
-        "numerator": GivenColumn(_QUANTITY, "unit", "So much of the component ..."),
-        "denominator": GivenColumn(_QUANTITY, "", "... for so much yield, in the unit of the order."),
-    },
     "planned_run_time": {
         "plant": _PLANT,
         "work_center": GivenColumn(_TEXT, "", "Work centre."),

@@ -2,8 +2,8 @@
 -- corrections and units of orders. Needs a ledger.
 -- parameter plant: Only this plant.
 -- parameter order: Only this order.
--- parameter from (date): First posting date.
--- parameter to (date): Last posting date.
+-- parameter posting_from (date): First posting date: the local date on which a shift starts.
+-- parameter posting_to (date): Last posting date.
 -- column plant: Plant.
 -- column posting_date [DAY]: Posting date.
 -- column shift: Shift; empty outside all shifts.
@@ -33,7 +33,7 @@ SELECT plant, posting_date, shift, work_center, order_id, operation, unit, sum(y
 FROM documents
 WHERE (getvariable('plant') IS NULL OR plant = getvariable('plant'))
   AND (getvariable('order') IS NULL OR order_id = getvariable('order'))
-  AND (getvariable('from') IS NULL OR posting_date >= CAST(getvariable('from') AS DATE))
-  AND (getvariable('to') IS NULL OR posting_date <= CAST(getvariable('to') AS DATE))
+  AND (getvariable('posting_from') IS NULL OR posting_date >= CAST(getvariable('posting_from') AS DATE))
+  AND (getvariable('posting_to') IS NULL OR posting_date <= CAST(getvariable('posting_to') AS DATE))
 GROUP BY ALL
 ORDER BY plant, posting_date, shift, work_center, order_id, operation, unit

@@ -16,7 +16,7 @@
 -- column purchase_order: Purchase order that the lot was received for; null where it was not bought.
 -- column supplier: Its supplier.
 WITH RECURSIVE walk AS (
-    SELECT way.direction, 0 AS depth, CAST(NULL AS VARCHAR) AS plant, getvariable('material') AS material,
+    SELECT way.direction, 0 AS depth, CAST(NULL AS VARCHAR) AS plant, CAST(getvariable('material') AS VARCHAR) AS material,
            CAST(getvariable('batch') AS VARCHAR) AS batch, CAST(NULL AS VARCHAR) AS order_id,
            CAST(NULL AS DECIMAL(38, 6)) AS quantity, CAST(NULL AS VARCHAR) AS unit,
            CAST(NULL AS TIMESTAMPTZ) AS first_time, [CAST(getvariable('batch') AS VARCHAR)] AS path

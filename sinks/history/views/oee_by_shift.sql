@@ -1,8 +1,8 @@
 -- OEE after ISO 22400 by shift and work centre. Effectiveness needs the table planned_run_time, which no event carries.
 -- parameter plant: Only this plant.
 -- parameter work_center: Only this work centre.
--- parameter from (date): First local date on which shifts start.
--- parameter to (date): Last local date on which shifts start.
+-- parameter posting_from (date): First posting date: the local date on which a shift starts.
+-- parameter posting_to (date): Last posting date.
 -- column plant: Plant.
 -- column posting_date [DAY]: Local date on which the shift starts.
 -- column shift: Shift; empty outside all shifts.
@@ -20,6 +20,6 @@ SELECT plant, posting_date, shift, shift_start, work_center, apt, pbt,
        round(good / nullif(produced, 0), 4) AS quality_ratio,
        round(CASE WHEN unplanned = 0 THEN planned / nullif(pbt, 0) * good / nullif(produced, 0) END, 4) AS oee
 FROM oee_parts
-WHERE (getvariable('from') IS NULL OR posting_date >= CAST(getvariable('from') AS DATE))
-  AND (getvariable('to') IS NULL OR posting_date <= CAST(getvariable('to') AS DATE))
+WHERE (getvariable('posting_from') IS NULL OR posting_date >= CAST(getvariable('posting_from') AS DATE))
+  AND (getvariable('posting_to') IS NULL OR posting_date <= CAST(getvariable('posting_to') AS DATE))
 ORDER BY plant, shift_start, shift, work_center

@@ -1,8 +1,8 @@
 -- Elements of ISO 22400 by plant and work centre over all that is asked for; apt + aust + adet + adot = pbt.
 -- parameter plant: Only this plant.
 -- parameter work_center: Only this work centre.
--- parameter from (date): First local date on which shifts start.
--- parameter to (date): Last local date on which shifts start.
+-- parameter posting_from (date): First posting date: the local date on which a shift starts.
+-- parameter posting_to (date): Last posting date.
 -- column plant: Plant.
 -- column work_center: Work centre.
 -- column apt [SEC]: Actual production time.
@@ -27,7 +27,7 @@ SELECT plant, work_center, sum(apt) AS apt, sum(aust) AS aust, sum(adet) AS adet
        round(CASE WHEN count(*) FILTER (unplanned > 0) = 0
              THEN sum(planned) / nullif(sum(pbt), 0) * sum(good) / nullif(sum(produced), 0) END, 4) AS oee
 FROM oee_parts
-WHERE (getvariable('from') IS NULL OR posting_date >= CAST(getvariable('from') AS DATE))
-  AND (getvariable('to') IS NULL OR posting_date <= CAST(getvariable('to') AS DATE))
+WHERE (getvariable('posting_from') IS NULL OR posting_date >= CAST(getvariable('posting_from') AS DATE))
+  AND (getvariable('posting_to') IS NULL OR posting_date <= CAST(getvariable('posting_to') AS DATE))
 GROUP BY ALL
 ORDER BY plant, work_center

@@ -19,7 +19,7 @@
 -- column unplanned [events]: Counts whose planned run time is not known.
 WITH cut AS (
     SELECT i.plant, i.work_center, i.state, s.posting_date, s.shift, s.shift_start,
-           (epoch_us(least(i.ends, s.ends)) - epoch_us(greatest(i.begins, s.begins))) / 1e6 AS seconds
+           CAST((epoch_us(least(i.ends, s.ends)) - epoch_us(greatest(i.begins, s.begins))) * 0.000001 AS DECIMAL(18, 6)) AS seconds
     FROM state_intervals i
     JOIN shift_segments s ON i.plant = s.plant AND s.begins < i.ends AND s.ends > i.begins
 ), times AS (

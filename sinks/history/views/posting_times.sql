@@ -26,8 +26,8 @@ WITH booked AS (
 SELECT p.external_reference, p.document_key, p.kind, p.system, p.plant, p.order_id, d.tier, p.status, p.erp_document,
        CAST(p.attributes ->> '$.last_event_time' AS TIMESTAMPTZ) AS last_event_time, p.created_at AS planned_at, p.sent_at,
        b.booked_at,
-       (epoch_us(b.booked_at) - epoch_us(CAST(p.attributes ->> '$.last_event_time' AS TIMESTAMPTZ))) / 1e6 AS event_to_booked,
-       (epoch_us(b.booked_at) - epoch_us(p.created_at)) / 1e6 AS planned_to_booked
+       CAST((epoch_us(b.booked_at) - epoch_us(CAST(p.attributes ->> '$.last_event_time' AS TIMESTAMPTZ))) * 0.000001 AS DECIMAL(18, 6)) AS event_to_booked,
+       CAST((epoch_us(b.booked_at) - epoch_us(p.created_at)) * 0.000001 AS DECIMAL(18, 6)) AS planned_to_booked
 FROM ledger_posting p
 LEFT JOIN booked b USING (external_reference)
 LEFT JOIN ledger_document d ON d.key = p.document_key

@@ -1,8 +1,8 @@
 -- Pieces by shift of the plant's calendar. A shift belongs to the local date on which it starts, also where it ends after midnight.
 -- Calendars are the table shift_calendar; a plant without one has UTC days and no shifts.
 -- parameter plant: Only this plant.
--- parameter from (date): First UTC date of events.
--- parameter to (date): Last UTC date of events.
+-- parameter posting_from (date): First posting date: the local date on which a shift starts.
+-- parameter posting_to (date): Last posting date.
 -- column plant: Plant.
 -- column posting_date [DAY]: Local date on which the shift starts.
 -- column shift: Shift; empty outside all shifts.
@@ -17,5 +17,7 @@ SELECT e.plant, s.posting_date, s.shift, s.shift_start, e.work_center, e.unit,
 FROM production_events e
 ASOF JOIN shift_segments s ON e.plant = s.plant AND e.event_time >= s.begins
 WHERE e.counting = 'DELTA'
+  AND (getvariable('posting_from') IS NULL OR s.posting_date >= CAST(getvariable('posting_from') AS DATE))
+  AND (getvariable('posting_to') IS NULL OR s.posting_date <= CAST(getvariable('posting_to') AS DATE))
 GROUP BY ALL
 ORDER BY e.plant, s.shift_start, s.shift, e.work_center, e.unit

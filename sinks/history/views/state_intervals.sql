@@ -23,7 +23,7 @@ WITH events AS (
     FROM events
     WHERE state <> 'UNCHANGED'
 )
-SELECT plant, work_center, state, reason, begins, ends, (epoch_us(ends) - epoch_us(begins)) / 1e6 AS seconds
+SELECT plant, work_center, state, reason, begins, ends, CAST((epoch_us(ends) - epoch_us(begins)) * 0.000001 AS DECIMAL(18, 6)) AS seconds
 FROM changes
 WHERE ends > begins
 ORDER BY plant, work_center, begins
