@@ -80,7 +80,7 @@ class TotalDocuments:
         if stuck.height:
             raise Rejected(UNIT_UNKNOWN, f"unit {total['unit']} still can't be converted to the unit of {order}")
         made = confirmations(choose(good)).select(list(CONFIRMATION))
-        return [desired_document(record) for record in document_records(made, self._flow)]
+        return [desired_document(record) for record in document_records(made, self._flow, whole=True)]
 
 
 def total_rows(total: Mapping[str, Any]) -> pl.DataFrame:

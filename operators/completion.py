@@ -14,7 +14,7 @@ import polars as pl
 
 from operators.confirmations import CONFIRMATION, NO_QUANTITY, document_key
 from operators.partials import INSTANT, QUANTITY
-from operators.references import ORDER, Conversions
+from operators.references import CANCELLED, ORDER, Conversions
 from operators.totals import DELTA, DELTA_KEY, OPERATION_KEY
 
 #: What an operation has come to, a row per unit, and what was announced of it.
@@ -113,6 +113,7 @@ def completion_documents(changed: pl.DataFrame) -> pl.DataFrame:
         "event_count": pl.lit(0),
         "is_final": pl.col("now_final"),
         "over_delivery": pl.col("now_over"),
+        "withdrawn": pl.col("status") == CANCELLED,
         "scrap": pl.lit([], dtype=CONFIRMATION["scrap"]),
         "origins": pl.lit([], dtype=CONFIRMATION["origins"]),
     }

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from operators.partials import DOCUMENT_KEY, INSTANT, MACHINE, QUANTITY, REPORT, TIME
-from operators.references import Conversions
+from operators.references import CANCELLED, Conversions
 from operators.routes import CONTRACT_CODE, PARTITION_BITS
 
 #: Identity of a document: its key and, for a late addition, topic, partition and offset.
@@ -42,6 +42,7 @@ CONFIRMATION: dict[str, pl.DataType] = {
     "event_count": pl.Int64(),
     "is_final": pl.Boolean(),
     "over_delivery": QUANTITY,
+    "withdrawn": pl.Boolean(),
     "origins": pl.List(
         pl.Struct(
             {
@@ -110,7 +111,7 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
     """Documents from chosen rows: columns of CONFIRMATION and `negative`, one row per IDENTITY.
 
     No measure is below zero: a total that corrections brought below it is shown as nothing, and is
-    `negative`.
+    `negative`. The total of a cancelled order is `withdrawn`, and stays as it is in case the order comes back.
 
     Args:
         rows: Rows of TOTAL with `adjustment` and the columns of the order, in the order's unit.
@@ -129,6 +130,7 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
     documents = rows.group_by(IDENTITY).agg(
         pl.col("revises").sum().alias("revision"),
         pl.col("version").max().alias("reference_version"),
+        (pl.col("status") == CANCELLED).any().alias("withdrawn"),
         pl.col("material").first(),
         pl.col("order_unit").first().alias("unit"),
         pl.col("posting_date").max(),

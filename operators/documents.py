@@ -1,8 +1,7 @@
 """Documents of one shard of orders: totals meet reference data and become confirmations.
 
-Keeps the shard's orders, what each operation has come to, and totals that wait for an order. Completions are
-held until the state that produced them is durable: they depend on all windows of an operation, and a document
-announced from state that a crash rolls back might never be taken back.
+Keeps the shard's orders, what each operation has come to, totals that wait for an order, and completions that are
+held until the state that produced them is durable.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ from typing import Any
 
 import polars as pl
 
+from operators.cancellations import Cancellations, flipped_operations, standings
 from operators.clock import Tick
 from operators.completion import PROGRESS, add_deltas, completion_documents, judge, near_completion
 from operators.confirmations import CONFIRMATION, IDENTITY, choose, confirmations, convert_units
 from operators.document_alerts import mismatches, negative_totals, over_deliveries
 from operators.frames import from_bytes, to_bytes
+from operators.held import HeldCompletions
 from operators.reference_lane import ReferenceOutput
 from operators.references import ORDER_ID, References
 from operators.totals import OPERATION_KEY, Closed, by_operation
@@ -31,7 +32,7 @@ from operators.waiting import (
 )
 from operators.windows import Window
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 HOUR = 3_600_000_000
 
 
@@ -56,16 +57,17 @@ class DocumentConfig:
 
 @dataclass(slots=True)
 class DocumentsOutput:
-    """Confirmations to book, totals given up, and what a person should know."""
+    """Confirmations to book, how their orders stand, totals given up, and what a person should know."""
 
     confirmations: list[pl.DataFrame] = field(default_factory=list)
+    orders: list[pl.DataFrame] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        return not (self.confirmations or self.given_up or self.alerts)
+        return not (self.confirmations or self.orders or self.given_up or self.alerts)
 
 
 class Documents:
@@ -76,9 +78,9 @@ class Documents:
         self.references = References()
         self.progress = pl.DataFrame(schema=PROGRESS)
         self.waiting = Waiting(config.wait, config.most_waiting)
+        self._cancellations = Cancellations()
         self._watermark = self._frontier = -(2**62)
-        self._held = pl.DataFrame(schema=CONFIRMATION)
-        self._durable = 0
+        self._held = HeldCompletions()
         self._ending = False
 
     def batch(self, values: Sequence[ReferenceOutput | Closed | Tick | pl.DataFrame], output: DocumentsOutput) -> None:
@@ -105,6 +107,7 @@ class Documents:
             self.progress = add_deltas(self.progress, closed.deltas)
         self._announce(closed.rows.with_columns(pl.lit("").alias("adjustment")), output)
         self._complete(closed.deltas.select(OPERATION_KEY).unique(), output)
+        self._tell_cancelled(closed.deltas, output, after=True)
 
     def late(self, rows: pl.DataFrame, output: DocumentsOutput) -> None:
         """Take late additions, one document each: rows of PARTIAL with `adjustment`."""
@@ -113,6 +116,7 @@ class Documents:
         self.progress = add_deltas(self.progress, closed.deltas)
         self._announce(rows, output)
         self._complete(closed.deltas.select(OPERATION_KEY).unique(), output)
+        self._tell_cancelled(closed.deltas, output, after=True)
 
     def reference(self, reference: ReferenceOutput, output: DocumentsOutput) -> None:
         """Take orders and materials."""
@@ -123,11 +127,25 @@ class Documents:
 
     def orders(self, operations: pl.DataFrame, output: DocumentsOutput) -> None:
         """Take rows of ORDER; what waited for them goes on."""
+        before = self.references.orders
         changed = self.references.put_orders(operations)
-        if changed.height:
-            self._announce(self.waiting.take(changed), output)
-            touched = self.progress.join(changed, on=list(ORDER_ID), how="semi")
-            self._complete(touched.select(OPERATION_KEY), output)
+        if not changed.height:
+            return
+        standing = standings(before, self.references.orders, changed)
+        if standing.height:
+            output.orders.append(standing.drop("flipped"))
+            self._cancellations.heard(self.references.orders)
+            self._held.drop(standing.filter("cancelled"))
+        self._announce(self.waiting.take(changed), output)
+        touched = self.progress.join(changed, on=list(ORDER_ID), how="semi")
+        self._complete(touched.select(OPERATION_KEY), output, standing.filter("flipped"))
+        self._tell_cancelled(touched, output, after=False)
+
+    def _tell_cancelled(self, touched: pl.DataFrame, output: DocumentsOutput, *, after: bool) -> None:
+        if touched.height:
+            operations = touched.filter((pl.col("machine") != 0) | (pl.col("report") != 0)).select(OPERATION_KEY)
+            told = self._cancellations.alerts(self.progress, self.references, operations, after=after)
+            output.alerts.extend(told)
 
     def material(self, record: dict[str, Any], output: DocumentsOutput) -> None:
         """Take a record of Material; totals that waited for its conversions go on."""
@@ -187,8 +205,8 @@ class Documents:
             .select(list(CONFIRMATION))
         )
 
-    def _complete(self, operations: pl.DataFrame, output: DocumentsOutput) -> None:
-        """Hold a completion for each operation whose final flag or over-delivery changed."""
+    def _complete(self, operations: pl.DataFrame, output: DocumentsOutput, flipped: pl.DataFrame | None = None) -> None:
+        """Hold a completion for each operation whose final flag or over-delivery changed, or whose order `flipped`."""
         if not operations.height:
             return
         touched = self.progress.join(operations, on=list(OPERATION_KEY), how="semi")
@@ -197,18 +215,18 @@ class Documents:
             return
         judged = judge(near, self.references.orders, self.references.conversions)
         moved = (pl.col("now_final") != pl.col("final")) | (pl.col("now_over") != pl.col("over"))
-        changed = judged.filter(moved)
+        fresh, changed = judged.filter(moved), judged.filter(moved | flipped_operations(judged, flipped))
         if not changed.height:
             return
         self._mark(changed)
-        output.alerts.extend(over_deliveries(changed))
-        output.alerts.extend(mismatches(changed, self._config.mismatch_percent))
+        output.alerts.extend(over_deliveries(fresh))
+        output.alerts.extend(mismatches(fresh, self._config.mismatch_percent))
         if self._config.window.kind == "operation":
             self._announce(self.waiting.take(changed.select(ORDER_ID).unique()), output)
             return
         documents = completion_documents(changed)
         if self._config.hold:
-            self._held = pl.concat([self._held, documents])
+            self._held.add(documents)
         else:
             output.confirmations.append(documents)
 
@@ -229,7 +247,7 @@ class Documents:
 
     def flush(self, output: DocumentsOutput) -> None:
         """The end of a finite input: open operations are announced as they are, the others given up."""
-        self._durable = self._held.height
+        self._held.made_durable()
         self.release(output)
         self._ending = True
         open_rows = self.waiting.rows.filter(pl.col("reason") == OPERATION_OPEN)
@@ -238,9 +256,7 @@ class Documents:
 
     def release(self, output: DocumentsOutput) -> None:
         """Announce held completions that a snapshot holds; call when input of a later epoch has come."""
-        if self._durable:
-            output.confirmations.append(self._held[: self._durable])
-            self._held, self._durable = self._held[self._durable :], 0
+        output.confirmations.extend(self._held.release())
 
     def _forget(self, frontier: int) -> None:
         """Orders that take no more confirmations leave the state once the correction horizon has passed.
@@ -254,19 +270,21 @@ class Documents:
         gone = ended.join(recent, on=key, how="anti")
         if gone.height:
             self.references.drop(gone)
+            self._cancellations.heard(self.references.orders)
         kept = pl.concat([recent, self.references.orders.select(key)]).unique()
         self.progress = self.progress.join(kept, on=key, how="semi")
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values. What is held becomes durable with the epoch that this snapshot closes."""
-        self._durable = self._held.height
+        self._held.made_durable()
         return {
             "version": STATE_VERSION,
             "references": self.references.snapshot(),
             "progress": to_bytes(self.progress),
             "waiting": self.waiting.snapshot(),
             "clock": (self._watermark, self._frontier),
-            "held": to_bytes(self._held),
+            "held": self._held.snapshot(),
+            "cancelled": self._cancellations.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -275,5 +293,5 @@ class Documents:
         self.progress = from_bytes(state["progress"], PROGRESS)
         self.waiting.restore(state["waiting"])
         self._watermark, self._frontier = state["clock"]
-        self._held = from_bytes(state["held"], CONFIRMATION)
-        self._durable = self._held.height
+        self._held.restore(state["held"])
+        self._cancellations.restore(state.get("cancelled", []), self.references.orders)  # new with version 2

@@ -12,7 +12,7 @@ import polars as pl
 
 from operators.hashing import hash_columns
 from operators.lane import Dead, Decoder
-from operators.references import ORDER, ORDER_ID, order_operations
+from operators.references import CANCELLED, ORDER, ORDER_ID, order_operations
 from operators.screen import DAY
 from schemas.batch import RawBatch
 
@@ -22,6 +22,8 @@ PROFILE = ["material", "order_unit", "count_source", "time_source"]
 #: Orders that ended this long before the newest change are forgotten; their windows have left the state.
 FORGET = 31 * DAY
 _WORD = (1 << 64) - 1
+#: Added to the profile of a cancelled order: other orders keep the profile that an older state holds of them.
+_WITHDRAWN = 0x9E3779B97F4A7C15
 
 
 @dataclass(slots=True)
@@ -137,9 +139,10 @@ class ReferenceLane:
         found: dict[int, _Known] = {}
         rows = zip(keys, hashes, newest["version"], newest["status"], changed, strict=True)
         for key, profile, version, status, at in rows:
-            former = found[key].profile if key in found else 0
+            withdrawn = _WITHDRAWN if status == CANCELLED else 0
+            former = found[key].profile if key in found else withdrawn
             found[key] = _Known(version, (former + profile) & _WORD, 0 if status == "RELEASED" else at)
-        self._newest = max(self._newest, *changed)
+        self._newest = max([self._newest, *changed])
         return found
 
     def _forget(self) -> None:

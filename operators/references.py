@@ -33,20 +33,35 @@ ORDER: dict[str, pl.DataType] = {
     "changed": INSTANT,
 }
 ORDER_ID = ("plant", "order_id")
+#: Status of an order that is withdrawn: nothing of it may stay booked.
+CANCELLED = "CANCELLED"
 _SIX = Decimal("0.000001")
 _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 #: Totals are decimal(18,6).
 _LIMIT = Decimal(10) ** 12
+#: What stands for the operations of an order that comes without any.
+_NO_OPERATION: dict[str, Any] = {
+    "operation": "",
+    "planned_work_center": "",
+    "target": Decimal(0),
+    "count_source": "MACHINE",
+    "time_source": "MACHINE",
+    "auto_final": False,
+}
 
 
 def order_operations(orders: pl.DataFrame) -> pl.DataFrame:
-    """One row per operation (columns of ORDER) from rows of the contract WorkOrder."""
+    """One row per operation (columns of ORDER) from rows of the contract WorkOrder.
+
+    A cancelled order may come without operations: it is one row of the operation "", since it has to be heard.
+    """
     kept = ["plant", "order_id", "version", "status", "material", "over_tolerance", "under_tolerance"]
     renamed = [pl.col("unit").alias("order_unit"), pl.col("event_time").alias("changed")]
-    rows = orders.select(*kept, *renamed, "operations").explode("operations")
-    rows = rows.filter(pl.col("operations").is_not_null()).unnest("operations")
+    rows = orders.select(*kept, *renamed, "operations").explode("operations", empty_as_null=True)
+    rows = rows.filter(pl.col("operations").is_not_null() | (pl.col("status") == CANCELLED)).unnest("operations")
     names = {"work_center": "planned_work_center", "target_quantity": "target"}
-    return rows.rename(names).select(pl.col(name).cast(kind) for name, kind in ORDER.items())
+    typed = rows.rename(names).select(pl.col(name).cast(kind) for name, kind in ORDER.items())
+    return typed.with_columns(pl.col(name).fill_null(value) for name, value in _NO_OPERATION.items())
 
 
 @dataclass(slots=True)
@@ -124,9 +139,17 @@ class References:
             .drop("known")
         )
         if fresh.height:
+            fresh = pl.concat([fresh, self._still_of_cancelled(fresh)])
             self.orders = pl.concat([self.orders.join(fresh, on=key, how="anti"), fresh])
             self._saved = None
         return fresh.select(key).unique()
+
+    def _still_of_cancelled(self, fresh: pl.DataFrame) -> pl.DataFrame:
+        """Known operations that the cancelled version of an order does not name: they are cancelled with it."""
+        head = ["version", "status", "changed"]
+        cancelled = fresh.filter(pl.col("status") == CANCELLED).select(*ORDER_ID, *head).unique([*ORDER_ID])
+        left = self.orders.join(fresh, on=[*ORDER_ID, "operation"], how="anti").drop(head)
+        return left.join(cancelled, on=list(ORDER_ID), how="inner").select(list(ORDER))
 
     def drop(self, orders: pl.DataFrame) -> None:
         """Forget orders (plant, order_id)."""

@@ -24,6 +24,7 @@ class Batch:
     Args:
         documents: Rows of documents, without the envelope that sinks add.
         contract: What the documents are.
+        orders: Rows of STANDING: orders that were cancelled or released again.
         letters: What was given up.
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
@@ -32,6 +33,7 @@ class Batch:
 
     documents: list[pl.DataFrame] = field(default_factory=list)
     contract: str = CONFIRMATIONS
+    orders: list[pl.DataFrame] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     state_times: list[pl.DataFrame] = field(default_factory=list)
@@ -63,7 +65,7 @@ def of_reference(output: ReferenceOutput, flow: str, owner: str | None = None) -
 def of_documents(output: DocumentsOutput, flow: str, owner: str | None = None) -> Batch:
     """Confirmations, totals given up and alerts."""
     letters = [total_letter(total, flow, owner) for total in output.given_up]
-    return Batch(documents=output.confirmations, letters=letters, alerts=output.alerts)
+    return Batch(documents=output.confirmations, orders=output.orders, letters=letters, alerts=output.alerts)
 
 
 def of_timeline(batch: TimelineBatch, flow: str, owner: str | None = None) -> Batch:

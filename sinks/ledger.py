@@ -8,6 +8,7 @@ No HTTP happens here.
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -17,10 +18,18 @@ from millrace.failpoints import hit
 from millrace.ledger import Ledger
 from millrace.ledger.converters import CONVERTERS
 from millrace.ledger.ledger import LEDGER_DOWN
+from millrace.ledger.withdrawals import OrderStanding
+from operators.confirmations import QUANTITIES, TIMES
 from sinks.batches import Batch
 from sinks.patience import patiently
 
 log = structlog.get_logger("millrace.sink.ledger")
+#: What a withdrawn confirmation shows.
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys((*QUANTITIES, *TIMES, "over_delivery"), Decimal(0)),
+    "scrap": [],
+    "is_final": False,
+}
 
 
 class LedgerPartition(StatelessSinkPartition[Batch]):
@@ -31,19 +40,20 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
         self._ledger: Ledger = patiently(lambda: Ledger(url, who=flow), LEDGER_DOWN)
 
     def write_batch(self, items: list[Batch]) -> None:
-        """One transaction for documents and one for dead letters."""
+        """One transaction for documents and their orders, and one for dead letters."""
         documents = [
             CONVERTERS[batch.contract](record)
             for batch in items
             for frame in batch.documents
-            for record in document_records(frame, self._flow)
+            for record in document_records(frame, self._flow, whole=True)
         ]
+        orders = [standing for batch in items for standing in order_standings(batch)]
         letters = [letter for batch in items for letter in batch.letters]
         counts = {lane: values for batch in items for lane, values in batch.counts.items()}
         _tell([alert for batch in items for alert in batch.alerts], self._flow)
         hit("ledger.before_write")
-        if documents:
-            patiently(lambda: self._ledger.put_desired(documents), LEDGER_DOWN)
+        if documents or orders:
+            patiently(lambda: self._ledger.put_desired(documents, orders), LEDGER_DOWN)
         hit("ledger.between_writes")
         if letters:
             patiently(lambda: self._ledger.put_dead_letters(letters), LEDGER_DOWN)
@@ -75,8 +85,20 @@ def _tell(alerts: list[dict[str, Any]], flow: str) -> None:
         log.warning("alerts", flow=flow, kinds=dict(kinds), first=first)
 
 
-def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
-    """Rows of documents as records of their contract; what of the envelope a row brings itself stands."""
+def order_standings(batch: Batch) -> list[OrderStanding]:
+    """Orders of a batch whose documents are withdrawn, or count again."""
+    return [OrderStanding(kind=batch.contract, **row) for frame in batch.orders for row in frame.to_dicts()]
+
+
+def document_records(frame: Any, flow: str, *, whole: bool = False) -> list[dict[str, Any]]:
+    """Rows of documents as records of their contract; what of the envelope a row brings itself stands.
+
+    Args:
+        frame: Rows.
+        flow: Name of the flow.
+        whole: Withdrawn confirmations keep their total, for a ledger that has to know it if the order comes back;
+            else they show nothing, for consumers that add up.
+    """
     envelope = {"source": flow, "sequence": None, "correlation_id": None, "tier": 1}
     return [
         {
@@ -85,8 +107,15 @@ def document_records(frame: Any, flow: str) -> list[dict[str, Any]]:
             "event_time": row.get("last_event_time"),
             **row,
         }
-        for row in frame.to_dicts()
+        for row in _shown(frame, whole)
     ]
 
 
-__all__ = ["LedgerSink", "document_records"]
+def _shown(frame: Any, whole: bool) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = frame.to_dicts()
+    if whole or "quantity_yield" not in frame.columns or not frame["withdrawn"].any():
+        return rows
+    return [{**row, **_NOTHING} if row["withdrawn"] else row for row in rows]
+
+
+__all__ = ["LedgerSink", "document_records", "order_standings"]

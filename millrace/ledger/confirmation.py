@@ -49,6 +49,7 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         quantities=_measures(record),
         attributes={name: plain(record[name]) for name in _ATTRIBUTES if name in record},
         final=record["is_final"],
+        cancelled=record.get("withdrawn", False),
         correlation_id=record.get("correlation_id"),
     )
 

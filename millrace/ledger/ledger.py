@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from millrace.ledger import claims, desired, dialect, flow_counts, leases, letter_states, outcomes, queries
+from millrace.ledger import claims, desired, dialect, flow_counts, leases, letter_states, outcomes, queries, withdrawals
 from millrace.ledger.claims import TIERS
 from millrace.ledger.clock import DatabaseClock, clock_of, now_micros
 from millrace.ledger.dialect import LEDGER_DOWN
@@ -18,6 +18,7 @@ from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
 from millrace.ledger.replica import identity
 from millrace.ledger.text import Quantities
+from millrace.ledger.withdrawals import OrderStanding
 
 T = TypeVar("T")
 
@@ -69,14 +70,21 @@ class Ledger:
 
     # -- flows write
 
-    def put_desired(self, documents: Iterable[DesiredDocument]) -> int:
+    def put_desired(self, documents: Iterable[DesiredDocument], orders: Iterable[OrderStanding] = ()) -> int:
         """Store desired totals, all or none. Idempotent and monotone: a higher version replaces a lower one.
+
+        Args:
+            documents: Totals.
+            orders: Orders that were cancelled or released again; all their documents follow, see
+                `millrace.ledger.withdrawals`.
 
         Returns:
             How many documents were new or changed.
         """
         with dialect.writing(self._engine) as connection:
-            return desired.put_desired(self._engine, connection, documents, self._clock(), self._who)
+            now = self._clock()
+            changed = desired.put_desired(self._engine, connection, documents, now, self._who)
+            return changed + withdrawals.apply(connection, orders, now, self._who)
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
         """Store dead letters, all or none; of one event_id the higher revision stays.

@@ -82,7 +82,7 @@ class DesiredDocument:
         final: The document completes its operation; once posted as final it stays so.
         correlation_id: Ties together what one cause brought about.
         requires: What has to be so before it is posted, see `millrace.ledger.dependencies`.
-        cancelled: The document is withdrawn; its quantities are zero.
+        cancelled: The document is withdrawn: whatever its quantities say, nothing of it is wanted.
     """
 
     key: str

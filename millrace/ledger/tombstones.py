@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -68,6 +69,11 @@ def bring_back(connection: Connection, rows: Sequence[Record], now: int, who: st
     return again
 
 
+def archived_documents(packed: bytes) -> list[SimpleNamespace]:
+    """Documents of an archived unit, with the columns of their rows as attributes."""
+    return [SimpleNamespace(**row) for row in json.loads(zlib.decompress(packed))["documents"]]
+
+
 def restore(connection: Connection, unit: str, packed: bytes, now: int, who: str, why: str) -> int:
     """Put a unit back where it was. Returns how many documents."""
     kept = json.loads(zlib.decompress(packed))
@@ -96,4 +102,4 @@ def _found(connection: Connection, units: Sequence[str]) -> list[Any]:
     return found
 
 
-__all__ = ["ENDLESS", "bring_back", "pack", "restore", "unit_of"]
+__all__ = ["ENDLESS", "archived_documents", "bring_back", "pack", "restore", "unit_of"]

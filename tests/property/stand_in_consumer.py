@@ -16,9 +16,11 @@ class Consumer:
 
     Args:
         running: Negative control: a document's versions are numbered by a counter in the memory of the process.
+        deaf: Negative control: it does not hear how orders stand, only what is announced of documents.
     """
 
     running: bool = False
+    deaf: bool = False
     best: dict[str, Record] = field(default_factory=dict)
     given_up: list[Record] = field(default_factory=list)
     _count: Counter[str] = field(default_factory=Counter)
@@ -36,12 +38,28 @@ class Consumer:
             version = (document["revision"], document["reference_version"])
             if known is None or (known["revision"], known["reference_version"]) < version:
                 self.best[document["document_key"]] = document
+        for order in [row for part in output.orders for row in part.to_dicts() if not self.deaf]:
+            self._stand(order)
+
+    def _stand(self, order: Record) -> None:
+        """All documents of a cancelled order are withdrawn, those of a released one count again."""
+        for document in self.best.values():
+            mine = (document["plant"], document["order_id"]) == (order["plant"], order["order_id"])
+            if (
+                mine
+                and document["reference_version"] < order["version"]
+                and document["withdrawn"] != order["cancelled"]
+            ):
+                document |= {"withdrawn": order["cancelled"], "reference_version": order["version"]}
 
     def totals(self, measure: str = "quantity_yield") -> dict[str, Decimal]:
         found: dict[str, Decimal] = defaultdict(Decimal)
-        for document in self.best.values():
+        for document in self._wanted():
             found[document["order_id"]] += document[measure]
         return {name: amount for name, amount in found.items() if amount}
 
     def final(self) -> set[str]:
-        return {document["order_id"] for document in self.best.values() if document["is_final"]}
+        return {document["order_id"] for document in self._wanted() if document["is_final"]}
+
+    def _wanted(self) -> list[Record]:
+        return [document for document in self.best.values() if not document["withdrawn"]]

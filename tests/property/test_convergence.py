@@ -46,10 +46,11 @@ def plan_of(chance: random.Random, **values: Any) -> Plan:
         for partition in range(3):
             size = chance.choice([0, 15, 60]) if topic == "operation-report" else 60
             log[topic, partition] = log_of(f"{topic}-{partition}", topic, chance, size)
-    return Plan(log, references_of(chance, flips=values.pop("flips", False)), **values)
+    said = {name: values.pop(name, False) for name in ("flips", "cancels")}
+    return Plan(log, references_of(chance, **said), **values)
 
 
-def references_of(chance: random.Random, flips: bool) -> list[list[Record]]:
+def references_of(chance: random.Random, flips: bool, cancels: bool) -> list[list[Record]]:
     """Versions of the orders in any order, cut into batches."""
     records = []
     for name in ORDERS:
@@ -58,23 +59,34 @@ def references_of(chance: random.Random, flips: bool) -> list[list[Record]]:
             if flips:
                 source = chance.choice(["MACHINE", "OPERATOR"])
             target = Decimal(chance.choice([20, 100, 10_000]))
-            records.append(order(name, version, count_source=source, target_quantity=target))
+            status = chance.choice(["RELEASED", "CANCELLED"]) if cancels else "RELEASED"
+            records.append(order(name, version, count_source=source, target_quantity=target, status=status))
     chance.shuffle(records)
     cuts = sorted(chance.sample(range(len(records) + 1), 2))
     parts = [records[: cuts[0]], records[cuts[0] : cuts[1]], records[cuts[1] :]]
-    return [part for part in parts if part]
+    parts = [part for part in parts if part]
+    # Polls without anything between them: an order is cancelled when windows of it have left the state.
+    return [batch for part in parts for batch in (part, *[[]] * chance.choice([0, 5, 20]))] if cancels else parts
 
 
-def truth_of(plan: Plan, machine: str, reported: str) -> dict[str, Decimal]:
-    """Plain sums over the distinct events, by what the newest version of each order counts."""
+def newest_of(plan: Plan) -> dict[str, Record]:
+    """The newest version of each order."""
     newest: dict[str, Record] = {}
     for record in (record for batch in plan.references for record in batch):
         if newest.get(record["order_id"], {"version": 0})["version"] < record["version"]:
             newest[record["order_id"]] = record
+    return newest
+
+
+def truth_of(plan: Plan, machine: str, reported: str) -> dict[str, Decimal]:
+    """Plain sums over the distinct events, by what the newest version of each order counts; none of cancelled ones."""
+    newest = newest_of(plan)
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for (topic, _), records in plan.log.items():
         for event in {record["event_id"]: record for record in records}.values():
             source = newest[event["order_id"]]["operations"][0]["count_source"]
+            if newest[event["order_id"]]["status"] == "CANCELLED":
+                continue
             if (topic == "machine-cycle") == (source == "MACHINE"):
                 sums[event["order_id"]] += event[machine if topic == "machine-cycle" else reported]
     return {name: amount for name, amount in sums.items() if amount}
@@ -112,6 +124,32 @@ def test_totals_converge_where_orders_change_what_is_counted(seed: int) -> None:
     plan = plan_of(random.Random(seed), horizon=1000 * HOUR, flips=True, window="1h")
     consumer, _ = run(plan, seed, crashes=seed % 4)
     check(plan, consumer)
+
+
+@settings(max_examples=12, deadline=None)
+@given(SEEDS)
+def test_totals_converge_where_orders_are_cancelled_and_released_again(seed: int) -> None:
+    """Before, between and after their events, also those whose windows have left the state, between crashes."""
+    plan = plan_of(random.Random(seed), cancels=True)
+    consumer, _ = run(plan, seed, crashes=seed % 5)
+    check(plan, consumer)
+
+
+def test_without_the_standing_of_orders_what_left_the_state_stays_booked() -> None:
+    """Negative control: documents that no window announces again are not withdrawn."""
+    log = {("machine-cycle", 0): [cycle("A", number, number * 300 * SECOND) for number in range(60)]}
+    totals = []
+    for deaf in (False, True):
+        plan = Plan(log, [[order("O1")]], lanes=1)
+        consumer, life = run(plan, 1, crashes=0, consumer=Consumer(deaf=deaf))
+        cancelled = Plan(log, [*plan.references, [order("O1", 2, status="CANCELLED")]], lanes=1)
+        life = Life(cancelled, consumer, random.Random(1), life.snapshot())
+        while not life.done:
+            life.poll()
+        life.flush()
+        totals.append(consumer.totals())
+    assert totals[0] == {}
+    assert Decimal(0) < totals[1]["O1"] < Decimal(60)
 
 
 @settings(max_examples=6, deadline=None)
