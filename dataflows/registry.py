@@ -8,8 +8,9 @@ from typing import Any
 
 from bytewax.dataflow import Dataflow
 
-from dataflows import confirmations
+from dataflows import confirmations, goods_movements
 from dataflows.flow_settings import FlowSettings
+from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.settings import ConfirmationsSettings
 from millrace.errors import Misconfigured
 
@@ -42,6 +43,12 @@ FLOWS: dict[str, Flow] = {
             confirmations.build,
             "machine cycles, states and operator reports become production confirmations",
             on_files=True,
+        ),
+        Flow(
+            "goods-movements",
+            GoodsMovementsSettings,
+            goods_movements.build,
+            "reported consumption and confirmed yields become goods movements",
         ),
     )
 }

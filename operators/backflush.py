@@ -81,11 +81,20 @@ class Backflush:
         rows = components.with_columns(
             pl.col("component").replace_strict(policies, return_dtype=pl.String).alias("policy"),
             pl.col("component").is_in(self.erp).alias("erp"),
-        ).with_columns(pl.col("erp").any().over(_OPERATION).alias("any_erp"))
-        alone = (pl.col("policy") == Policy.NONE_IF_BACKFLUSHED.value) & ~pl.col("any_erp")
-        rest = (pl.col("policy") == Policy.ONLY_NON_BACKFLUSHED.value) & ~pl.col("erp")
-        ours = (pl.col("policy") == Policy.ALL.value) | alone | rest
-        return rows.filter(ours & ~pl.col("component").is_in(self.serialised)).drop("policy", "erp", "any_erp")
+        )
+        return booked_here(rows).filter(~pl.col("component").is_in(self.serialised)).drop("policy", "erp")
+
+
+def booked_here(rows: pl.DataFrame) -> pl.DataFrame:
+    """The components that this flow books by their policy.
+
+    Args:
+        rows: plant, order_id, operation, `policy` and `erp`: whether the ERP backflushes the component.
+    """
+    any_erp = pl.col("erp").any().over(_OPERATION)
+    alone = (pl.col("policy") == Policy.NONE_IF_BACKFLUSHED.value) & ~any_erp
+    rest = (pl.col("policy") == Policy.ONLY_NON_BACKFLUSHED.value) & ~pl.col("erp")
+    return rows.filter((pl.col("policy") == Policy.ALL.value) | alone | rest)
 
 
 def backflush(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from operators.base_units import in_base_unit
-from operators.confirmations import document_key
+from operators.confirmations import CONFIRMATION, document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.references import Conversions
+from operators.routes import CONTRACT_CODE, PARTITION_BITS
 from operators.shifts import CalendarBook
 from operators.windows import Window, assign
 
@@ -35,9 +36,12 @@ MAXIMA: dict[str, pl.DataType] = {
 }
 MINIMA: dict[str, pl.DataType] = {"first_time": INSTANT, "first_offset": pl.Int64(), "first_reason": pl.String()}
 CONSUMPTION: dict[str, pl.DataType] = {**ROW_KEY, **SUMS, **MAXIMA, **MINIMA}
+#: A late addition is a document of its own: `adjustment` is the record's place in the log, "" for what windows hold.
+ADJUSTED: dict[str, pl.DataType] = {**CONSUMPTION, "adjustment": pl.String()}
+IDENTITY = [*MOVEMENT_KEY, "adjustment"]
 
 _OUT = ("ISSUE", "SCRAP")
-_KEY = list(MOVEMENT_KEY)
+_ORIGINS = CONFIRMATION["origins"]
 
 
 def by_hand(records: pl.DataFrame, serialised: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -64,6 +68,25 @@ def totals(records: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.
     Returns:
         Rows of CONSUMPTION.
     """
+    return merge([_one_each(records, window, calendar).select(list(CONSUMPTION))])
+
+
+def adjustments(records: pl.DataFrame, topic: str, window: Window, calendar: CalendarBook) -> pl.DataFrame:
+    """Each row as a total of its own (ADJUSTED), under its place in the log.
+
+    Args:
+        records: As for `totals`.
+        topic: Topic or file that they were read from.
+        window: How time is cut.
+        calendar: Shifts per plant.
+    """
+    partition = (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.String)
+    place = pl.concat_str(pl.lit(topic), partition, pl.col("offset").cast(pl.String), separator="|")
+    rows = _one_each(records, window, calendar).with_columns(place.alias("adjustment"))
+    return rows.select(list(ADJUSTED))
+
+
+def _one_each(records: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
     rows = assign(records, window, calendar).with_columns(
         pl.col("kind").cast(pl.String).alias("movement"),
         pl.lit(1, pl.Int64).alias("events"),
@@ -72,7 +95,7 @@ def totals(records: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.
         # No reason is a reason of its own, else a total of both would be told to have the other.
         *(pl.col("reason").fill_null("").alias(f"{end}_reason") for end in ("first", "last")),
     )
-    return merge([rows.select(pl.col(name).cast(kind) for name, kind in CONSUMPTION.items())])
+    return rows.with_columns(pl.col(name).cast(kind) for name, kind in CONSUMPTION.items())
 
 
 def merge(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -89,32 +112,63 @@ def _merged(names: Sequence[str]) -> list[pl.Expr]:
 def movements(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Fields of the contract GoodsMovement for totals, and the totals whose unit cannot be converted yet.
 
-    The revision is the number of events in the total. A total that waits for its unit is not in it: it raises the
-    revision when it comes.
+    The revision is the number of events in the total, and the material's version breaks ties. A total that waits for
+    its unit is not in it: it raises the revision when it comes.
 
     Args:
-        rows: Rows of CONSUMPTION; all of a document.
+        rows: Rows of CONSUMPTION or ADJUSTED; all of a document.
         conversions: Factors by material.
     """
+    rows = rows if "adjustment" in rows.columns else rows.with_columns(pl.lit("").alias("adjustment"))
     measures = [name for name in (*SUMS, *MAXIMA, *MINIMA) if not name.endswith("_offset")]
-    by_unit = rows.group_by([*_KEY, "unit"]).agg(_merged(measures))
+    by_unit = rows.group_by([*IDENTITY, "unit"]).agg(*_merged(measures), _origins())
     good, stuck = in_base_unit(by_unit, conversions)
-    documents = good.group_by(_KEY).agg(pl.col("unit").first(), *_merged(measures))
-    return _described(documents).sort("document_key"), stuck
+    documents = good.group_by(IDENTITY).agg(
+        pl.col("unit").first(), *_merged(measures), pl.col("origins").explode().drop_nulls()
+    )
+    return _described(with_version(documents, conversions)).sort("document_key"), stuck.drop("origins")
+
+
+def with_version(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
+    """Rows with `reference_version`: the version of their material; 0 where it is not known."""
+    where = zip(rows["plant"], rows["material"], strict=True)
+    versions = [conversions.materials.get(key, {"version": 0})["version"] for key in where]
+    return rows.with_columns(pl.Series("reference_version", versions, pl.Int64))
+
+
+def identity_key(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ADJUSTED (or the columns of IDENTITY) with the `document_key` that they add to."""
+    starts = pl.col("window_start").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("starts")
+    parts = ("plant", "order_id", "operation", "movement", "material", "place", "storage_location", "starts")
+    named = rows.with_columns(starts, pl.col("batch").fill_null("").alias("place"))
+    late = pl.concat_str(pl.lit("late"), "adjustment", separator="|")
+    key = pl.when(pl.col("adjustment") == "").then(document_key(*parts)).otherwise(late)
+    return named.with_columns(key.alias("document_key")).drop("starts", "place")
+
+
+def _origins() -> pl.Expr:
+    topics = {code: name for name, code in CONTRACT_CODE.items()}
+    contract = pl.col("origin").floordiv(1 << PARTITION_BITS)
+    return pl.struct(
+        contract.replace_strict(topics, default="", return_dtype=pl.String).alias("topic"),
+        (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.Int32).alias("partition"),
+        "first_offset",
+        "last_offset",
+        "events",
+    ).alias("origins")
 
 
 def _described(documents: pl.DataFrame) -> pl.DataFrame:
-    starts = pl.col("window_start").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("starts")
-    parts = ("plant", "order_id", "operation", "movement", "material", "place", "storage_location", "starts")
     leaves = pl.col("movement").is_in(_OUT)
     one_reason = (pl.col("first_reason") == pl.col("last_reason")) & (pl.col("first_reason") != "")
     unrestricted = pl.lit("UNRESTRICTED")
-    named = documents.with_columns(starts, pl.col("batch").fill_null("").alias("place")).with_columns(
-        document_key(*parts).alias("document_key"),
+    named = identity_key(documents).with_columns(
         pl.when(one_reason).then("first_reason").alias("reason"),
         pl.when(leaves).then(unrestricted).alias("stock_type_from"),
         pl.when(~leaves).then(unrestricted).alias("stock_type_to"),
         pl.col("events").alias("revision"),
+        pl.col("adjustment") != "",
+        pl.col("origins").cast(_ORIGINS),
     )
     renamed = {"events": "event_count", "first_time": "first_event_time", "last_time": "last_event_time"}
-    return named.rename(renamed).drop("starts", "place", "first_reason", "last_reason")
+    return named.rename(renamed).drop("first_reason", "last_reason")

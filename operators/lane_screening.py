@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from operators.lane_rows import Bools, Codes, Ints, Longs
-from operators.lane_verdicts import ANCIENT, CALENDAR, FUTURE, OVERSIZED
+from operators.lane_verdicts import ANCIENT, CALENDAR, FUTURE, NEGATIVE, OVERSIZED
 from operators.routes import oversized
 from operators.screen import NO_PROGRESS, TimeLimits, screen
 from operators.shifts import CalendarBook
@@ -62,3 +62,6 @@ def refuse_by_content(frame: pl.DataFrame, reasons: Codes, calendar: CalendarBoo
     large = oversized(frame, most)
     if large is not None:
         reasons[large & (reasons == 0)] = OVERSIZED
+    if "quantity" in frame.columns:  # a kind or status says which way it goes
+        negative = (frame["quantity"] < 0).to_numpy()
+        reasons[negative & (reasons == 0)] = NEGATIVE

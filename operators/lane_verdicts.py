@@ -14,6 +14,7 @@ from operators.lane_output import Dead
 
 Codes = npt.NDArray[np.uint8]
 FUTURE, ANCIENT, CALENDAR, OVERSIZED, BEYOND = 1, 2, 3, 4, 5
+SERIALISED, BOOKED_ELSEWHERE, NEGATIVE = 6, 7, 8
 _CODES = 10
 #: Reason of a row that repeats another; it is counted, not buried.
 REPEATED = _CODES + DUPLICATE
@@ -26,6 +27,15 @@ _REASONS: dict[int, tuple[str, str]] = {
         "beyond_horizon",
         "older than the correction horizon, and its order depends on events that have left the state",
     ),
+    SERIALISED: (
+        "serialised_material",
+        "material {material} has serial numbers {serials}: a person posts it",
+    ),
+    BOOKED_ELSEWHERE: (
+        "booked_elsewhere",
+        "{kind} of {material} for order {order_id} is backflushed by the declared rules, so it would be booked twice",
+    ),
+    NEGATIVE: ("negative_quantity", "event {event_id} has a quantity below zero"),
     _CODES + REUSED: (
         "sequence_reused",
         "source {source} numbered a new event {sequence}, used before: a source that starts again needs a new name",

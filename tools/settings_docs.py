@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from dataflows.flow_settings import NumberingRule, RegistrySettings
+from dataflows.movement_settings import BackflushRule, ComponentRule
 from dataflows.registry import FLOWS
 from dataflows.settings import CounterRule
 from millrace.ledger.dependencies import DependencyRule, Match
@@ -26,6 +27,7 @@ from sinks.erp.results_settings import ResultsSettings
 from sinks.erp.settings import PlantSettings, PosterSettings, RouteSettings, SystemSettings
 from sinks.erp.tier_settings import SecondTier, ThirdTier, Tiers, TierSettings
 from sinks.erp.tryton_moves import Places
+from sinks.history.places import ObjectPath
 from sources.kafka_settings import KafkaSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -37,6 +39,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`counters`: a list of rules", CounterRule),
     ("`counters[].policy`", CounterPolicy),
     ("`numbering`: a list of rules", NumberingRule),
+    ("`backflush`: a list of rules", BackflushRule),
+    ("`erp_backflush`, `reported`, `serialised`: lists of rules", ComponentRule),
     ("The poster", PosterSettings),
     ("`systems`: a list of ERP systems", SystemSettings),
     ("`systems[].auth` with `kind: basic`", BasicAuth),
@@ -148,6 +152,7 @@ _WORDS = {
     float: "number",
     bool: "`true` or `false`",
     Path: "path",
+    ObjectPath: "`s3://`, `abfss://` or `gs://` with bucket and prefix",
     SecretStr: "secret",
 }
 

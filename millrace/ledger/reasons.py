@@ -43,12 +43,12 @@ _BY_CLASS: Mapping[ErrorClass, tuple[str, ...]] = {
         *("order_unknown", "no_active_job", "unit_conversion_unknown", "calendar_unknown", "calendar_invalid"),
         # A value of an order or material that does not fit the ERP's field, or master data that the ERP lacks.
         *("value_out_of_range", "value_too_long", "unsafe_path"),
-        *("bill_of_material", "storage_location", "serials", "employee"),
+        *("bill_of_material", "storage_location", "serials", "employee", "negative_quantity"),
     ),
     ErrorClass.APPLICATION: (
         *("beyond_horizon", "encode", "cannot_be_built", "no_reversal", "request_refused", "locked"),
         *("closed_period", "movement", "purchase_order", "to_plant", "unexpected_state", "endless"),
-        *("parked_by_person", "rejected", "parked"),
+        *("parked_by_person", "rejected", "parked", "serialised_material", "booked_elsewhere"),
     ),
 }
 
@@ -57,7 +57,7 @@ REASONS: Mapping[str, ErrorClass] = {reason: found for found, reasons in _BY_CLA
 
 #: Records that were accepted and are in the history, but came too late for their total: the same bytes again would
 #: be a repeat that counts nothing.
-ACCEPTED: frozenset[str] = frozenset({"beyond_horizon"})
+ACCEPTED: frozenset[str] = frozenset({"beyond_horizon", "serialised_material", "booked_elsewhere"})
 
 
 def error_class(reason: str) -> ErrorClass:

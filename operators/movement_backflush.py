@@ -1,0 +1,184 @@
+"""Backflush of one shard of orders: confirmed totals and bills of material become issues of components.
+
+An issue is a function of the confirmation, the order's bill and the component's units, each in its newest version; its
+`reference_version` is the sum of the three versions, which rises with each of them. So whatever arrives first, and
+however often, the last document is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from operators.backflush import backflush
+from operators.backflush_rules import BackflushRules
+from operators.base_units import in_base_unit
+from operators.confirmations import document_key
+from operators.consumption import with_version
+from operators.frames import from_bytes, to_bytes
+from operators.movement_open import BILL_WRONG, OPEN, ORDER_UNKNOWN, SERIALISED, UNIT_UNKNOWN
+from operators.movement_reference import BILL, CONFIRMED, ORDER_HEAD
+from operators.partials import QUANTITY
+from operators.references import Conversions
+
+_ORDER = ["plant", "order_id"]
+_ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
+#: A confirmation that never had any yield implies nothing, and takes nothing back.
+_HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean()}
+_NOTHING = pl.lit(Decimal(0), dtype=QUANTITY)
+
+
+class Backflushing:
+    """Confirmations, orders and bills of one shard.
+
+    Args:
+        rules: Who books which component.
+    """
+
+    def __init__(self, rules: BackflushRules) -> None:
+        self._rules = rules
+        self.confirmed = pl.DataFrame(schema=_HELD)
+        self.orders = pl.DataFrame(schema=ORDER_HEAD)
+        self.bill = pl.DataFrame(schema=BILL)
+        self._saved: dict[str, bytes] = {}
+
+    def confirm(self, rows: pl.DataFrame) -> pl.Series:
+        """Take rows of CONFIRMED; returns the keys of those that are new or changed."""
+        fresh = rows.with_columns((pl.col("quantity_yield") > 0).alias("counted"))
+        every = pl.concat([self.confirmed, fresh.select(pl.col(name).cast(kind) for name, kind in _HELD.items())])
+        counted = every.with_columns(pl.col("counted").any().over("document_key"))
+        newest = counted.sort("revision", "reference_version", maintain_order=True)
+        newest = newest.unique("document_key", keep="last", maintain_order=True)
+        self._keep(confirmed=newest)
+        return fresh["document_key"].unique()
+
+    def order(self, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.Series:
+        """Take rows of ORDER_HEAD and BILL; returns the keys of the confirmations that they concern.
+
+        A component that a newer version leaves out stays as one of which nothing is needed, so that what it was issued
+        is taken back.
+        """
+        known = self.orders.select(*_ORDER, pl.col("version").alias("known"))
+        newest = orders.sort("version").unique(_ORDER, keep="last").join(known, on=_ORDER, how="left")
+        fresh = newest.filter(pl.col("known").is_null() | (pl.col("known") < pl.col("version"))).drop("known")
+        if not fresh.height:
+            return pl.Series(dtype=pl.String)
+        theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
+        every = pl.concat([self.bill, bill.filter(pl.col("version").is_not_null())])
+        former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_ITEM, keep="last")
+        left_out = former.join(theirs, on=_ITEM, how="anti").with_columns(_NOTHING.alias("numerator"))
+        others = self.bill.join(fresh, on=_ORDER, how="anti")
+        self._keep(
+            orders=pl.concat([self.orders.join(fresh, on=_ORDER, how="anti"), fresh]),
+            bill=pl.concat([others, theirs, left_out]),
+        )
+        return self.confirmed.join(fresh, on=_ORDER, how="semi")["document_key"]
+
+    def using(self, plant: str, material: str) -> pl.Series:
+        """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""
+        component = (pl.col("plant") == plant) & (pl.col("component") == material)
+        made = (pl.col("plant") == plant) & (pl.col("order_material") == material)
+        concerned = pl.concat(
+            [self.bill.filter(component).select(_ORDER), self.orders.filter(made).select(_ORDER)]
+        ).unique()
+        return self.confirmed.join(concerned, on=_ORDER, how="semi")["document_key"]
+
+    def documents(self, keys: pl.Series, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Fields of the contract GoodsMovement that follow from these confirmations, and what is open (OPEN)."""
+        rows = self.confirmed.filter(pl.col("document_key").is_in(keys.implode()) & pl.col("counted"))
+        rows = rows.join(self.orders.drop("ended", "changed"), on=_ORDER, how="left")
+        unknown = rows.filter(pl.col("version").is_null())
+        good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
+        booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
+        wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
+        used = _issues(good, booked.filter(~wrong))
+        bad = _issues(good, booked.filter(wrong).with_columns(denominator=pl.lit(Decimal(1), QUANTITY)))
+        person, ours = used.filter(pl.col("serialised") & (pl.col("quantity") != 0)), used.filter(~pl.col("serialised"))
+        made, stuck = in_base_unit(ours, conversions)
+        whole = pl.concat([_whole(unknown, ORDER_UNKNOWN), _whole(strange, UNIT_UNKNOWN)])
+        parts = [(bad, BILL_WRONG), (person, SERIALISED), (stuck, UNIT_UNKNOWN)]
+        return _described(made, conversions), pl.concat([whole, *(_open(each, reason) for each, reason in parts)])
+
+    def forget(self, frontier: int) -> None:
+        """Confirmations leave after the correction horizon, orders that ended with their last confirmation."""
+        kept = self.confirmed.filter(pl.col("last_event_time").to_physical() > frontier)
+        over = (pl.col("changed").to_physical() <= frontier) & pl.col("ended")
+        gone = self.orders.filter(over).join(kept, on=_ORDER, how="anti")
+        if kept.height < self.confirmed.height or gone.height:
+            self._keep(
+                confirmed=kept,
+                orders=self.orders.join(gone, on=_ORDER, how="anti"),
+                bill=self.bill.join(gone, on=_ORDER, how="anti"),
+            )
+
+    def _keep(self, **frames: pl.DataFrame) -> None:
+        for name, frame in frames.items():
+            setattr(self, name, frame)
+            self._saved.pop(name, None)
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Arrow IPC bytes; what did not change since is not serialised again."""
+        for name in ("confirmed", "orders", "bill"):
+            if name not in self._saved:
+                self._saved[name] = to_bytes(getattr(self, name))
+        return dict(self._saved)
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Go on from a snapshot."""
+        schemas = {"confirmed": _HELD, "orders": ORDER_HEAD, "bill": BILL}
+        self._keep(**{name: from_bytes(state[name], schema) for name, schema in schemas.items()})
+
+
+def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Yields in the unit of the bill: a confirmation may have been made by an older version of the order."""
+    found = [_yield_of(row, conversions) for row in rows.to_dicts()]
+    converted = rows.with_columns(pl.Series("quantity_yield", found, QUANTITY))
+    return converted.filter(pl.col("quantity_yield").is_not_null()), rows.filter(converted["quantity_yield"].is_null())
+
+
+def _yield_of(row: dict[str, Any], conversions: Conversions) -> Decimal | None:
+    if row["unit"] == row["order_unit"]:
+        return Decimal(row["quantity_yield"])
+    where = (row["plant"], row["order_material"])
+    return conversions.convert(*where, row["quantity_yield"], row["unit"], row["order_unit"])
+
+
+def _issues(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:
+    """One row per confirmation and component, in the component's unit, under the key of its document."""
+    standing = pl.when("withdrawn").then(_NOTHING).otherwise("quantity_yield").alias("quantity_yield")
+    rows = backflush(confirmed.drop("unit", "order_unit", "order_material").with_columns(standing), components)
+    rows = rows.rename({"component": "material", "document_key": "source"})
+    item = document_key("component_item", "material", "storage_location")
+    return rows.with_columns(pl.concat_str("source", pl.lit("backflush"), item, separator="|").alias("document_key"))
+
+
+def _described(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
+    confirmed = pl.col("reference_version") + pl.col("version")
+    rows = with_version(rows.with_columns(confirmed.alias("_so_far")), conversions)
+    return rows.with_columns(
+        pl.col("reference_version") + pl.col("_so_far"),
+        pl.lit("UNRESTRICTED").alias("stock_type_from"),
+        pl.col("source").alias("correlation_id"),
+    ).drop("_so_far", "source", "version", "quantity_yield", "counted", "serialised", "component_item", "erp_backflush")
+
+
+def _open(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    newest = pl.col("last_event_time").to_physical().alias("newest")
+    told = rows.with_columns(newest, pl.lit(reason).alias("reason"), pl.lit(None, pl.String).alias("batch"))
+    return told.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
+
+
+def _whole(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """Confirmations of which no component can be told."""
+    told = rows.with_columns(
+        pl.col("document_key").alias("source"),
+        pl.concat_str("document_key", pl.lit("backflush"), separator="|").alias("document_key"),
+        pl.lit("ISSUE").alias("movement"),
+        pl.lit("").alias("material"),
+        pl.lit("").alias("storage_location"),
+        pl.col("quantity_yield").alias("quantity"),
+    )
+    return _open(told, reason)

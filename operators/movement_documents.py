@@ -1,0 +1,171 @@
+"""Goods movements of one shard of orders: totals of consumption and confirmed yields meet units and bills of material.
+
+Nothing is held back: a document's revision counts distinct events and its `reference_version` the versions of what it
+refers to, so what a crash makes untrue is superseded by what is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from operators.backflush_rules import BackflushRules
+from operators.clock import Tick
+from operators.consumption import ADJUSTED, IDENTITY, identity_key, movements
+from operators.frames import from_bytes, to_bytes
+from operators.movement_backflush import Backflushing
+from operators.movement_open import OPEN, UNIT_UNKNOWN, OpenMovements
+from operators.movement_reference import MovementReference
+from operators.references import Conversions
+from schemas.contracts import contract
+from schemas.types import polars_schema
+
+STATE_VERSION = 1
+HOUR = 3_600_000_000
+_ENVELOPE = ("event_id", "event_time", "source", "sequence", "tier")
+#: Fields of the contract GoodsMovement, without the envelope that sinks add.
+MOVEMENT = {name: kind for name, kind in polars_schema(contract("GoodsMovement")).items() if name not in _ENVELOPE}
+_DEFAULTS = {"adjustment": False, "withdrawn": False, "is_final": False, "serials": []}
+
+
+@dataclass(frozen=True, slots=True)
+class MovementConfig:
+    """How movements are made.
+
+    Args:
+        rules: Who books which component.
+        wait: Microseconds of event time that a movement waits for its order or unit.
+        most_waiting: Open items per shard.
+    """
+
+    rules: BackflushRules = field(default_factory=BackflushRules)
+    wait: int = HOUR
+    most_waiting: int = 100_000
+
+
+@dataclass(slots=True)
+class MovementsOutput:
+    """Movements to book, and open items given up (fields of OPEN)."""
+
+    movements: list[pl.DataFrame] = field(default_factory=list)
+    given_up: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to announce."""
+        return not (self.movements or self.given_up)
+
+
+class MovementDocuments:
+    """State of one shard."""
+
+    def __init__(self, config: MovementConfig) -> None:
+        self.conversions = Conversions()
+        self.backflush = Backflushing(config.rules)
+        self.open = OpenMovements(config.wait, config.most_waiting)
+        self._stuck = pl.DataFrame(schema={**ADJUSTED, "document_key": pl.String()})
+        self._watermark = self._frontier = -(2**62)
+
+    def batch(self, values: Sequence[MovementReference | Tick | pl.DataFrame], output: MovementsOutput) -> None:
+        """Take what came together; reference data goes first, so that what comes with it need not wait."""
+        for value in values:
+            if isinstance(value, MovementReference):
+                self._refer(value, output)
+        for value in values:
+            if isinstance(value, pl.DataFrame):
+                self._consumed(value, output)
+            elif isinstance(value, Tick):
+                self._watermark = max(self._watermark, value.watermark)
+                self._forget(value.frontier)
+        # What a slot sends of one document in turn is complete each time: the last of it counts.
+        output.given_up.extend(self.open.give_up(self._watermark, self._frontier))
+
+    def _refer(self, reference: MovementReference, output: MovementsOutput) -> None:
+        keys = [self.backflush.order(reference.orders, reference.bill), self.backflush.confirm(reference.confirmed)]
+        changed = [record for record in reference.materials if self._learns(record)]
+        keys += [self.backflush.using(record["plant"], record["material"]) for record in changed]
+        self._implied(pl.concat(keys).unique(), output)
+        if changed and self._stuck.height:
+            names = pl.DataFrame([{name: each[name] for name in ("plant", "material")} for each in changed])
+            mended = self._stuck.join(names, on=["plant", "material"], how="semi")["document_key"].implode()
+            self._consumed(self._stuck.filter(pl.col("document_key").is_in(mended)).select(list(ADJUSTED)), output)
+
+    def _learns(self, record: dict[str, Any]) -> bool:
+        known = self.conversions.materials.get((record["plant"], record["material"]))
+        self.conversions.put(record)
+        return self.conversions.materials[record["plant"], record["material"]] is not known
+
+    def _implied(self, confirmations: pl.Series, output: MovementsOutput) -> None:
+        if confirmations.len():
+            made, items = self.backflush.documents(confirmations, self.conversions)
+            self.open.replace(confirmations, items, self._watermark)
+            _announce(made, output)
+
+    def _consumed(self, rows: pl.DataFrame, output: MovementsOutput) -> None:
+        """Rows of ADJUSTED, all of each document; what can't be converted waits with the rest of its document."""
+        if not rows.height:
+            return
+        made, stuck = movements(rows, self.conversions)
+        keyed = identity_key(rows)
+        items = identity_key(stuck).with_columns(
+            pl.col("document_key").alias("source"),
+            pl.lit(UNIT_UNKNOWN).alias("reason"),
+            pl.col("events").alias("revision"),
+            pl.col("last_time").to_physical().alias("newest"),
+        )
+        # Two units of one document may both be unknown: one item tells of them.
+        items = items.group_by("document_key").agg(
+            pl.col("quantity", "revision").sum(),
+            pl.col("newest").max(),
+            pl.exclude("quantity", "revision", "newest").first(),
+        )
+        items = items.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
+        self.open.replace(keyed["document_key"].unique(), items, self._watermark)
+        waiting = keyed.filter(pl.col("document_key").is_in(items["document_key"].implode()))
+        others = self._stuck.filter(~pl.col("document_key").is_in(keyed["document_key"].implode()))
+        self._stuck = pl.concat([others, waiting.select(self._stuck.columns)])
+        _announce(made, output)
+
+    def _forget(self, frontier: int) -> None:
+        """Once an hour of event time: what left the correction horizon."""
+        if frontier - self._frontier < HOUR:
+            return
+        self._frontier = frontier
+        self.backflush.forget(frontier)
+        newest = pl.col("last_time").to_physical().max().over(IDENTITY)
+        self._stuck = self._stuck.filter(newest > frontier)
+
+    def flush(self, output: MovementsOutput) -> None:
+        """The end of a finite input: what is still open is given up."""
+        output.given_up.extend(self.open.give_up(2**62, -(2**62)))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Versioned plain values."""
+        return {
+            "version": STATE_VERSION,
+            "materials": self.conversions.snapshot(),
+            "backflush": self.backflush.snapshot(),
+            "open": self.open.snapshot(),
+            "stuck": to_bytes(self._stuck),
+            "clock": (self._watermark, self._frontier),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.conversions = Conversions.of(state["materials"])
+        self.backflush.restore(state["backflush"])
+        self.open.restore(state["open"])
+        self._stuck = from_bytes(state["stuck"], self._stuck.schema)
+        self._watermark, self._frontier = state["clock"]
+
+
+def _announce(rows: pl.DataFrame, output: MovementsOutput) -> None:
+    if rows.height:
+        output.movements.append(rows.select(_field(name, kind, rows.columns) for name, kind in MOVEMENT.items()))
+
+
+def _field(name: str, kind: pl.DataType, present: Sequence[str]) -> pl.Expr:
+    return (pl.col(name) if name in present else pl.lit(_DEFAULTS.get(name))).cast(kind).alias(name)
