@@ -13,17 +13,18 @@ from bytewax.outputs import Sink
 
 from dataflows import parts
 from dataflows.confirmations import wire
+from dataflows.master_data import master_data
 from dataflows.run import run
-from dataflows.settings import REFERENCES, ConfirmationsSettings
+from dataflows.settings import ConfirmationsSettings
 from millrace.errors import MillraceError, Misconfigured
 from millrace.shutdown import draining
 from operators.lane import Lane
-from operators.shifts import Calendar, CalendarBook
+from operators.shifts import CalendarBook
 from schemas.registry import FolderSchemas
 from sinks import files as sink
 from sinks.batches import Batch
 from sources.file_lanes import LANE, FileAccount, FileInput, FileLanes
-from sources.file_reference import FileReference, read_reference
+from sources.file_reference import FileReference
 from sources.files import find_files
 
 #: A finite run keeps all of its windows until the end: longer than any input reaches back.
@@ -102,23 +103,11 @@ def build(settings: ConfirmationsSettings, what: FileRun, account: FileAccount, 
     Raises:
         Misconfigured: Reference data is wrong, or a file is not there.
     """
-    calendar = _calendars(settings, what)
-    paths = {"WorkOrder": what.orders, "Material": what.materials}
-    frames = [(name, read_reference(path, name)) for name in reversed(REFERENCES) for path in paths[name]]
-    lanes = FileLanes(what.inputs, _lane_builder(settings, calendar), account)
+    files = {"WorkOrder": what.orders, "Material": what.materials}
+    known = master_data(settings, FolderSchemas(), files, what.calendars)
+    lanes = FileLanes(what.inputs, _lane_builder(settings, known.calendar), account)
     sinks: dict[str, Sink[Batch]] = {"collect": sink.CollectSink(collected)}
-    return wire(settings, lanes, FileReference(frames), calendar, sinks, [LANE], hold=False)
-
-
-def _calendars(settings: ConfirmationsSettings, what: FileRun) -> CalendarBook:
-    book = parts.calendar_book(settings, FolderSchemas(), None)
-    for path in what.calendars:
-        for record in read_reference(path, "ShiftCalendar").to_dicts():
-            try:
-                book.put(Calendar.from_record(record))
-            except MillraceError as error:
-                raise Misconfigured(f"{path}: plant {record['plant']}: {error}") from error
-    return book
+    return wire(settings, lanes, FileReference(known.frames), known.calendar, sinks, [LANE], hold=False)
 
 
 def _lane_builder(settings: ConfirmationsSettings, calendar: CalendarBook) -> Callable[[str], Lane]:

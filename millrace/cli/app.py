@@ -10,7 +10,7 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, dlq, health, history, ledger, mapping, post, query, run, status
+from millrace.cli import contracts, demo, dlq, health, history, ledger, mapping, post, query, replay, run, status
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("replay")(replay.replay)
 app.add_typer(post.app, name="post")
 app.add_typer(dlq.app, name="dlq")
 app.command("health")(health.health)

@@ -15,12 +15,14 @@ from rich.console import Console
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from dataflows.flow_settings import FlowSettings
 from dataflows.settings import ConfirmationsSettings
 from millrace.cli import status_tables
 from millrace.cli.trace_events import Events, events_of
 from millrace.cli.trace_tree import plain_trace, trace_tree
 from millrace.errors import Misconfigured, Retriable
 from millrace.ledger import Ledger, queries
+from millrace.ledger.alerts import recent
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.model import DocumentState, Status
 from millrace.ledger.sla import SLA_SECONDS, breaches
@@ -32,6 +34,9 @@ from sinks.erp.settings import PosterSettings
 T = TypeVar("T")
 #: Seconds after which an unknown posting needs a look.
 UNKNOWN_AFTER_S = 900.0
+#: Alerts that are shown were raised within this time, microseconds.
+_DAY = 86_400_000_000
+_ALERT = ("event_id", "severity", "kind", "plant", "subject", "message", "error_class", "owner")
 
 LedgerUrl = Annotated[str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings of the flow; they name ledger and history.")]
@@ -103,6 +108,10 @@ def _status(ledger: Ledger, allowed: Mapping[str, Mapping[int, float]]) -> dict[
         ],
         "late": _late(ledger, now, allowed),
         "dead_letters": ledger.ask(queries.dead_letters_by_reason),
+        "alerts": [
+            {**{name: getattr(alert, name) for name in _ALERT}, "for_s": _age(alert.at, now)}
+            for alert in ledger.ask(lambda connection: recent(connection, now - _DAY))
+        ],
         "flows": {
             flow: {"lanes": lanes, "total": dict(sum((Counter(c) for c in lanes.values()), Counter()))}
             for flow, lanes in ledger.ask(flow_lanes).items()
@@ -169,7 +178,7 @@ def trace(
         Console().print(trace_tree(order, reports, letters, events, with_history=root is not None))
 
 
-def ledger_url(ledger: str | None, settings: ConfirmationsSettings) -> str:
+def ledger_url(ledger: str | None, settings: FlowSettings) -> str:
     """URL of an existing ledger, from the command line or else from the settings; Misconfigured without one."""
     refuse_password(ledger or "", "--ledger: leave it out of the URL and set PGPASSFILE, or set MILLRACE_LEDGER")
     url = ledger or settings.ledger

@@ -1,0 +1,212 @@
+"""`millrace replay FLOW`: the history back through the same rules, compared with the ledger or put into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dataflows import parts
+from dataflows.flow_settings import FlowSettings
+from dataflows.master_data import master_data
+from dataflows.registry import flow_named
+from dataflows.replay import Replay
+from dataflows.replay_apply import put_live, put_scratch
+from dataflows.replay_changes import Compared, frame
+from dataflows.replay_compare import compare_with, late_additions, made_documents, standing_documents
+from dataflows.replay_flows import REPLAYABLE, replayable
+from dataflows.replay_range import Range, text
+from millrace.cli.desk_options import person
+from millrace.cli.replay_report import plain, progress, show
+from millrace.cli.status import asked, ledger_url
+from millrace.errors import Misconfigured
+from millrace.ledger import Ledger
+from millrace.ledger.replaying import Fate
+from millrace.settings import load
+from millrace.telemetry import configure_logging
+from sources.history import HistoryAccount
+
+TABLE, SUMMARY = "changes.parquet", "summary.json"
+Texts = list[str] | None
+
+
+class Into(StrEnum):
+    """Where what a replay makes is put."""
+
+    SCRATCH = "scratch"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is done with what a replay makes."""
+
+    into: Into | None
+    dry_run: bool
+    reason: str | None
+    who: str | None
+    patience_s: float
+    as_json: bool
+
+    def check(self) -> None:
+        """Refuse what can't be meant.
+
+        Raises:
+            Misconfigured: Nothing is to be done, or a live replay has no reason.
+        """
+        if self.into is None and not self.dry_run:
+            raise Misconfigured("--dry-run, --into: say --dry-run to compare only, or --into scratch or --into live")
+        if self.live and not (self.reason or "").strip():
+            raise Misconfigured("--reason: a live replay changes what is booked; say why, it stands in the audit")
+
+    @property
+    def live(self) -> bool:
+        """Whether the ledger is changed."""
+        return self.into is Into.LIVE and not self.dry_run
+
+
+def replay(
+    flow: Annotated[str, typer.Argument(help=f"Flow: {', '.join(REPLAYABLE)}.")],
+    config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
+    *,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Windows that start at or after it: a date (UTC) or an instant.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Windows that start before it.")] = None,
+    plants: Annotated[Texts, typer.Option("--plant", help="Plant; again for more.")] = None,
+    orders: Annotated[Texts, typer.Option("--order", help="Order; again for more.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show which documents would change, and why.")
+    ] = False,
+    into: Annotated[
+        Into | None, typer.Option("--into", help="A scratch ledger and history, or the live ledger.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why you do it; stands in the audit. Needed for --into live.")
+    ] = None,
+    who: Annotated[
+        str | None, typer.Option("--who", help="Who you are; the user of this computer if left out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for state and results.")] = None,
+    order_files: Annotated[Texts, typer.Option("--order-file", help="WorkOrder records, instead of the topic.")] = None,
+    material_files: Annotated[
+        Texts, typer.Option("--material-file", help="Material records, instead of the topic.")
+    ] = None,
+    calendar_files: Annotated[Texts, typer.Option("--calendar-file", help="ShiftCalendar records.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads; they change no total.")] = 1,
+    patience_s: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait for documents that a poster works on.")
+    ] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Feed the history to a flow's rules again, with the settings and the master data of now.
+
+    An interrupted replay goes on when it is called again. Exit codes: 0 done; 1 some documents are held back or still
+    under way, or it was interrupted; 2 wrong use, settings or history.
+    """
+    options = Options(into, dry_run, reason, who, patience_s, as_json)
+    options.check()
+    configure_logging()
+    settings = load(flow_named(flow).settings, config)
+    wanted = Range(_instant("--from", begin), _instant("--to", end), tuple(plants or ()), tuple(orders or ()))
+    files = {"WorkOrder": order_files or (), "Material": material_files or ()}
+    known = master_data(settings, parts.schema_source(settings), files, calendar_files or ())
+    folder = out or _folder(flow, config, wanted)
+    copy = folder / "scratch" / "history" if into is Into.SCRATCH and not dry_run else None
+    made = Replay(replayable(flow), settings, wanted, known, folder, history=copy, workers=workers)
+    raise typer.Exit(_run(made, options, flow))
+
+
+def _run(made: Replay, options: Options, flow: str) -> int:
+    rows = made.plan()
+    return asked(ledger_url(None, made.settings), lambda ledger: _with(ledger, made, rows, options, flow))
+
+
+def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str) -> int:
+    standing = standing_documents(ledger, made.flow.kinds, made.wanted, made.touched)
+    made = replace(made, late=late_additions(ledger, standing))
+    with progress("events", rows, Console(stderr=True)) as heard:
+        account = made.compute(heard)
+    compared = compare_with(ledger, made)
+    frame(compared.changes).write_parquet(made.folder / TABLE, compression="zstd")
+    fates = _put(ledger, made, compared, options, flow) if options.live else None
+    outcome = _outcome(made, compared, account, fates, options, flow)
+    if options.as_json:
+        typer.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
+    else:
+        show(outcome, compared, Console())
+    left = any(change.held for change in compared.changes) or bool(fates and _left(fates))
+    return 1 if left else 0
+
+
+def _put(ledger: Ledger, made: Replay, compared: Compared, options: Options, flow: str) -> dict[Fate, int]:
+    by, todo = person(options.who, str(options.reason)), compared.to_put
+    with progress("documents", len(todo), Console(stderr=True)) as heard:
+        return put_live(ledger, todo, by, f"replay of {flow} {_told(made.wanted)}", options.patience_s, heard)
+
+
+def _left(fates: dict[Fate, int]) -> int:
+    return sum(fates.get(fate, 0) for fate in (Fate.UNDER_WAY, Fate.PARKED, Fate.SUPERSEDED))
+
+
+def _outcome(
+    made: Replay,
+    compared: Compared,
+    account: HistoryAccount,
+    fates: dict[Fate, int] | None,
+    options: Options,
+    flow: str,
+) -> dict[str, Any]:
+    scratch = made.folder / "scratch"
+    more = {
+        "flow": flow,
+        "range": _told(made.wanted),
+        "resumed": made.resumed,
+        "table": str(made.folder / TABLE),
+        "ledger": put_scratch(scratch, made_documents(made)) if made.history is not None else None,
+        "history": str(made.history) if made.history is not None else None,
+        "into": "live" if options.live else "scratch" if made.history is not None else None,
+    }
+    outcome = plain(compared, account, fates, more)
+    partial = made.folder / f".{SUMMARY}.partial"
+    partial.write_text(json.dumps(outcome, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.rename(made.folder / SUMMARY)
+    return outcome
+
+
+def _instant(option: str, given: str | None) -> int | None:
+    """Microseconds UTC of a date or an instant in ISO 8601; without an offset it is UTC.
+
+    Raises:
+        Misconfigured: It is neither.
+    """
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise Misconfigured(f"{option}: {given!r} is no date or instant, as 2026-03-01 or 2026-03-01T06:00Z") from error
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def _told(wanted: Range) -> str:
+    begin = "the beginning" if wanted.first is None else text(wanted.first)
+    end = "the end" if wanted.until is None else text(wanted.until)
+    which = [f"plant {each}" for each in wanted.plants] + [f"order {each}" for each in wanted.orders]
+    return ", ".join([f"from {begin} to {end}", *which])
+
+
+def _folder(flow: str, config: Path | None, wanted: Range) -> Path:
+    """The same for the same call, so that an interrupted one is found again."""
+    name = hashlib.sha256(f"{config} {_told(wanted)}".encode()).hexdigest()[:8]
+    return Path(f"replay-{flow}-{name}")
+
+
+__all__ = ["replay"]
