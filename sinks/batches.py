@@ -28,6 +28,8 @@ class Batch:
         letters: What was given up.
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
+        projections: Rows of SIGNAL.
+        standings: How places and requests stand, an entry each.
         counts: Running totals by lane.
     """
 
@@ -37,6 +39,8 @@ class Batch:
     letters: list[DeadLetter] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     state_times: list[pl.DataFrame] = field(default_factory=list)
+    projections: list[pl.DataFrame] = field(default_factory=list)
+    standings: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
@@ -52,6 +56,7 @@ def of_lane(output: LaneOutput, flow: str, owner: str | None = None) -> Batch:
         }
         for gap in output.gaps
     ]
+    alerts += output.notices
     letters = [record_letter(dead, flow, owner) for dead in output.dead]
     return Batch(letters=letters, alerts=alerts, counts={output.lane: output.counts})
 
