@@ -34,14 +34,6 @@ class History(Protocol):
         """Undo what was written after the snapshot; None starts a new generation that deletes nothing."""
         ...
 
-    def admit(self) -> None:
-        """Let the lane take a batch; Retriable while there is no room for it."""
-        ...
-
-    def notices(self) -> list[dict[str, str]]:
-        """Alerts that are due, as fields of Alert."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Dead:
@@ -73,7 +65,6 @@ class LaneOutput:
         idle: Partitions that had nothing for a while, with the time that their silence stands for,
             microseconds.
         counts: Running totals of this lane since its first start.
-        notices: Alerts of the lane itself, as fields of Alert.
     """
 
     lane: str
@@ -86,4 +77,3 @@ class LaneOutput:
     progress: dict[str, int] = field(default_factory=dict)
     idle: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    notices: list[dict[str, str]] = field(default_factory=list)

@@ -30,6 +30,11 @@ _MOST_DAYS = 100_000
 PROJECTION: dict[str, pl.DataType] = {**STOCK, **dict.fromkeys(("in_transit", "open_requests", "projected"), QUANTITY)}
 #: Whether the next crossing asks, and how many there were.
 CROSSINGS: dict[str, pl.DataType] = {**STOCK_KEY, "armed": pl.Boolean(), "crossings": pl.Int64()}
+#: What projections are compared with.
+LIMITS: dict[str, pl.DataType] = {
+    **STOCK_KEY,
+    **dict.fromkeys(("reorder_point", "hysteresis", "demand_mean"), QUANTITY),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +110,8 @@ def judge(
         Rows of CROSSINGS for all keys, and a mapping per crossing: `document_key`, `request_number`, `quantity`,
         `reorder_point`, `order_up_to`, `lot_size` and the columns of PROJECTION.
     """
-    limits = pl.DataFrame(
-        [(*place, each.reorder_point, each.hysteresis) for place, each in _of(projections, policies)],
-        schema={**STOCK_KEY, "reorder_point": QUANTITY, "hysteresis": QUANTITY},
-        orient="row",
-    )
     done = closed.with_columns(pl.lit(True).alias("closed"))
-    rows = projections.join(limits, on=_KEY, how="inner").join(crossings, on=_KEY, how="left")
+    rows = projections.join(limits(projections, policies), on=_KEY, how="inner").join(crossings, on=_KEY, how="left")
     rows = rows.with_columns(pl.col("armed").fill_null(True), pl.col("crossings").fill_null(0))
     rows = rows.join(done, on=[*_KEY, "crossings"], how="left")
     above = pl.col("projected") > pl.col("reorder_point") + pl.col("hysteresis")
@@ -122,6 +122,15 @@ def judge(
     untouched = crossings.join(rows, on=_KEY, how="anti")
     state = pl.concat([untouched, rows.select(pl.col(name).cast(kind) for name, kind in CROSSINGS.items())])
     return state.sort(_KEY), [_request(row, policies) for row in rows.filter("crosses").sort(_KEY).to_dicts()]
+
+
+def limits(projections: pl.DataFrame, policies: Mapping[Place, Replenishment]) -> pl.DataFrame:
+    """Rows of LIMITS of the keys that changed and have a policy."""
+    rows = [
+        (*place, each.reorder_point, each.hysteresis, each.demand_mean or None)
+        for place, each in _of(projections, policies)
+    ]
+    return pl.DataFrame(rows, schema=LIMITS, orient="row")
 
 
 def _of(projections: pl.DataFrame, policies: Mapping[Place, Replenishment]) -> Iterator[tuple[Place, Replenishment]]:
@@ -155,15 +164,15 @@ def outlook(projections: pl.DataFrame, policies: Mapping[Place, Replenishment], 
         policies: With `demand_mean`.
         column: Instant that the projection stands for.
     """
-    demands = pl.DataFrame(
-        [(*place, each.demand_mean or None, each.reorder_point) for place, each in _of(projections, policies)],
-        schema={**STOCK_KEY, "demand_mean": QUANTITY, "reorder_point": QUANTITY},
-        orient="row",
-    )
-    rows = projections.join(demands, on=_KEY, how="left")
+    rows = projections.join(limits(projections, policies), on=_KEY, how="left")
+    return foreseen(rows, column).drop("demand_mean", "reorder_point", "hysteresis")
+
+
+def foreseen(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """As `outlook`, for projections that are joined with their LIMITS."""
     lasting, until = _days(pl.col("projected")), _days(pl.col("projected") - pl.col("reorder_point"))
     dated = [_after(column, until).alias("crosses_at"), _after(column, lasting).alias("stock_out_at")]
-    return rows.with_columns(lasting.alias("days_of_cover"), *dated).drop("demand_mean", "reorder_point")
+    return rows.with_columns(lasting.alias("days_of_cover"), *dated)
 
 
 def _days(quantity: pl.Expr) -> pl.Expr:

@@ -121,12 +121,8 @@ def by_status(changed: pl.DataFrame) -> pl.DataFrame:
     return changed.group_by(_SPAN).agg(sums)
 
 
-def stock(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
-    """Stock of each key (rows of STOCK): its newest balance and the movements after it.
-
-    `as_of` is null for a key of which no balance is known: what it shows is only what moved. Less than nothing is never
-    allocated: issues that no reservation was made for take nothing away from it.
-    """
+def levels(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
+    """As `stock`, but `allocated` may be below zero: what a later movement is added to."""
     base = newest(known)
     units = [base.select(*_KEY, "unit"), movements.select(*_KEY, "unit")]
     keys = pl.concat(units).group_by(_KEY).agg(pl.col("unit").max())
@@ -137,5 +133,19 @@ def stock(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
         (pl.col(status).fill_null(0) + pl.col(f"{status}_change").fill_null(0)).cast(QUANTITY).alias(status)
         for status in REPORTED
     )
+    return rows.select(list(STOCK)).sort(_KEY)
+
+
+def shown(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `levels` as rows of STOCK: less than nothing is never allocated."""
     free = pl.when(pl.col("allocated") < 0).then(pl.lit(0).cast(QUANTITY)).otherwise(pl.col("allocated"))
-    return rows.with_columns(free.alias("allocated")).select(list(STOCK)).sort(_KEY)
+    return rows.with_columns(free.alias("allocated"))
+
+
+def stock(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
+    """Stock of each key (rows of STOCK): its newest balance and the movements after it.
+
+    `as_of` is null for a key of which no balance is known: what it shows is only what moved. Less than nothing is never
+    allocated: issues that no reservation was made for take nothing away from it.
+    """
+    return shown(levels(known, movements))

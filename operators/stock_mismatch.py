@@ -70,11 +70,13 @@ def _alert(row: dict[str, Any], between: pl.DataFrame) -> dict[str, Any]:
     more = [f"{moved.height - _NAMED} more"] if moved.height > _NAMED else []
     listed = ", ".join([*names, *more]) or "none"
     since, until = row["since"].isoformat(), row["until"].isoformat()
+    subject = f"{row['material']}|{row['storage_location']}"
     return {
+        "event_id": f"stock_mismatch/{row['plant']}/{subject}/{row['status']}/{until}",
         "kind": "stock_mismatch",
         "severity": "WARNING",
         "plant": row["plant"],
-        "subject": f"{row['material']}|{row['storage_location']}",
+        "subject": subject,
         "message": f"{row['status']} at {until}: {_plain(row['projected'])} {row['unit']} projected, "
         f"{_plain(row['reported'])} reported; movements since {since}: {listed}",
     }

@@ -93,7 +93,7 @@ def retain(supply: pl.DataFrame, until: datetime) -> pl.DataFrame:
     They leave once nothing is expected of any of them and the last record is older than `until`. A record that is sent
     again after that has to be stopped by the de-duplication, whose horizon is shorter.
     """
-    rows = supply.with_columns(_together().alias("together"))
+    rows = supply.with_columns(together().alias("together"))
     lines = _lines(supply).filter((pl.col("in_transit") > 0) | (pl.col("open") > 0)).select(_LINE)
     requests = _requests(supply).filter(pl.col("open_requests") > 0).select("plant", "kind", "record_id")
     awaited = [rows.join(lines, on=_LINE, how="semi"), rows.join(requests, on=requests.columns, how="semi")]
@@ -102,7 +102,7 @@ def retain(supply: pl.DataFrame, until: datetime) -> pl.DataFrame:
     return rows.join(kept, on=["plant", "together"], how="semi").select(list(SUPPLY))
 
 
-def _together() -> pl.Expr:
+def together() -> pl.Expr:
     """Name of the request and its items, or of the item alone."""
     answers = pl.concat_str(pl.lit("request|"), pl.col("request_number").max().over(_LINE))
     alone = pl.concat_str(pl.lit("item|"), document_key("purchase_order", "purchase_order_item"))
@@ -112,21 +112,30 @@ def _together() -> pl.Expr:
 
 def _lines(supply: pl.DataFrame) -> pl.DataFrame:
     """Per item of a purchase order: where it goes, what is in transit, what is open."""
-    ordered = pl.col("kind") == ORDERED
     sums = [
         pl.col("quantity").filter(pl.col("kind") == kind).sum().alias(kind) for kind in (ORDERED, SHIPPED, RECEIVED)
     ]
-    place = [
-        # The purchase order says where it goes; until it is known, the notice does.
-        pl.coalesce(pl.col(name).filter(ordered).max(), pl.col(name).max()).alias(name)
-        for name in ("material", "storage_location")
-    ]
+    place = [*_told("material"), *_told("storage_location"), pl.col("request_number").max()]
     rows = supply.filter(pl.col("kind") != REQUESTED).group_by(_LINE).agg(*place, *sums, pl.col("completed").any())
+    # The purchase order says where it goes; where it names the plant as a whole, the request that it answers does.
+    asked = supply.filter(pl.col("kind") == REQUESTED)
+    asked = asked.select("plant", "request_number", pl.col("storage_location").alias("asked_for"))
+    rows = rows.join(asked.unique(["plant", "request_number"]), on=["plant", "request_number"], how="left")
+    where = pl.coalesce("storage_location ordered", "asked_for", "storage_location", pl.lit(""))
+    rows = rows.with_columns(
+        where.alias("storage_location"), pl.coalesce("material ordered", "material").alias("material")
+    )
     under_way = pl.max_horizontal(pl.col(SHIPPED), pl.col(RECEIVED))
     return rows.with_columns(
         _left(pl.col(SHIPPED) - pl.col(RECEIVED)).alias("in_transit"),
         _left(pl.col(ORDERED) - under_way).alias("open"),
     )
+
+
+def _told(name: str) -> list[pl.Expr]:
+    """What the purchase order tells, and what any record does."""
+    told = pl.when(pl.col(name) != "").then(pl.col(name))
+    return [told.filter(pl.col("kind") == ORDERED).max().alias(f"{name} ordered"), told.max().alias(name)]
 
 
 def _left(quantity: pl.Expr) -> pl.Expr:

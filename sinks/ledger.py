@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import structlog
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from sqlalchemy import Connection, Engine
 
 from millrace.failpoints import hit
-from millrace.ledger import Ledger
+from millrace.ledger import Ledger, stock_standings
 from millrace.ledger.converters import CONVERTERS
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.withdrawals import OrderStanding
@@ -59,11 +61,17 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
             patiently(lambda: self._ledger.put_dead_letters(letters), LEDGER_DOWN)
         if counts:
             patiently(lambda: self._ledger.put_flow_counts(self._flow, counts), LEDGER_DOWN)
+        if standings := [entry for batch in items for entry in batch.standings]:
+            patiently(lambda: self._ledger.change(partial(_put_standings, standings)), LEDGER_DOWN)
         hit("ledger.after_write")
 
     def close(self) -> None:
         """Give the connections back."""
         self._ledger.close()
+
+
+def _put_standings(entries: list[dict[str, Any]], engine: Engine, connection: Connection, _now: int) -> None:
+    stock_standings.put(engine, connection, entries)
 
 
 class LedgerSink(DynamicSink[Batch]):

@@ -29,14 +29,12 @@ class States:
     """What recovery stores and retired generations say.
 
     Args:
-        numbers: By `<generation>-<lane>` the number below which files are final, and in the store if there is one.
-        written: The same with what waits in a spool.
+        numbers: By `<generation>-<lane>` the number below which files are final.
         retired: Generations that no flow will ever go on from: all their files are final.
         progress: Newest judged event time by topic, the minimum over its partitions, microseconds.
     """
 
     numbers: dict[str, int] = field(default_factory=dict)
-    written: dict[str, int] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     progress: dict[str, int] = field(default_factory=dict)
 
@@ -68,9 +66,7 @@ def read_states(stores: Sequence[Path], retired: Iterable[str]) -> States:
 def _add(states: States, lane: dict[str, Any]) -> None:
     name, state = lane["name"], lane["state"]
     if state["history"] is not None:
-        writer, number = f"{state['history']['generation']}-{name}", int(state["history"]["number"])
-        states.written[writer] = number
-        states.numbers[writer] = min(number, state["history"].get("uploaded", number))
+        states.numbers[f"{state['history']['generation']}-{name}"] = int(state["history"]["number"])
     for place, reached in state["progress"].items():
         topic = place.rpartition("/")[0]
         if reached >= 0:

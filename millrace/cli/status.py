@@ -16,8 +16,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from dataflows.flow_settings import FlowSettings
+from dataflows.replenishment_settings import ReplenishmentSettings
 from dataflows.settings import ConfirmationsSettings
-from millrace.cli import status_tables
+from millrace.cli import status_material, status_tables
 from millrace.cli.trace_events import Events, events_of
 from millrace.cli.trace_tree import plain_trace, trace_tree
 from millrace.errors import Misconfigured, Retriable
@@ -52,12 +53,22 @@ def status(
     post_config: Annotated[
         Path | None, typer.Option(help="Settings of the poster; they say how soon documents should be booked.")
     ] = None,
+    material: Annotated[
+        str | None, typer.Option("--material", help="Stock, projection and open requests of this material instead.")
+    ] = None,
+    plant: Annotated[str | None, typer.Option("--plant", help="With --material: of this plant alone.")] = None,
     as_json: Json = False,
 ) -> None:
     """How documents, postings, dead letters and flows stand, and what waits for what.
 
-    Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long. 2: no ledger.
+    Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long, or nothing is known of
+    the material. 2: no ledger.
     """
+    if material is not None:
+        url = ledger_url(ledger, load(ReplenishmentSettings, config))
+        raise typer.Exit(_of_material(url, material, plant, as_json))
+    if plant is not None:
+        raise Misconfigured("--plant: goes with --material")
     found = asked(
         ledger_url(ledger, load(ConfirmationsSettings, config)), partial(_status, allowed=_allowed(post_config))
     )
@@ -67,6 +78,15 @@ def status(
     else:
         status_tables.show(found, Console())
     raise typer.Exit(1 if found["needs_a_look"] else 0)
+
+
+def _of_material(url: str, material: str, plant: str | None, as_json: bool) -> int:
+    found = asked(url, lambda ledger: status_material.material_status(ledger, material, plant))
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        status_material.show(found, Console())
+    return 0 if found["stock"] or found["requests"] else 1
 
 
 def _allowed(post_config: Path | None) -> dict[str, Mapping[int, float]]:

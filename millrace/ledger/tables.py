@@ -24,7 +24,7 @@ from sqlalchemy import (
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
 #: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 
@@ -242,3 +242,16 @@ published = Table(
     Column("stream", Name, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
+
+#: How places of stock and open requests stand, see `stock_standings`.
+stock_standings = Table(
+    "stock_standings",
+    metadata,
+    Column("plant", Name, primary_key=True),
+    Column("name", Name, primary_key=True),  # what stands: `stock|...`, `request|...`, `item|...`
+    Column("material", Name, nullable=False),
+    Column("storage_location", Name, nullable=False),
+    Column("instant", BigInteger, nullable=False),  # event time that it stands for
+    Column("content", Text, nullable=False),
+)
+Index("stock_standings_material", stock_standings.c.material, stock_standings.c.plant)

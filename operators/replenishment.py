@@ -1,0 +1,297 @@
+"""Stock, safety stock and requests of one shard of materials.
+
+Everything is decided at instants of event time, multiples of a step, once the watermark has passed them: what was known
+up to an instant is then the same however records were ordered, repeated or cut into batches. A record that comes after
+the watermark counts from the next instant on. What is announced is held until the state that knows of it is durable:
+after a crash the flow goes on from that state, so it neither asks twice nor takes back what it asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from operators.demand_days import DemandDays
+from operators.replenishment_crossings import Crossings
+from operators.replenishment_policy import PolicyBook
+from operators.replenishment_queue import Queue
+from operators.replenishment_request import Price, own_record
+from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
+from operators.replenishment_summary import of_places, of_requests
+from operators.replenishment_units import BaseUnits
+from operators.request_book import RequestBook
+from operators.request_lifecycle import Terms
+from operators.request_papers import ORDERED, PAPER, papers
+from operators.safety_stock import Place, project
+from operators.screen import NO_PROGRESS
+from operators.stock import BALANCE, MOVEMENT, STOCK_KEY
+from operators.stock_levels import StockLevels
+from operators.stock_mismatch import Tolerance, stock_mismatches
+
+STATE_VERSION = 1
+_KEY = list(STOCK_KEY)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplenishmentConfig:
+    """How stock is judged.
+
+    Args:
+        rules: How materials are ordered.
+        step: Microseconds between instants of judging.
+        keep: Movements and balances are kept this long before the newest balance of their key.
+        keep_papers: Papers of closed requests are kept this long.
+        tolerance: How far reported and projected stock may lie apart.
+        hold: Announce only from durable state; False without recovery.
+        most_waiting: Rows of each kind that may wait for their material, per shard.
+    """
+
+    rules: PolicyBook
+    step: int = 60_000_000
+    keep: timedelta = timedelta(hours=12)
+    keep_papers: timedelta = timedelta(days=30)
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    hold: bool = True
+    most_waiting: int = 100_000
+
+
+@dataclass(slots=True)
+class Announced:
+    """What a shard gives out.
+
+    Args:
+        requests: Fields of ReplenishmentRequest.
+        alerts: Fields of Alert without its envelope.
+        projections: Rows of SIGNAL.
+        summaries: How places and requests stand, the newest version of each.
+    """
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    projections: list[pl.DataFrame] = field(default_factory=list)
+    summaries: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to announce."""
+        return not (self.requests or self.alerts or self.projections or self.summaries)
+
+
+class Shard:
+    """State of one shard."""
+
+    def __init__(self, config: ReplenishmentConfig) -> None:
+        self._config = config
+        self._units = BaseUnits(config.most_waiting)
+        self._queue = Queue(config.step)
+        self.stock = StockLevels(config.keep)
+        self.requests = RequestBook(self._terms, config.keep_papers)
+        self._demand = DemandDays(config.rules.days)
+        self.crossings = Crossings(config.rules)
+        self._prices: dict[tuple[str, str], tuple[datetime, Decimal, str]] = {}
+        self._unknown = False
+        self._held: list[dict[str, Any]] = []
+        self._durable = 0
+        self._output = Announced()
+
+    def _terms(self, place: Place) -> Terms:
+        rule = self._config.rules.rule(place)
+        return rule.terms if rule is not None else Terms()
+
+    def take(self, name: str, rows: pl.DataFrame) -> None:
+        """Take rows of a kind as lanes gave them out."""
+        self._queue.put(name, self._units.convert(name, rows))
+
+    def material(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Take records of Material."""
+        for name, rows in self._units.put(records).items():
+            self._queue.put(name, rows)
+
+    def tick(self, watermark: int) -> Announced:
+        """Judge all instants up to a watermark (microseconds), and hand out what may be announced."""
+        if watermark > NO_PROGRESS:
+            self._advance(watermark // self._config.step * self._config.step)
+        return self._given()
+
+    def flush(self) -> Announced:
+        """The input has ended: everything that has come is judged, and handed out."""
+        last = self._queue.last()
+        if last is not None:
+            self._advance(last)
+        self._durable = len(self._held)
+        return self._given()
+
+    def _advance(self, until: int) -> None:
+        while (at := self._next_instant(until)) is not None:
+            self._judge(at)
+        self._queue.judged = max(self._queue.judged, until)
+
+    def _next_instant(self, until: int) -> int | None:
+        """The first instant up to `until` at which something may change."""
+        look = self.requests.next_look()
+        due = [at for at in (self._queue.first(), self._ceiling(look), self._next_day()) if at is not None]
+        first = max(min(due), self._queue.judged + self._config.step) if due else None
+        return first if first is not None and first <= until else None
+
+    def _ceiling(self, instant: datetime | None) -> int | None:
+        return None if instant is None else -(-_micros(instant) // self._config.step) * self._config.step
+
+    def _next_day(self) -> int | None:
+        """Learned demand changes with the day, and s with it."""
+        if not self._config.rules.learns or self._queue.judged == NO_PROGRESS:
+            return None
+        return (self._queue.judged // _DAY + 1) * _DAY
+
+    def _judge(self, at: int) -> None:
+        instant = _EPOCH + timedelta(microseconds=at)
+        new_day = at % _DAY < self._config.step and self._config.rules.learns
+        rows = self._queue.take(at)
+        self._queue.judged = at
+        self._demand.add(_joined(rows, CONSUMED))
+        counted, plain, revised = (_frame(rows, name) for name in (COUNTED, PLAIN, REVISED))
+        touched = [self.stock.apply(counted, plain, revised)]
+        self._mismatches(counted, pl.concat([plain, revised]), instant)
+        touched.append(self._papers(_frame(rows, PAPERED), instant))
+        if new_day:
+            self._demand.prune(instant)
+            touched.append(self.crossings.places())
+        self._tell_unknown(instant)
+        places = pl.concat(touched).unique()
+        if places.height:
+            self._cross(places, instant)
+        self.requests.prune(instant)
+
+    def _papers(self, rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+        """Take papers; returns the places whose expectations changed or whose request was closed."""
+        look = self.requests.next_look()
+        if not rows.height and (look is None or look > instant):
+            return pl.DataFrame(schema=STOCK_KEY)
+        for paper in rows.filter((pl.col("kind") == ORDERED) & pl.col("price").is_not_null()).to_dicts():
+            self._price(paper)
+        before = self.requests.expected()
+        self.requests.add(rows)
+        alerts, found = self.requests.follow(instant)
+        self._output_alerts(alerts)
+        self._output.summaries.update(of_requests(found, instant))
+        closed = self.crossings.close(found.values())
+        after = self.requests.expected()
+        changed = [before.join(after, on=after.columns, how="anti"), after.join(before, on=after.columns, how="anti")]
+        return pl.concat([closed, *(frame.select(_KEY) for frame in changed)])
+
+    def _price(self, paper: Mapping[str, Any]) -> None:
+        key = (paper["plant"], paper["material"])
+        known = self._prices.get(key)
+        told = (paper["time"], paper["price"], paper["currency"])
+        if known is None or known < told:
+            self._prices[key] = told
+
+    def _price_of(self, place: Place) -> Price | None:
+        rule = self._config.rules.rule(place)
+        if rule is not None and rule.price is not None:
+            return rule.price, rule.currency
+        known = self._prices.get(place[:2])
+        return known[1:] if known is not None else None
+
+    def _mismatches(self, counted: pl.DataFrame, moved: pl.DataFrame, instant: datetime) -> None:
+        """Compare balances of what was counted, or moved before the newest balance."""
+        newest = self.stock.balances.group_by(_KEY).agg(pl.col("as_of").max())
+        late = moved.join(newest, on=_KEY, how="inner").filter(pl.col("time") <= pl.col("as_of"))
+        places = pl.concat([counted.select(_KEY), late.select(_KEY)]).unique()
+        if not places.height:
+            return
+        found = stock_mismatches(
+            self.stock.known(places), self.stock.movements(places), self._config.tolerance, instant
+        )
+        standing: dict[str, list[dict[str, Any]]] = {"|".join(place): [] for place in places.iter_rows()}
+        for condition in found:
+            group = f"{condition['plant']}|{condition['subject']}"
+            standing[group].append({"error_class": "partner_data", **condition})
+        for group in sorted(standing):
+            self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
+
+    def _tell_unknown(self, instant: datetime) -> None:
+        conditions = self._units.unknown()
+        if conditions or self._unknown:
+            self._output_alerts(self.requests.alarms.update("units", conditions, instant))
+        self._unknown = bool(conditions)
+
+    def _cross(self, places: pl.DataFrame, instant: datetime) -> None:
+        """Which of the places cross now; what is asked for raises their projection at once."""
+        projections = project(self.stock.stock(places), self.requests.expected())
+        asked = self.crossings.judge(projections, instant, self._demand, self._price_of)
+        if asked:
+            self._held += [{"request": each} for each in asked]
+            made = pl.concat([papers("ReplenishmentRequest", own_record(each)) for each in asked])
+            self.requests.add(made)
+            alerts, found = self.requests.follow(instant)
+            self._output_alerts(alerts)
+            self._output.summaries.update(of_requests(found, instant))
+            projections = project(self.stock.stock(places), self.requests.expected())
+            self.crossings.rearm(projections)
+        signal = self.crossings.signal(projections, instant)
+        self._output.projections.append(signal)
+        self._output.summaries.update(of_places(signal, instant))
+
+    def _output_alerts(self, alerts: Sequence[dict[str, Any]]) -> None:
+        self._held += [{"alert": each} for each in alerts]
+
+    def _given(self) -> Announced:
+        """What may be announced now: what a crash could make untrue only if it is durable."""
+        count = self._durable if self._config.hold else len(self._held)
+        free, self._held, self._durable = self._held[:count], self._held[count:], 0
+        given, self._output = self._output, Announced()
+        given.requests += [each["request"] for each in free if "request" in each]
+        given.alerts += [each["alert"] for each in free if "alert" in each]
+        return given
+
+    def snapshot(self) -> dict[str, Any]:
+        """Versioned plain values and Arrow IPC bytes."""
+        self._durable = len(self._held)
+        return {
+            "version": STATE_VERSION,
+            "units": self._units.snapshot(),
+            "queue": self._queue.snapshot(),
+            "stock": self.stock.snapshot(),
+            "requests": self.requests.snapshot(),
+            "demand": self._demand.snapshot(),
+            "crossings": self.crossings.snapshot(),
+            "prices": dict(self._prices),
+            "held": list(self._held),
+            "unknown": self._unknown,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot; what it holds is durable."""
+        self._units.restore(state["units"])
+        self._queue.restore(state["queue"])
+        self.stock.restore(state["stock"])
+        self.requests.restore(state["requests"])
+        self._demand.restore(state["demand"])
+        self.crossings.restore(state["crossings"])
+        self._prices, self._held = dict(state["prices"]), list(state["held"])
+        self._unknown, self._durable = state["unknown"], len(state["held"])
+
+
+_SCHEMAS = {COUNTED: BALANCE, PLAIN: MOVEMENT, REVISED: MOVEMENT, PAPERED: PAPER}
+
+
+def _frame(rows: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    return rows[name] if name in rows else pl.DataFrame(schema=_SCHEMAS[name])
+
+
+def _joined(rows: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    return rows.get(name, pl.DataFrame())
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+__all__ = ["Announced", "ReplenishmentConfig", "Shard"]

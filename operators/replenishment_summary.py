@@ -1,0 +1,78 @@
+"""How places and requests stand, for people who ask: one entry each, the newest version counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from operators.request_book import place_of
+from operators.request_lifecycle import Line, Progress
+from operators.safety_stock import Place
+from operators.stock import STOCK_KEY
+
+Entry = dict[str, Any]
+
+
+def of_places(signal: pl.DataFrame, instant: datetime) -> dict[tuple[str, ...], Entry]:
+    """Entries of rows of SIGNAL."""
+    entries: dict[tuple[str, ...], Entry] = {}
+    for row in signal.to_dicts():
+        place = (row["plant"], row["material"], row["storage_location"])
+        content = {name: value for name, value in row.items() if name not in STOCK_KEY and name != "instant"}
+        entry = _entry("stock|" + "|".join(place[1:]), place, instant, content)
+        entries[place[0], entry["name"]] = entry
+    return entries
+
+
+def of_requests(found: Mapping[tuple[str, str], Progress], instant: datetime) -> dict[tuple[str, ...], Entry]:
+    """Entries of requests and of items that answer none; what is closed has no content, so that it is forgotten."""
+    entries: dict[tuple[str, ...], Entry] = {}
+    for (plant, _), each in found.items():
+        papers = [paper for paper in (each.request, *_papers(each)) if paper is not None]
+        place = place_of(papers)
+        content = None if each.closed else _content(each)
+        if each.request is not None:
+            name = f"request|{each.request['request_number']}"
+            entries[plant, name] = _entry(name, place, instant, content)
+        for line in each.lines:  # an item that came to answer a request is told with it
+            name = f"item|{line.name}"
+            entries[plant, name] = _entry(name, place, instant, None if each.request is not None else content)
+    return entries
+
+
+def _papers(found: Progress) -> list[Any]:
+    return [paper for line in found.lines for paper in (line.order, line.answer, *line.notices, *line.receipts)]
+
+
+def _content(found: Progress) -> Entry:
+    request = found.request
+    return {
+        "stage": found.stage.name.lower(),
+        "quantity": request["quantity"] if request is not None else None,
+        "needed_on": request["due"] if request is not None else None,
+        "lines": [_line(line) for line in found.lines],
+        "waits_for": found.waits_for(),
+    }
+
+
+def _line(line: Line) -> Entry:
+    return {
+        "item": line.name,
+        "stage": line.stage.name.lower(),
+        "ordered": line.ordered,
+        "acknowledged": line.answer["quantity"] if line.answer is not None else None,
+        "shipped": line.shipped,
+        "received": line.received,
+    }
+
+
+def _entry(name: str, place: Place, instant: datetime, content: Entry | None) -> Entry:
+    plant, material, storage_location = place
+    where = {"plant": plant, "material": material, "storage_location": storage_location}
+    return {**where, "name": name, "instant": instant, "content": content}
+
+
+__all__ = ["Entry", "of_places", "of_requests"]

@@ -1,0 +1,116 @@
+"""Rows of a shard in the base unit of their material; those of a material that is not known yet wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
+
+import polars as pl
+
+from operators.base_units import in_base_unit
+from operators.frames import from_bytes, to_bytes
+from operators.references import Conversions
+from operators.replenishment_rows import ROWS
+
+_EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+_SIX = Decimal("0.000001")
+_MATERIAL = ["plant", "material"]
+_BASES = {"plant": pl.String(), "material": pl.String(), "base_unit": pl.String()}
+_TOLD_MATERIALS = 100
+
+
+@dataclass(slots=True)
+class BaseUnits:
+    """Materials, and rows that wait for one.
+
+    Args:
+        most: Rows that may wait; the oldest beyond that are let go, which is told.
+    """
+
+    most: int
+    lost: int = 0
+    _conversions: Conversions = field(default_factory=Conversions)
+    _bases: pl.DataFrame | None = None
+    _waiting: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def put(self, materials: Iterable[Mapping[str, Any]]) -> dict[str, pl.DataFrame]:
+        """Take records of Material; returns the rows by kind that need wait no longer."""
+        for record in materials:
+            self._conversions.put(dict(record))
+        self._bases = None
+        waiting, self._waiting = self._waiting, {}
+        return {name: self.convert(name, rows) for name, rows in waiting.items()}
+
+    def convert(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of a kind in the base unit; the others are kept."""
+        if not rows.height:
+            return rows
+        named = rows.join(self._base_units(), on=_MATERIAL, how="left", maintain_order="left")
+        same = (pl.col("unit") == pl.col("base_unit")).fill_null(value=False)
+        plain, other = named.filter(same).drop("base_unit"), named.filter(~same).drop("base_unit")
+        if not other.height:
+            return plain
+        good, stuck = in_base_unit(other, self._conversions, ROWS[name][1])
+        if stuck.height:
+            self._wait(name, stuck)
+        return pl.concat([plain, _priced(other, good) if "price" in good.columns else good])
+
+    def _base_units(self) -> pl.DataFrame:
+        if self._bases is None:
+            rows = [(*key, known["base_unit"]) for key, known in self._conversions.materials.items()]
+            self._bases = pl.DataFrame(rows, schema=_BASES, orient="row")
+        return self._bases
+
+    def _wait(self, name: str, rows: pl.DataFrame) -> None:
+        known = self._waiting.get(name, rows.clear())
+        every = pl.concat([known, rows])
+        self.lost += max(0, every.height - self.most)
+        self._waiting[name] = every.tail(self.most)
+
+    def unknown(self) -> list[dict[str, Any]]:
+        """Conditions: materials and units that rows wait for."""
+        rows = [frame.select(*_MATERIAL, "unit") for frame in self._waiting.values() if frame.height]
+        if not rows:
+            return []
+        counted = pl.concat(rows).group_by(*_MATERIAL, "unit").agg(pl.len().alias("rows")).sort(*_MATERIAL, "unit")
+        return [_unknown(row, self.lost) for row in counted.head(_TOLD_MATERIALS).to_dicts()]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain values and Arrow IPC bytes."""
+        waiting = {name: to_bytes(rows) for name, rows in self._waiting.items() if rows.height}
+        return {"materials": self._conversions.snapshot(), "waiting": waiting, "lost": self.lost}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._conversions, self.lost = Conversions.of(state["materials"]), state["lost"]
+        self._bases = None
+        self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
+
+
+def _priced(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Prices per base unit: what a row costs stays the same."""
+    identity = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id", "revision"]
+    given = {tuple(row[name] for name in identity): row["quantity"] for row in before.to_dicts()}
+    rows = after.to_dicts()
+    for row in rows:
+        quantity = given[tuple(row[name] for name in identity)]
+        if row["price"] is not None and row["quantity"]:
+            exact = _EXACT.divide(_EXACT.multiply(row["price"], quantity), row["quantity"])
+            row["price"] = exact.quantize(_SIX, context=_EXACT)
+    return pl.DataFrame(rows, schema=after.schema, orient="row")
+
+
+def _unknown(row: Mapping[str, Any], lost: int) -> dict[str, Any]:
+    more = f"; {lost} rows were let go for lack of room" if lost else ""
+    return {
+        "event_id": f"material_unknown/{row['plant']}/{row['material']}/{row['unit']}",
+        "kind": "material_unknown",
+        "severity": "WARNING",
+        "plant": row["plant"],
+        "subject": row["material"],
+        "message": f"no conversion from {row['unit']} to the base unit of {row['material']} is known: its records wait "
+        f"and are in no stock{more}",
+        "error_class": "partner_data",
+    }

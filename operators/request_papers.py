@@ -1,0 +1,119 @@
+"""Papers of procurement: the newest version of each request, order, acknowledgement, notice and receipt.
+
+State is one frame, a union in which order and repetition do not matter; `operators.supply` reads from it what is on its
+way, `operators.request_lifecycle` how far each request is. Quantities and prices are in the material's base unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from operators import supply
+from operators.confirmations import document_key
+from operators.partials import QUANTITY
+from operators.supply import ORDERED, RECEIVED, REQUESTED, SHIPPED, SUPPLY
+
+ACKNOWLEDGED = "acknowledged"
+_IDENTITY = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id"]
+#: SUPPLY and what people compare: dates, prices, who answers, which shipment a receipt is of.
+PAPER: dict[str, pl.DataType] = {
+    **SUPPLY,
+    "standing": pl.Boolean(),
+    "due": pl.Date(),
+    "price": QUANTITY,
+    "currency": pl.String(),
+    "supplier": pl.String(),
+    "over_tolerance": QUANTITY,
+    "response": pl.String(),
+    "shipment": pl.String(),
+}
+_SHIPMENT = document_key("shipment_id", "shipment_item")
+
+
+def _acknowledgements(records: pl.DataFrame) -> pl.DataFrame:
+    """Rows of SUPPLY from rows of OrderAcknowledgement; they are no supply: the order is what is expected."""
+    told = {"kind": pl.lit(ACKNOWLEDGED), "record_id": pl.lit(""), "storage_location": pl.lit("")}
+    said = {"revision": pl.col("version"), "time": pl.col("event_time"), "completed": pl.lit(False)}
+    rows = records.with_columns(**told, **said, request_number=pl.lit(None))
+    return rows.select(pl.col(name).cast(kind) for name, kind in SUPPLY.items())
+
+
+def _status(value: str) -> pl.Expr:
+    return pl.col("status").cast(pl.String) == value
+
+
+_Made = tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, pl.Expr]]
+_PAPERS: dict[str, _Made] = {
+    "PurchaseOrder": (
+        supply.of_orders,
+        {"standing": ~_status("CANCELLED"), "due": pl.col("delivery_date")},
+    ),
+    "OrderAcknowledgement": (
+        _acknowledgements,
+        {
+            "standing": pl.col("response").cast(pl.String) != "REJECTED",
+            "due": pl.col("delivery_date"),
+            "response": pl.col("response").cast(pl.String),
+        },
+    ),
+    "ShipmentNotice": (
+        supply.of_notices,
+        {"standing": _status("SHIPPED"), "due": pl.col("expected_at").dt.date(), "shipment": _SHIPMENT},
+    ),
+    "GoodsReceipt": (
+        supply.of_receipts,
+        {
+            "standing": _status("RECEIVED"),
+            "shipment": pl.when(pl.col("shipment_id").is_not_null()).then(_SHIPMENT),
+        },
+    ),
+    "ReplenishmentRequest": (
+        supply.of_requests,
+        {"standing": ~pl.col("withdrawn"), "due": pl.col("delivery_date")},
+    ),
+}
+#: Contracts that papers are made of.
+CONTRACTS = tuple(_PAPERS)
+_SAME = ("price", "currency", "supplier", "over_tolerance")
+
+
+def papers(contract: str, records: pl.DataFrame) -> pl.DataFrame:
+    """Rows of PAPER from rows of a contract, one each, in their order."""
+    make, more = _PAPERS[contract]
+    wanted = [name for name in PAPER if name not in SUPPLY]
+    same = {name: pl.col(name) for name in _SAME if name in records.columns}
+    known = {**same, **more}
+    found = records.select(known.get(name, pl.lit(None)).cast(PAPER[name]).alias(name) for name in wanted)
+    return make(records).hstack(found.get_columns())
+
+
+def merge_papers(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Union: of each paper the highest revision."""
+    rows = pl.concat([pl.DataFrame(schema=PAPER), *frames])
+    order = [*_IDENTITY, "revision", "time", "quantity", "completed", "due", "price"]
+    return rows.sort(order, nulls_last=False).unique(_IDENTITY, keep="last", maintain_order=True)
+
+
+def supplies(known: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:
+    """Rows of SUPPLY of papers, without requests that are closed (`plant`, `request_number`)."""
+    asked = pl.col("kind") == REQUESTED
+    rows = known.filter(pl.col("kind") != ACKNOWLEDGED).select(list(SUPPLY))
+    if not closed.height:
+        return rows
+    open_ones = rows.filter(asked).join(closed, on=["plant", "request_number"], how="anti")
+    return pl.concat([rows.filter(~asked), open_ones])
+
+
+__all__ = [
+    "ACKNOWLEDGED",
+    "CONTRACTS",
+    "ORDERED",
+    "PAPER",
+    "RECEIVED",
+    "REQUESTED",
+    "SHIPPED",
+    "merge_papers",
+    "papers",
+]
