@@ -14,7 +14,6 @@ import typer
 from rich.console import Console
 
 from dataflows import parts
-from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import master_data
 from dataflows.registry import flow_named
 from dataflows.replay import Replay
