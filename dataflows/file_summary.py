@@ -17,6 +17,7 @@ from dataflows.settings import EVENTS
 from millrace.ledger.model import DeadLetter
 from operators.confirmations import QUANTITIES, TIMES
 from operators.routes import origin_parts
+from sinks.history.store import below, scan
 
 MEASURES = (*QUANTITIES, *TIMES)
 OPERATION = ["plant", "order_id", "operation"]
@@ -181,8 +182,8 @@ def events_given_up(letters: Iterable[DeadLetter]) -> Counter[str]:
 
 def _history_rows(results: Results, name: str) -> int:
     root = results.settings.history
-    files = sorted((root / results.settings.topic(name)).rglob("*.parquet")) if root else []
-    return sum(pl.scan_parquet(f).select(pl.len()).collect().item() for f in files)
+    files = below(root / results.settings.topic(name), ".parquet") if root else []
+    return sum(scan([found.path]).select(pl.len()).collect().item() for found in files)
 
 
 def _reasons(letters: pl.DataFrame) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from millrace.errors import Misconfigured
 from millrace.secret import Secret
@@ -13,11 +13,20 @@ from operators.dedupe import Numbering
 from operators.screen import TimeLimits
 from operators.windows import Window
 from schemas.contracts import contract
+from sinks.history.places import ObjectPath, located
 from sources.kafka_settings import KafkaSettings
 
 SECOND = 1_000_000
 #: Names of flows stand in file names, consumer groups and labels.
 FLOW_NAME = r"^[a-z][a-z0-9_.]{0,40}$"
+
+
+def _place(value: Any) -> Any:
+    """A URL as a place; what is wrong with it is told with file and line."""
+    try:
+        return located(value) if isinstance(value, str) else value
+    except Misconfigured as error:
+        raise ValueError(str(error)) from error
 
 
 class Section(BaseModel):
@@ -97,7 +106,9 @@ class FlowSettings(Section):
         id_horizon_s: Event time within which events without number are told apart by id, seconds.
         calendar: File with ShiftCalendar records (YAML or JSON), or None for the topic.
         default_zone: Zone of plants without calendar; None sends their events to the dead letters.
-        history: Folder of the raw zone; None keeps no history.
+        history: Folder of the raw zone, or a place on an object store; None keeps no history.
+        history_spool: Folder on a disk that outlives the process, where files wait for the object store.
+        history_spool_mb: Megabytes that may wait there, for all lanes of a process; then the flow reads no more.
         ledger: URL of the posting ledger; None writes to Kafka only.
         publish: Also send what the flow announces to Kafka.
         recovery: Folder of the recovery store.
@@ -143,7 +154,9 @@ class FlowSettings(Section):
     id_horizon_s: float = Field(default=3600, gt=0)
     calendar: Path | None = None
     default_zone: str | None = None
-    history: Path | None = None
+    history: Annotated[Path | ObjectPath | None, BeforeValidator(_place)] = None
+    history_spool: Path | None = None
+    history_spool_mb: int = Field(default=10_000, ge=1)
     ledger: str | None = None
     publish: bool = False
     recovery: Path | None = None
@@ -170,6 +183,12 @@ class FlowSettings(Section):
         unknown = set(self.topics) - {*self.events, *self.references, *self.outputs, "ShiftCalendar"}
         if unknown:
             raise ValueError(f"topics: no such contract: {', '.join(sorted(unknown))}")
+        return self
+
+    @model_validator(mode="after")
+    def _spool(self) -> Self:
+        if isinstance(self.history, ObjectPath) and self.history_spool is None:
+            raise ValueError("history_spool: a history on an object store needs it")
         return self
 
     def topic(self, name: str) -> str:

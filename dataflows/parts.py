@@ -33,6 +33,8 @@ from schemas.mapping import MappedJson, load
 from schemas.registry import FolderSchemas, RegistrySchemas, SchemaSource
 from sinks.batches import Batch
 from sinks.deprecated_fields import watched
+from sinks.history.places import ObjectPath
+from sinks.history.spool import Spool, SpoolLimit
 from sinks.kafka import KafkaSink
 from sinks.ledger import LedgerSink
 from sinks.parquet import HistoryWriter
@@ -115,16 +117,28 @@ def lane_builder(
     )
 
     mapped = {topic: MappedJson(load(path)) for topic, path in settings.mappings.items()}
+    room = SpoolLimit(settings.history_spool_mb * 1_000_000)
 
     def build(name: str) -> Lane:
-        history = None
-        if settings.history:
-            identity = partial(state_id, settings.recovery)
-            history = HistoryWriter(settings.history, settings.flow, name, topics, identity)
+        history = history_writer(settings, name, topics, room)
         guard = RejectGuard(settings.reject_window, settings.reject_share)
         return GuardedLane(name, config, decoders, calendar, history, mapped, guard=guard)
 
     return build
+
+
+def history_writer(
+    settings: FlowSettings, lane: str, topics: Mapping[str, str], room: SpoolLimit
+) -> HistoryWriter | None:
+    """The writer of a lane; before an object store it has a spool, which shares `room` with the other lanes."""
+    place, identity = settings.history, partial(state_id, settings.recovery)
+    if place is None:
+        return None
+    if not isinstance(place, ObjectPath):
+        return HistoryWriter(place, settings.flow, lane, topics, identity)
+    folder = Path(str(settings.history_spool))
+    spool = Spool(folder, place, room, settings.flow, lane)
+    return HistoryWriter(folder, settings.flow, lane, topics, identity, spool)
 
 
 def event_topics(settings: FlowSettings) -> dict[str, str]:

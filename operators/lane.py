@@ -54,8 +54,11 @@ class Lane:
         """Take one polled batch through all steps.
 
         Raises:
-            Retriable: The registry is down; nothing has changed and the batch may be given again.
+            Retriable: The registry is down, or the history has no room; nothing has changed and the batch may be
+                given again.
         """
+        if self.history is not None:
+            self.history.admit()
         if raw.topic in self.mapped:
             return self._process_mapped(raw)
         decoded = self.decoders[raw.topic].decode(raw)
@@ -182,6 +185,8 @@ class Lane:
     def heartbeat(self, idle: Mapping[str, int] | None = None) -> LaneOutput:
         """Progress without rows; lanes send one at least once an epoch."""
         output = LaneOutput(self.name, idle=dict(idle or {}))
+        if self.history is not None:
+            output.notices = self.history.notices()
         self._close(output)
         return output
 

@@ -34,6 +34,14 @@ class History(Protocol):
         """Undo what was written after the snapshot; None starts a new generation that deletes nothing."""
         ...
 
+    def admit(self) -> None:
+        """Let the lane take a batch; Retriable while there is no room for it."""
+        ...
+
+    def notices(self) -> list[dict[str, str]]:
+        """Alerts that are due, as fields of Alert."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Dead:
@@ -65,6 +73,7 @@ class LaneOutput:
         idle: Partitions that had nothing for a while, with the time that their silence stands for,
             microseconds.
         counts: Running totals of this lane since its first start.
+        notices: Alerts of the lane itself, as fields of Alert.
     """
 
     lane: str
@@ -77,3 +86,4 @@ class LaneOutput:
     progress: dict[str, int] = field(default_factory=dict)
     idle: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    notices: list[dict[str, str]] = field(default_factory=list)

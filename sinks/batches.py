@@ -56,6 +56,7 @@ def of_lane(output: LaneOutput, flow: str, owner: str | None = None) -> Batch:
         }
         for gap in output.gaps
     ]
+    alerts += output.notices
     letters = [record_letter(dead, flow, owner) for dead in output.dead]
     return Batch(letters=letters, alerts=alerts, counts={output.lane: output.counts})
 

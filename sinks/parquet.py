@@ -5,13 +5,17 @@ does not end in `.parquet`, fsynced, renamed, directory fsynced. The number of t
 snapshot: after a kill, files from that number on hold rows that will be read again, so they are removed. The
 generation is the state's identity: a new recovery store is a new generation and removes nothing.
 
-Delivery: exactly once over kills, as long as the recovery store is kept.
+With a history on an object store, `<root>` is the spool's folder (`sinks.history.spool`).
+
+Delivery: exactly once over kills, as long as the recovery store is kept. A full disk is waited for.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,25 +23,40 @@ from urllib.parse import quote
 import polars as pl
 
 from millrace.failpoints import hit
+from sinks.history.spool import Spool
+from sinks.history.store import make_folder, sync
+from sinks.patience import patiently
 
 MOST_ROWS = 500_000
+sync_file = sync
+
+
+class DiskFull(OSError):
+    """There is no room for a file of the history."""
 
 
 class HistoryWriter:
     """Writes what one lane accepted.
 
     Args:
-        root: Folder of the raw zone.
+        root: Folder of the raw zone, or of the spool.
         flow: Name of the flow.
         lane: Name of the lane; one writer per lane.
         topics: Topic (folder) by contract.
         identity: Identity of the state that a fresh start begins; the same for every life before the first snapshot.
+        spool: Takes the files on to an object store.
     """
 
     def __init__(
-        self, root: Path, flow: str, lane: str, topics: Mapping[str, str], identity: Callable[[], str]
+        self,
+        root: Path,
+        flow: str,
+        lane: str,
+        topics: Mapping[str, str],
+        identity: Callable[[], str],
+        spool: Spool | None = None,
     ) -> None:
-        self._identity = identity
+        self._identity, self._spool = identity, spool
         self._root, self._flow, self._lane, self._topics = root, flow, lane, topics
         self._generation, self._number = "", 0
         self._buffer: dict[str, list[pl.DataFrame]] = {}
@@ -51,32 +70,54 @@ class HistoryWriter:
             self._flush()
 
     def sync(self) -> dict[str, Any]:
-        """Write what is buffered; returns what `restore` needs."""
+        """Write what is buffered; returns what `restore` needs, and how much of it an object store has for good."""
         self._flush()
-        return {"generation": self._generation, "number": self._number}
+        state = {"generation": self._generation, "number": self._number}
+        return state if self._spool is None else {**state, "uploaded": self._spool.uploaded}
+
+    def admit(self) -> None:
+        """Let the lane take a batch.
+
+        Raises:
+            Retriable: There is no room for it.
+        """
+        if self._spool is not None:
+            self._spool.admit()
+
+    def notices(self) -> list[dict[str, str]]:
+        """Alerts that are due, as fields of Alert."""
+        return [] if self._spool is None else self._spool.notices()
 
     def _flush(self) -> None:
-        for contract, frames in self._buffer.items():
+        while self._buffer:
+            contract, frames = next(iter(self._buffer.items()))
             rows = pl.concat(frames) if len(frames) > 1 else frames[0]
             for plant, date, part in _by_day(rows):
                 folder = self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
-                self._write(folder, part)
-        self._buffer, self._rows = {}, 0
+                patiently(partial(self._write, folder, part), (DiskFull,), "disk")
+            del self._buffer[contract]
+        self._rows = 0
 
     def _write(self, folder: Path, rows: pl.DataFrame) -> None:
-        make_folder(folder, self._root)
         name = f"{self._flow}-{self._generation}-{self._lane}-{self._number:010d}.parquet"
-        partial, final = folder / f".{name}.partial", folder / name
+        unfinished, final = folder / f".{name}.partial", folder / name
+        with _room(unfinished):
+            make_folder(folder, self._root)
+            self._write_file(unfinished, rows)
+        hit("history.before_rename")
+        unfinished.rename(final)
+        sync(folder)
+        hit("history.after_rename")
+        if self._spool is not None:
+            self._spool.wrote(self._number, final)
+        self._number += 1
+
+    def _write_file(self, path: Path, rows: pl.DataFrame) -> None:
         offsets = {"first_offset": str(rows["offset"].min()), "last_offset": str(rows["offset"].max())}
         rows.drop("plant").write_parquet(
-            partial, compression="zstd", compression_level=1, metadata={"flow": self._flow, **offsets}
+            path, compression="zstd", compression_level=1, metadata={"flow": self._flow, **offsets}
         )
-        sync_file(partial)
-        hit("history.before_rename")
-        partial.rename(final)
-        sync_file(folder)
-        hit("history.after_rename")
-        self._number += 1
+        sync(path)
 
     def restore(self, state: dict[str, Any] | None) -> None:
         """Remove what was written after the snapshot; without one, what a life of the same state left behind."""
@@ -84,33 +125,39 @@ class HistoryWriter:
             self._generation, self._number = self._identity(), 0
         else:
             self._generation, self._number = state["generation"], state["number"]
-        prefix = f"{self._flow}-{self._generation}-{self._lane}-"
+        writer = f"{self._flow}-{self._generation}-{self._lane}"
+        self._remove_from(f"{writer}-")
+        if self._spool is not None:
+            self._spool.resume(writer, self._number)
+
+    def _remove_from(self, prefix: str) -> None:
         for path in self._root.glob(f"*/plant=*/date=*/{prefix}*.parquet"):
             if int(path.stem.removeprefix(prefix)) >= self._number:
                 hit("history.before_remove")
                 path.unlink()
-                sync_file(path.parent)
+                sync(path.parent)
         for path in self._root.glob(f"*/plant=*/date=*/.{prefix}*.partial"):
             path.unlink()
 
 
-def make_folder(folder: Path, root: Path) -> None:
-    """Create a folder durably: each new level is synced into its parent."""
-    if folder.is_dir():
-        return
-    if folder not in {root, folder.parent}:
-        make_folder(folder.parent, root)
-    folder.mkdir(parents=True, exist_ok=True)
-    sync_file(folder.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file, or the entries of a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
+@contextmanager
+def _room(unfinished: Path) -> Iterator[None]:
+    """Tell a full disk from other faults, and leave nothing there that takes up room."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if not _is_full(error):
+            raise
+        unfinished.unlink(missing_ok=True)
+        raise DiskFull(f"{unfinished.parent}: no room") from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Polars has no error of its own for it: the text tells the number."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError):
+        return error.errno in numbers
+    return any(f"(os error {number})" in str(error) for number in numbers)
 
 
 def _by_day(rows: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:

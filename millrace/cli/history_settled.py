@@ -29,12 +29,14 @@ class States:
     """What recovery stores and retired generations say.
 
     Args:
-        numbers: By `<generation>-<lane>` the number below which files are final.
+        numbers: By `<generation>-<lane>` the number below which files are final, and in the store if there is one.
+        written: The same with what waits in a spool.
         retired: Generations that no flow will ever go on from: all their files are final.
         progress: Newest judged event time by topic, the minimum over its partitions, microseconds.
     """
 
     numbers: dict[str, int] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     progress: dict[str, int] = field(default_factory=dict)
 
@@ -66,7 +68,9 @@ def read_states(stores: Sequence[Path], retired: Iterable[str]) -> States:
 def _add(states: States, lane: dict[str, Any]) -> None:
     name, state = lane["name"], lane["state"]
     if state["history"] is not None:
-        states.numbers[f"{state['history']['generation']}-{name}"] = int(state["history"]["number"])
+        writer, number = f"{state['history']['generation']}-{name}", int(state["history"]["number"])
+        states.written[writer] = number
+        states.numbers[writer] = min(number, state["history"].get("uploaded", number))
     for place, reached in state["progress"].items():
         topic = place.rpartition("/")[0]
         if reached >= 0:

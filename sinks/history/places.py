@@ -69,12 +69,14 @@ class Found:
         size: Bytes.
         written: Time of its last change, nanoseconds since 1970.
         version: Changes with every replacement of the file.
+        generation: What else an object store tells one version by.
     """
 
     path: Place
     size: int
     written: int
     version: str
+    generation: str = ""
 
 
 def located(text: str | Path | ObjectPath) -> Place:

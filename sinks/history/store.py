@@ -150,16 +150,16 @@ def publish(partial: Path, target: Place, over: Found | None) -> None:
 
     with answered(target), partial.open("rb") as opened:
         try:
-            mode: Any = {"e_tag": over.version, "version": None} if over else "create"
+            mode: Any = _only_over(over) if over else "create"
             client(target.bucket).put(target.key, opened, mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError) as error:
             raise Retriable(f"{target}: was replaced meanwhile, another pass is running") from error
 
 
-def upload(local: Path, target: ObjectPath) -> None:
+async def upload(local: Path, target: ObjectPath) -> None:
     """Put a local file in its place, whatever is there; in parts when it is large, visible when all have arrived."""
     with answered(target), local.open("rb") as opened:
-        client(target.bucket).put(target.key, opened)
+        await client(target.bucket).put_async(target.key, opened)
 
 
 def write(path: Place, content: bytes) -> None:
@@ -228,7 +228,11 @@ def answered(path: ObjectPath) -> Iterator[None]:
 
 def _found(bucket: str, meta: Any) -> Found:
     written = int(meta["last_modified"].timestamp() * 1_000_000) * 1000
-    return Found(ObjectPath(bucket, meta["path"]), meta["size"], written, meta["e_tag"] or "")
+    return Found(ObjectPath(bucket, meta["path"]), meta["size"], written, meta["e_tag"] or "", meta["version"] or "")
+
+
+def _only_over(known: Found) -> dict[str, str]:
+    return {name: value for name, value in (("e_tag", known.version), ("version", known.generation)) if value}
 
 
 def _in_arrow(path: ObjectPath) -> str:
