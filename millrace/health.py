@@ -21,7 +21,7 @@ from millrace.metrics.flow import LOOP_AGE, WAITING
 from millrace.shutdown import draining
 
 #: Other systems that may be waited for.
-WAITS = ("ledger", "broker", "registry", "object_store")
+WAITS = ("ledger", "broker", "registry", "disk", "object_store")
 
 
 @dataclass(slots=True)

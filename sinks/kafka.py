@@ -21,8 +21,6 @@ from sinks.batches import Batch
 from sinks.dead_letter import alert_record, letter_record
 from sinks.ledger import document_records
 from sinks.patience import patiently
-from sinks.projections import CONTRACT as PROJECTION
-from sinks.projections import projection_rows
 from sinks.state_time import state_time_records
 
 
@@ -30,9 +28,8 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
     """Producer of one worker."""
 
     def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
-        self._producer = Producer(
-            {**client, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 0, "log_level": 0}
-        )
+        ours = {"enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 0, "log_level": 0}
+        self._producer = Producer({**client, **ours})
         self._codecs = {name: Codec(contract(name), schemas) for name in topics}
         self._flow, self._topics = flow, topics
         self._failed: KafkaError | None = None
@@ -52,8 +49,6 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
             times = [r for f in batch.state_times for r in state_time_records(f, self._flow)]
             if times:
                 self._send("StateTime", times)
-            for frame in batch.projections:
-                self._send(PROJECTION, projection_rows(frame, self._flow).drop("origin", "offset").to_dicts())
         while self._producer.flush(5) and self._failed is None:
             health.waits("broker")
         health.goes_on("broker")

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 from millrace.errors import Misconfigured, Retriable
 from millrace.failpoints import hit
 from millrace.health import health
+from millrace.metrics.flow import HISTORY_DURABLE
 from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
 from schemas.batch import RawBatch
@@ -104,6 +105,8 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         waiting = {(b.topic, int(p)): int(o) for b in reversed(self._waiting) for p, o in firsts(b)}
         positions = {**self._reader.positions, **waiting}
         state = {"positions": positions, "lane": self._lane.snapshot()}
+        if self._lane.history is not None:
+            HISTORY_DURABLE.labels(health.name, self._lane.name).set_to_current_time()
         self._reader.commit(self._durable)
         self._durable = positions
         hit("lane.after_snapshot")

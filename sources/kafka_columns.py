@@ -67,21 +67,23 @@ class ColumnPoll:
         self.close()
         count = self._library.consume(self._queue, int(wait * 1000), self._pointers.ctypes.data, len(self._pointers))
         told = list(self._told())
+        fatal = [each for each in told if each.error.fatal()]
+        passing = [each for each in told if not each.error.fatal()]
         if count <= 0:
-            return Polled(failures=told)
+            return Polled(failures=fatal, passing=passing)
         self._held = self._pointers[:count]
         heads = _Heads(self._held)
         failed = heads.column(_ERROR).astype(np.int32) != 0
         rows = np.flatnonzero(~failed)
         failures = [self._failure(heads, row) for row in np.flatnonzero(failed).tolist()]
-        return Polled(self._batches(heads, rows), told + failures)
+        return Polled(self._batches(heads, rows), fatal + failures, passing)
 
     def _told(self) -> Iterator[Failure]:
-        """Of what the client tells about itself, what it can't mend; where no broker answers, it tries again."""
+        """Errors among what the client tells about itself; where no broker answers, it tries again."""
         while event := self._library.event(self._events):
-            if (code := self._library.event_error(event)) == KafkaError._FATAL:
+            if code := self._library.event_error(event):
                 text = (self._library.event_text(event) or b"").decode(errors="replace")
-                yield Failure("", -1, KafkaError(code, text or None, True))
+                yield Failure("", -1, KafkaError(code, text or None, code == KafkaError._FATAL))
             self._library.end_event(event)
 
     def close(self) -> None:

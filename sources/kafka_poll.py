@@ -36,10 +36,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """One poll: a batch per topic, and what failed."""
+    """One poll: a batch per topic, what failed, and what the client goes on trying by itself."""
 
     batches: list[RawBatch] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    passing: list[Failure] = field(default_factory=list)
 
 
 class Poll(Protocol):

@@ -8,7 +8,7 @@ loud error; going on anyway is a setting, and what was skipped is told.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from sources.kafka_poll import Failure, MessagePoll, Poll
 log = structlog.get_logger("millrace.source.kafka")
 Place = tuple[str, int]
 FULL_BATCH = 2_000
+TELL_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class KafkaReader:
         self._config = config
         self.positions: dict[Place, int] = {p: at for p, at in positions.items() if at is not None}
         self._places = list(positions)
-        self.unread = 0
+        self.unread, self._tell_at = 0, 0.0
         self._paused: set[Place] = set()
         self._last_data = dict.fromkeys(self._places, time.monotonic())
         self._consumer = Consumer(self._client())
@@ -79,6 +80,7 @@ class KafkaReader:
             "group.id": self._config.group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
+            "log_level": 0,  # what the client would log many times a second is told once a minute
             "auto.offset.reset": "error" if self._config.out_of_range == "stop" else "earliest",
             "queued.max.messages.kbytes": self._config.queued_kib * max(1, len(self._places)),
             "queued.min.messages": max(10_000, self._config.batch * 2),
@@ -98,16 +100,27 @@ class KafkaReader:
             Misconfigured: An offset is out of range, a topic is unknown or access is refused.
         """
         polled = self._poll.poll(wait)
+        if polled.passing:
+            self._tell(polled.passing)
         for failure in polled.failures:
             self._refuse(failure)
         for batch in polled.batches:
             self._move(batch)
         return polled.batches
 
+    def _tell(self, passing: Sequence[Failure]) -> None:
+        """What the client retries by itself is counted, and logged once a minute."""
+        for failure in passing:
+            SOURCE_FAILURES.labels(self._config.group, failure.error.name()).inc()
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_EVERY_S
+            first = passing[0].error
+            log.warning("broker_trouble", flow=self._config.group, failure=first.name(), detail=first.str())
+
     def _refuse(self, failure: Failure) -> None:
-        """What reading on can't mend; the client retries the rest by itself, which is counted."""
+        """What reading on can't mend; the client retries the rest by itself."""
         code = failure.error.code()
-        SOURCE_FAILURES.labels(self._config.group, failure.error.name()).inc()
         place = f"{failure.topic}/{failure.partition}" if failure.topic else f"group {self._config.group}"
         if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
             raise Misconfigured(

@@ -30,7 +30,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "reason": "reason of a dead letter, a fixed vocabulary",
         "state": "state of a document in the ledger",
         "tier": "1 to 3",
-        "waits_for": "`ledger`, `broker`, `registry` or `object_store`",
+        "waits_for": "`ledger`, `broker`, `registry`, `disk` or `object_store`",
     }
 )
 
