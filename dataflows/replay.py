@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from bytewax.dataflow import Dataflow
+from bytewax.outputs import Sink
 
 from dataflows import parts
 from dataflows.files import FOREVER_H
 from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import MasterData
-from dataflows.replay_range import Linear, Orders, Range, days_of, needed, touched_orders
+from dataflows.replay_range import Linear, Orders, Range, days_of, margin, needed, touched_orders
 from dataflows.run import run
 from millrace.errors import MillraceError, Misconfigured
 from millrace.failpoints import hit
@@ -33,8 +35,8 @@ from operators.lane_config import Route
 from operators.routes import origin_code
 from operators.windows import Window
 from sinks.announced import Announced, AnnouncedSink
+from sinks.batches import Batch
 from sinks.history.rows import HistoryRows
-from sources.file_reference import FileReference
 from sources.history import LANE, HistoryAccount, HistoryDay, HistoryLanes
 
 WORK = "work"
@@ -49,14 +51,15 @@ class Replayable:
     """How a flow is replayed.
 
     Args:
-        wire: Makes the flow over any source and sinks, as `dataflows.confirmations.wire`.
-        route: Where accepted rows go.
+        wire: Makes the flow: settings, source of events, master data, sinks, lanes. It holds nothing back: what is
+            announced is read when the run has ended.
+        route: Where accepted rows go, by the settings.
         linear: Which rows add up by themselves.
         kinds: Contracts of the documents that it makes.
     """
 
-    wire: Callable[..., Dataflow]
-    route: Route
+    wire: Callable[[Any, HistoryLanes, MasterData, dict[str, Sink[Batch]], Sequence[str]], Dataflow]
+    route: Callable[[Any], Route]
     linear: Linear
     kinds: Sequence[str]
 
@@ -118,9 +121,8 @@ class Replay:
             raise Misconfigured(f"{rows.root}: holds no rows of {', '.join(rows.topics.values())} to replay")
         self.newest = rows.newest(_date(self.days[-1].start))
         if not self.wanted.whole:
-            window = Window.parse(self.settings.window)
             dates = [_date(day.start) for day in self.days]
-            self.touched = touched_orders(rows, dates, self.wanted, window, self.flow.linear)
+            self.touched = touched_orders(rows, dates, self.wanted, self.settings.window, self.flow.linear)
         return sum(day.rows for day in self.days)
 
     def compute(self, heard: Callable[[int], None] = lambda _rows: None) -> HistoryAccount:
@@ -163,18 +165,16 @@ class Replay:
     def _build(self, account: HistoryAccount, state: Path) -> Dataflow:
         settings = self._settings(state)
         topics = parts.event_topics(settings)
-        build = parts.lane_builder(settings, {}, self.master.calendar, topics, route=self.flow.route)
+        build = parts.lane_builder(settings, {}, self.master.calendar, topics, route=self.flow.route(settings))
         load = partial(load_rows, self.rows, partial(self._needed))
         lanes = HistoryLanes(self.days, load, build, self._late_by_contract(topics), account)
-        sinks = {"replayed": AnnouncedSink(self.announced)}
-        references = FileReference(self.master.lasting().frames)
-        return self.flow.wire(settings, lanes, references, self.master.calendar, sinks, [LANE], hold=False)
+        sinks: dict[str, Sink[Batch]] = {"replayed": AnnouncedSink(self.announced)}
+        return self.flow.wire(settings, lanes, self.master.lasting(), sinks, [LANE])
 
     def _needed(self, contract: str) -> pl.Expr:
-        if self.widen:
-            return needed(contract, self.flow.linear, self.touched)
-        first, until = self.wanted.first or -(2**62), self.wanted.until or 2**62
-        return pl.col("event_time").to_physical().is_between(first, until, closed="left")
+        if not self.widen:
+            return self.wanted.inside()
+        return needed(contract, self.flow.linear, self.touched, self.wanted.inside(margin(self.settings.window)))
 
     def _settings(self, state: Path) -> FlowSettings:
         """Settings as they hold here: totals wait for their order to the end, operations stay until it has come."""

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import polars as pl
+from bytewax.dataflow import Dataflow
+from bytewax.outputs import Sink
 
 from dataflows import confirmations
+from dataflows.master_data import MasterData
 from dataflows.replay import Replayable
 from dataflows.replay_range import Linear
 from millrace.errors import Misconfigured
 from operators.lane_totals import total
+from sinks.batches import Batch
+from sources.file_reference import FileReference
+from sources.history import HistoryLanes
 
 _COUNTED = (
     pl.col("order_id").is_not_null()
     & pl.col("operation").is_not_null()
     & (pl.col("counting").cast(pl.String) == "DELTA")
 )
+
+
+def _confirmations(
+    settings: Any, lanes: HistoryLanes, master: MasterData, sinks: dict[str, Sink[Batch]], names: Sequence[str]
+) -> Dataflow:
+    references = FileReference(master.frames)
+    return confirmations.wire(settings, lanes, references, master.calendar, sinks, names, hold=False)
+
+
 REPLAYABLE: dict[str, Replayable] = {
     "confirmations": Replayable(
-        wire=confirmations.wire,
-        route=total,
+        wire=_confirmations,
+        route=lambda _settings: total,
         # As operators.routes.direct: increments of a named order, and whatever an operator reports.
         linear=Linear({"MachineCycle": _COUNTED, "OperationReport": pl.lit(value=True)}),
         kinds=("ProductionConfirmation",),

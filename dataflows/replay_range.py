@@ -46,6 +46,12 @@ class Range:
         """Whether it is about everything that is in the history."""
         return self.first is None and self.until is None and not self.orders
 
+    def inside(self, margin: int = 0) -> pl.Expr:
+        """Condition on events: from the beginning of the range to its end and a margin, microseconds."""
+        at = pl.col("event_time").to_physical()
+        first = pl.lit(value=True) if self.first is None else at >= self.first
+        return first & (pl.lit(value=True) if self.until is None else at < self.until + margin)
+
     def holds(self, plant: str, order_id: str, sort_key: str, touched: Orders | None) -> bool:
         """Whether a document is meant.
 
@@ -88,29 +94,30 @@ def days_of(rows: HistoryRows) -> list[HistoryDay]:
     return [HistoryDay(micros(day), sum(counts.values())) for day, counts in rows.days().items()]
 
 
-def touched_orders(rows: HistoryRows, days: Collection[date], wanted: Range, window: Window, linear: Linear) -> Orders:
+def margin(window: str) -> int:
+    """How long after the end of a range a window may end that starts in it, microseconds."""
+    return Window.parse(window).micros or 2 * DAY
+
+
+def touched_orders(rows: HistoryRows, days: Collection[date], wanted: Range, window: str, linear: Linear) -> Orders:
     """Orders with events in the range, and those whose job may have run on into it."""
-    margin = window.micros or 2 * DAY
+    after = margin(window)
     found: set[tuple[str, str]] = set()
     named: dict[tuple[str, str], tuple[int, str]] = {}
     for day in sorted(days):
         start = micros(day)
-        if wanted.until is not None and start >= wanted.until + margin:
+        if wanted.until is not None and start >= wanted.until + after:
             break
         for contract in rows.topics:
             if wanted.first is None or start + DAY > wanted.first:
-                found |= _orders_in(rows, contract, day, wanted, margin)
+                found |= _orders_in(rows, contract, day, wanted.inside(after))
             if wanted.first is not None and start < wanted.first:
                 _last_named(rows, contract, day, wanted.first, linear, named)
     found |= {(plant, order) for (plant, _), (_, order) in named.items()}
     return frozenset(each for each in found if not wanted.orders or each[1] in wanted.orders)
 
 
-def _orders_in(rows: HistoryRows, contract: str, day: date, wanted: Range, margin: int) -> set[tuple[str, str]]:
-    at = pl.col("event_time").to_physical()
-    inside = pl.lit(value=True) if wanted.first is None else at >= wanted.first
-    inside &= pl.lit(value=True) if wanted.until is None else at < wanted.until + margin
-
+def _orders_in(rows: HistoryRows, contract: str, day: date, inside: pl.Expr) -> set[tuple[str, str]]:
     def query(frame: pl.LazyFrame) -> pl.LazyFrame:
         return frame.filter(inside & pl.col("order_id").is_not_null()).select(ORDER).unique()
 
@@ -140,13 +147,13 @@ def _last_named(
             named[plant, work_center] = (at, order)
 
 
-def needed(contract: str, linear: Linear, touched: Orders | None) -> pl.Expr:
-    """Condition on the rows of a contract that have to be read."""
+def needed(contract: str, linear: Linear, touched: Orders | None, inside: pl.Expr) -> pl.Expr:
+    """Condition on the rows of a contract that have to be read; of those without order what lies `inside`."""
     if touched is None:
         return pl.lit(value=True)
     keys = [f"{plant}\x1f{order}" for plant, order in sorted(touched)]
     mine = pl.concat_str(list(ORDER), separator="\x1f").is_in(keys)
-    return ~linear.of(contract) | mine.fill_null(value=False)
+    return ~linear.of(contract) | pl.when(pl.col("order_id").is_null()).then(inside).otherwise(mine)
 
 
-__all__ = ["ORDER", "UNBOUND", "Linear", "Orders", "Range", "days_of", "needed", "text", "touched_orders"]
+__all__ = ["ORDER", "UNBOUND", "Linear", "Orders", "Range", "days_of", "margin", "needed", "text", "touched_orders"]
