@@ -8,9 +8,10 @@ from typing import Any
 
 from bytewax.dataflow import Dataflow
 
-from dataflows import confirmations, goods_movements
+from dataflows import confirmations, goods_movements, replenishment
 from dataflows.flow_settings import FlowSettings
 from dataflows.movement_settings import GoodsMovementsSettings
+from dataflows.replenishment_settings import ReplenishmentSettings
 from dataflows.settings import ConfirmationsSettings
 from millrace.errors import Misconfigured
 
@@ -49,6 +50,12 @@ FLOWS: dict[str, Flow] = {
             GoodsMovementsSettings,
             goods_movements.build,
             "reported consumption and confirmed yields become goods movements",
+        ),
+        Flow(
+            "replenishment",
+            ReplenishmentSettings,
+            replenishment.build,
+            "stock by status and safety stock become replenishment requests, which are followed until goods come",
         ),
     )
 }

@@ -20,6 +20,7 @@ from dataflows.settings import CounterRule
 from millrace.ledger.dependencies import DependencyRule, Match
 from millrace.secret import Secret
 from operators.counter_policy import CounterPolicy
+from operators.replenishment_policy import ReplenishmentRule
 from sinks.erp.auth_settings import BasicAuth, ClientCertificate, OAuth2, TokenAuth
 from sinks.erp.connector import Options
 from sinks.erp.registry import CONNECTORS
@@ -41,6 +42,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`numbering`: a list of rules", NumberingRule),
     ("`backflush`: a list of rules", BackflushRule),
     ("`erp_backflush`, `reported`, `serialised`: lists of rules", ComponentRule),
+    ("`rules`: a list of rules", ReplenishmentRule),
     ("The poster", PosterSettings),
     ("`systems`: a list of ERP systems", SystemSettings),
     ("`systems[].auth` with `kind: basic`", BasicAuth),

@@ -1,0 +1,139 @@
+"""The replenishment flow over records in memory, and a ledger of what it asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from dataflows import parts
+from dataflows.replenishment import lane_builder, wire
+from dataflows.replenishment_settings import ReplenishmentSettings
+from millrace.shutdown import draining
+from schemas.batch import RawBatch
+from tests.flows.memory import SCHEMAS, Lanes, Orders, Script, batch
+from tests.flows.stock_records import Record, material
+
+CONTRACTS = {
+    "b": "InventoryBalance",
+    "c": "MaterialConsumption",
+    "q": "QualityEvent",
+    "o": "PurchaseOrder",
+    "a": "OrderAcknowledgement",
+    "s": "ShipmentNotice",
+    "r": "GoodsReceipt",
+    "g": "GoodsMovement",
+}
+
+
+def settings(**values: Any) -> ReplenishmentSettings:
+    """s = 100, S = 300, judged every minute, nothing is late."""
+    rule = {"reorder_point": 100, "order_up_to": 300, **values.pop("rule", {})}
+    given = {"rules": [rule], "lateness_s": 0, "lanes": 1, "shards": 1, "judge_s": 60, **values}
+    return ReplenishmentSettings.model_validate(given)
+
+
+def polled(records: Sequence[Record], size: int = 1) -> list[RawBatch]:
+    """Records in their order as polls of at most `size`; each contract has a partition and offsets of its own."""
+    offsets: dict[str, int] = {}
+    batches: list[RawBatch] = []
+    run: list[Record] = []
+    for record in [*records, None]:
+        if run and (record is None or len(run) == size or record["event_id"][0] != run[0]["event_id"][0]):
+            name = CONTRACTS[run[0]["event_id"][0]]
+            batches.append(batch(name, run, 0, offsets.get(name, 0)))
+            offsets[name] = offsets.get(name, 0) + len(run)
+            run = []
+        if record is not None:
+            run.append(record)
+    return batches
+
+
+@dataclass
+class Heard:
+    """What the flow announced, as its consumers would keep it.
+
+    Args:
+        requests: Newest version by document key.
+        asked: All announcements, as (key, quantity).
+        alerts: By identity.
+        standings: Newest by plant and name.
+    """
+
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    standings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    signals: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, items: list[Any]) -> None:
+        """Take batches."""
+        for item in items:
+            for record in [record for frame in item.documents for record in frame.to_dicts()]:
+                self.requests.setdefault(record["document_key"], record)
+                self.asked.append((record["document_key"], record["quantity"]))
+            self.alerts.update({alert["event_id"]: alert for alert in item.alerts})
+            self.standings.update({(entry["plant"], entry["name"]): entry for entry in item.standings})
+            self.signals += [row for frame in item.projections for row in frame.to_dicts()]
+
+    def quantities(self) -> list[Any]:
+        """What was asked for, one by one."""
+        return [record["quantity"] for record in self.requests.values()]
+
+    def open_alerts(self) -> set[tuple[str, str]]:
+        """Kind and subject of what stands."""
+        ordered = sorted(self.alerts.values(), key=lambda alert: (alert["event_time"], alert["closed"]))
+        standing: dict[tuple[str, str], bool] = {}
+        for alert in ordered:
+            standing[alert["kind"], alert["subject"]] = not alert["closed"]
+        return {key for key, stands in standing.items() if stands}
+
+
+class _Sink(DynamicSink[Any]):
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+
+    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> Any:
+        heard = self._heard
+
+        class Partition(StatelessSinkPartition[Any]):
+            def write_batch(self, items: list[Any]) -> None:
+                heard.take(items)
+
+        return Partition()
+
+
+def run(
+    config: ReplenishmentSettings,
+    lanes: list[list[RawBatch]],
+    heard: Heard,
+    recovery: Path | None = None,
+    *,
+    stop: int | None = None,
+    hold: bool | None = None,
+    workers: int = 1,
+) -> None:
+    """Run to the end of the batches, or to an abort after `stop` of them; a snapshot after every batch."""
+    script = Script(lanes, [batch("Material", [material()], 0, 0)], stop)
+    source = Lanes(script, lane_builder(config, parts.codecs(config, SCHEMAS, config.reads(), {})))
+    references = Orders(script, lambda: parts.reference_lane(config, SCHEMAS))
+    held = recovery is not None if hold is None else hold
+    flow = wire(config, source, references, {"sink": _Sink(heard)}, source.list_parts(), hold=held)
+    if recovery is not None and not list(recovery.glob("*.sqlite3")):
+        recovery.mkdir(exist_ok=True)
+        init_db_dir(recovery, 2)
+    try:
+        cli_main(
+            flow,
+            workers_per_process=workers,
+            epoch_interval=timedelta(0),
+            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
+        )
+    finally:
+        draining.clear()
