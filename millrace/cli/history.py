@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from millrace.cli.history_erase import erase_command, retain_command
 from millrace.cli.history_settled import read_states
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
@@ -22,6 +23,8 @@ from sinks.history.verify import Verified, against_flow, verify
 from sinks.history.zones import topics
 
 app = typer.Typer(help="The history of accepted events, for analysts.", no_args_is_help=True)
+app.command("erase")(erase_command)
+app.command("retain")(retain_command)
 Root = Annotated[Path, typer.Option("--root", help="Folder of the history (`history` of the flow).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")]

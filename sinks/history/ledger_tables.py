@@ -49,7 +49,7 @@ def read_ledger(ask: Callable[[Callable[[Connection], Any]], Any], table: str) -
         return pl.concat([pl.DataFrame(schema=plain), *parts])
 
     frame: pl.DataFrame = ask(fetch)
-    return frame.cast(dict(schema))
+    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _columns(table: Table) -> Iterator[Column[Any]]:

@@ -1,0 +1,185 @@
+"""`millrace history erase` and `retain`: persons and old days taken out of the history, with proof."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from millrace.cli.history_settled import States, read_states
+from millrace.errors import Misconfigured
+from millrace.ledger import Ledger
+from millrace.ledger.erasure import LettersErased, erase_letters
+from millrace.ledger.letter_states import Person
+from millrace.settings import load
+from sinks.history import personal
+from sinks.history.compact import only_one
+from sinks.history.erase import Erased, Erasure, replace
+from sinks.history.erasure_report import FOLDER, Report
+from sinks.history.manifest import write_manifest
+from sinks.history.places import Place, located
+from sinks.history.retention import Retained, RetentionSettings, first_kept, retain
+from sinks.history.store import look
+from sinks.history.zones import topics
+
+Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
+Recovery = Annotated[list[Path] | None, typer.Option(help="Recovery store of a flow that writes here; again for more.")]
+Retired = Annotated[
+    list[str] | None, typer.Option(help="Generation (second part of file names) whose recovery store is gone for good.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the report; without the person's name.")]
+
+
+def erase_command(
+    root: Root,
+    operator: Annotated[str, typer.Option(help="Person, as events name them.")],
+    reason: Why,
+    recovery: Recovery = None,
+    retired: Retired = None,
+    letters: Annotated[
+        list[Path] | None, typer.Option(help="File of dead letters of a run on files; again for more.")
+    ] = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="URL of the ledger: its dead letters too, and an audit row.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a person out of the history; rows and quantities stay. Exit code 1: something waits, run it again."""
+    _named(operator, reason)
+    history, states = located(root), read_states(recovery or [], retired or [])
+    with only_one(history):
+        report = None if dry_run else Report.begin(history, _said("erase", reason))
+        done = _erase(history, Erasure(history, operator, states.settled, report), states)
+        done += [_erase_letters_file(history, path, operator, report) for path in letters or []]
+        found = _in_ledger(ledger, operator, reason, dry_run=dry_run) if ledger else LettersErased()
+        if report is not None:
+            report.end(ledger_letters=found.erased, waiting=_waiting(done) + found.open)
+    _show([asdict(each) for each in done], {"ledger_letters": asdict(found)} if ledger else {}, report, as_json)
+    if _waiting(done) or found.open:
+        raise typer.Exit(1)
+
+
+def retain_command(
+    root: Root,
+    config: Annotated[Path, typer.Option(help="YAML with `default` and `topics`: `days` and `personal_days` of each.")],
+    recovery: Recovery = None,
+    retired: Retired = None,
+    today: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Count days back from here.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove days that are older than their topic's rule, and persons from those that are older than it allows."""
+    rules, states, history = load(RetentionSettings, config), read_states(recovery or [], retired or []), located(root)
+    day = (today or datetime.now(UTC)).date()
+    with only_one(history):
+        unknown = set(rules.topics) - set(topics(history))
+        report = None if dry_run else Report.begin(history, _said("retain", str(config.name)))
+        removed = _retain(history, rules, states, day, report)
+        erased = _erase_old(history, rules, states, day, report)
+        if report is not None:
+            report.end(waiting=_waiting([*removed, *erased]))
+    for name in sorted(unknown):
+        typer.echo(f"{config}: topics: the history has no {name!r}", err=True)
+    found = [{**asdict(one), "personal_rows": two.rows} for one, two in zip(removed, erased, strict=True)]
+    _show(found, {}, report, as_json)
+
+
+def _retain(root: Place, rules: RetentionSettings, states: States, day: date, report: Report | None) -> list[Retained]:
+    done = []
+    for topic in topics(root):
+        days = rules.of(topic).days
+        before = first_kept(days, day) if days else date.min
+        done.append(retain(root, topic, before, states.settled, report))
+        if report is not None and done[-1].files:
+            write_manifest(root, topic, states.complete_up_to(topic))
+    return done
+
+
+def _erase_old(root: Place, rules: RetentionSettings, states: States, day: date, report: Report | None) -> list[Erased]:
+    done = []
+    for topic in topics(root):
+        days = rules.of(topic).personal_days
+        before = first_kept(days, day) if days else date.min
+        found = Erasure(root, None, states.settled, report, before).topic(topic)
+        if report is not None and found.files:
+            write_manifest(root, topic, states.complete_up_to(topic))
+        done.append(found)
+    return done
+
+
+def _named(operator: str, reason: str) -> None:
+    if not operator or operator == personal.ERASED:
+        raise Misconfigured("--operator: name the person as events do")
+    if not reason:
+        raise Misconfigured("--reason: say why, as the number of the request")
+    if operator in reason:
+        raise Misconfigured("--reason: stays in the report, so leave the person's name out")
+
+
+def _said(what: str, reason: str) -> dict[str, Any]:
+    return {"what": what, "who": getpass.getuser(), "reason": reason}
+
+
+def _erase(root: Place, erasure: Erasure, states: States) -> list[Erased]:
+    done = []
+    for topic in topics(root):
+        done.append(erasure.topic(topic))
+        if erasure.report is not None and done[-1].files:
+            write_manifest(root, topic, states.complete_up_to(topic))
+    return done
+
+
+def _erase_letters_file(root: Place, path: Path, operator: str, report: Report | None) -> Erased:
+    """Dead letters of a run on files lie beside its history, as a file of their own."""
+    found = look(path.resolve())
+    if found is None:
+        raise Misconfigured(f"--letters: there is no file {str(path)!r}")
+    rows, count = personal.erase(pl.read_parquet(path), operator)
+    if count and report is not None:
+        replace(root, found, (rows, count), lambda target, new: new.write_parquet(target), report)
+    return Erased(str(path), int(bool(count)), count)
+
+
+def _in_ledger(url: str, operator: str, reason: str, *, dry_run: bool) -> LettersErased:
+    by = Person(getpass.getuser(), reason)
+    with Ledger(url, who="cli") as opened, opened.changing() as connection:
+        names = partial(personal.holds, person=operator)
+        return erase_letters(connection, names, operator, by, opened.now(), dry_run=dry_run)
+
+
+def _waiting(done: Sequence[Erased | Retained]) -> int:
+    return sum(sum(each.not_final.values()) for each in done)
+
+
+def _show(found: list[dict[str, Any]], more: dict[str, Any], report: Report | None, as_json: bool) -> None:
+    where = None if report is None else f"{report.root}/{FOLDER}/{report.run}.json"
+    if as_json:
+        typer.echo(json.dumps({"topics": found, **more, "report": where}, indent=2))
+        return
+    for each in found:
+        counts = ", ".join(
+            f"{value} {name.replace('_', ' ')}" for name, value in each.items() if isinstance(value, int)
+        )
+        typer.echo(f"{each['topic']}: {counts}")
+        for writer, count in sorted(each["not_final"].items()):
+            typer.echo(f"  {count} files of {writer} wait: give its flow's --recovery, or its generation as --retired")
+    for name, counts in more.items():
+        typer.echo(
+            f"{name.replace('_', ' ')}: {counts['erased']} erased, {counts['open']} open: replay or discard them"
+        )
+    if where is not None:
+        typer.echo(f"report: {where}")
+
+
+__all__ = ["erase_command", "retain_command"]
