@@ -75,12 +75,14 @@ class Cancellations:
         Args:
             progress: Rows of PROGRESS.
             references: Orders and conversions.
-            touched: Operations (OPERATION_KEY) to look at.
+            touched: Operations to look at: OPERATION_KEY and what was counted, `machine` and `report`.
             after: The pieces came when the order was cancelled already.
         """
-        if not self._orders.height:
+        if not (self._orders.height and touched.height):
             return []
-        mine = touched.join(self._orders, on=_KEY, how="semi")
+        mine = touched.filter((pl.col("machine") != 0) | (pl.col("report") != 0)).join(
+            self._orders, on=_KEY, how="semi"
+        )
         counted = progress.join(mine, on=list(OPERATION_KEY), how="semi")
         if not counted.height:
             return []

@@ -57,17 +57,18 @@ class DocumentConfig:
 
 @dataclass(slots=True)
 class DocumentsOutput:
-    """Confirmations to book, how their orders stand, totals given up, and what a person should know."""
+    """Confirmations to book, how their orders stand, totals given up or emptied, and what a person should know."""
 
     confirmations: list[pl.DataFrame] = field(default_factory=list)
     orders: list[pl.DataFrame] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)
+    emptied: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        return not (self.confirmations or self.orders or self.given_up or self.alerts)
+        return not (self.confirmations or self.orders or self.given_up or self.emptied or self.alerts)
 
 
 class Documents:
@@ -142,10 +143,7 @@ class Documents:
         self._tell_cancelled(touched, output, after=False)
 
     def _tell_cancelled(self, touched: pl.DataFrame, output: DocumentsOutput, *, after: bool) -> None:
-        if touched.height:
-            operations = touched.filter((pl.col("machine") != 0) | (pl.col("report") != 0)).select(OPERATION_KEY)
-            told = self._cancellations.alerts(self.progress, self.references, operations, after=after)
-            output.alerts.extend(told)
+        output.alerts.extend(self._cancellations.alerts(self.progress, self.references, touched, after=after))
 
     def material(self, record: dict[str, Any], output: DocumentsOutput) -> None:
         """Take a record of Material; totals that waited for its conversions go on."""
@@ -240,7 +238,7 @@ class Documents:
         """Time has moved on: release what is durable, give up what waited too long, forget closed orders."""
         self.release(output)
         self._watermark = max(self._watermark, watermark)
-        output.given_up.extend(totals_given_up(self.waiting.expired(self._watermark, frontier)))
+        self._give_up(self._watermark, frontier, output)
         if frontier - self._frontier >= HOUR:
             self._frontier = frontier
             self._forget(frontier)
@@ -252,7 +250,12 @@ class Documents:
         self._ending = True
         open_rows = self.waiting.rows.filter(pl.col("reason") == OPERATION_OPEN)
         self._announce(self.waiting.take(open_rows.select(ORDER_ID).unique()), output)
-        output.given_up.extend(totals_given_up(self.waiting.expired(2**62, -(2**62))))
+        self._give_up(2**62, -(2**62), output)
+
+    def _give_up(self, watermark: int, frontier: int, output: DocumentsOutput) -> None:
+        told, empty = self.waiting.expired(watermark, frontier)
+        output.given_up.extend(totals_given_up(told))
+        output.emptied.extend(totals_given_up(empty))
 
     def release(self, output: DocumentsOutput) -> None:
         """Announce held completions that a snapshot holds; call when input of a later epoch has come."""

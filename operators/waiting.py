@@ -63,23 +63,27 @@ class Waiting:
         """Rows of these orders (plant, order_id); they stay until they are settled."""
         return self.rows.join(orders, on=["plant", "order_id"], how="semi").select(*TOTAL, "adjustment")
 
-    def expired(self, watermark: int, frontier: int) -> pl.DataFrame:
-        """Rows to give up now, with their reason; what left the correction horizon is dropped after that."""
+    def expired(self, watermark: int, frontier: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows to give up now, with their reason, and of totals without a job those of which nothing is left.
+
+        What left the correction horizon is dropped after that.
+        """
         if not self.rows.height:
-            return self.rows
+            return self.rows, self.rows
         documents = self._documents(watermark)
         given = documents.filter((pl.col("due") | pl.col("crowded")) & ~pl.col("given_up"))
         past = (pl.col("due") | pl.col("given_up")) & (pl.col("newest") <= frontier)
         gone = documents.filter(pl.col("crowded") | past)
         # A total that went back to nothing (its pieces found their job) is nothing to report.
         told = self.rows.join(given.filter("counts"), on=IDENTITY, how="semi")
+        empty = self.rows.join(given.filter(~pl.col("counts")), on=IDENTITY, how="semi")
         if given.height or gone.height:
             kept = self.rows.join(gone, on=IDENTITY, how="anti").join(
                 given.select(*IDENTITY, now=pl.lit(value=True)), on=IDENTITY, how="left"
             )
             marked = pl.col("given_up") | pl.col("now").fill_null(value=False)
             self._set(kept.with_columns(given_up=marked).select(list(WAITING)))
-        return told
+        return told, empty.filter(pl.col("reason") == NO_ACTIVE_JOB)
 
     def _documents(self, watermark: int) -> pl.DataFrame:
         """Documents that may be given up: due for their time, crowded out by newer ones, already given up."""

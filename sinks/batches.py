@@ -7,12 +7,13 @@ from typing import Any
 
 import polars as pl
 
+from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from operators.documents import DocumentsOutput
 from operators.lane import LaneOutput
 from operators.reference_lane import ReferenceOutput
 from operators.timeline_batch import TimelineBatch
-from sinks.dead_letter import orphan, record_letter, total_letter
+from sinks.dead_letter import emptied_total, orphan, record_letter, total_letter
 
 CONFIRMATIONS = "ProductionConfirmation"
 
@@ -26,6 +27,7 @@ class Batch:
         contract: What the documents are.
         orders: Rows of STANDING: orders that were cancelled or released again.
         letters: What was given up.
+        emptied: Totals without a job of which nothing is left.
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
         projections: Rows of SIGNAL.
@@ -37,6 +39,7 @@ class Batch:
     contract: str = CONFIRMATIONS
     orders: list[pl.DataFrame] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    emptied: list[EmptiedTotal] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     state_times: list[pl.DataFrame] = field(default_factory=list)
     projections: list[pl.DataFrame] = field(default_factory=list)
@@ -70,7 +73,10 @@ def of_reference(output: ReferenceOutput, flow: str, owner: str | None = None) -
 def of_documents(output: DocumentsOutput, flow: str, owner: str | None = None) -> Batch:
     """Confirmations, totals given up and alerts."""
     letters = [total_letter(total, flow, owner) for total in output.given_up]
-    return Batch(documents=output.confirmations, orders=output.orders, letters=letters, alerts=output.alerts)
+    emptied = [emptied_total(total) for total in output.emptied]
+    return Batch(
+        documents=output.confirmations, orders=output.orders, letters=letters, emptied=emptied, alerts=output.alerts
+    )
 
 
 def of_timeline(batch: TimelineBatch, flow: str, owner: str | None = None) -> Batch:

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from millrace.ledger.reasons import error_class
 from operators.lane import Dead
@@ -73,13 +74,28 @@ def total_letter(total: dict[str, Any], flow: str, owner: str | None = None) -> 
         topic=contract,
         partition=partition,
         offset=first["first_offset"] or 0,
-        payload=json.dumps(total, default=str).encode(),
+        payload=json.dumps({**total, "origins": _origins(total)}, default=str).encode(),
         document_key=key,
         revision=total["revises"],
         events=total["events"],
         error_class=error_class(total["reason"]),
         owner=owner_of(MAIN_CONTRACT, owner),
     )
+
+
+def emptied_total(total: dict[str, Any]) -> EmptiedTotal:
+    """A total without a job of which nothing is left: the letter that told of it may have healed."""
+    return EmptiedTotal(_total_key(total), total["revises"])
+
+
+def _origins(total: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the events of a total stand, as its document would say it."""
+    counted = [row for row in total["rows"] if row["events"]]
+    places = [origin_parts(row["origin"]) for row in counted]
+    return [
+        {"topic": topic, "partition": partition, **{n: row[n] for n in ("first_offset", "last_offset", "events")}}
+        for (topic, partition), row in zip(places, counted, strict=True)
+    ]
 
 
 def _detail(total: dict[str, Any]) -> str:

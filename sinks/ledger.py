@@ -57,8 +57,9 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
         if documents or orders:
             patiently(lambda: self._ledger.put_desired(documents, orders), LEDGER_DOWN)
         hit("ledger.between_writes")
-        if letters:
-            patiently(lambda: self._ledger.put_dead_letters(letters), LEDGER_DOWN)
+        emptied = [total for batch in items for total in batch.emptied]
+        if letters or emptied:
+            patiently(lambda: self._ledger.put_dead_letters(letters, emptied), LEDGER_DOWN)
         if counts:
             patiently(lambda: self._ledger.put_flow_counts(self._flow, counts), LEDGER_DOWN)
         if standings := [entry for batch in items for entry in batch.standings]:

@@ -29,6 +29,14 @@ def show(found: dict[str, Any], console: Console) -> None:
             [(r["system"], r["tier"], r["count"], span(r["for_s"])) for r in found["late"]],
         ),
         _table("Dead letters, unresolved", ("reason", "count"), sorted(found["dead_letters"].items())),
+        _table(
+            f"Alerts of the last day, the newest {_ALERTS}",
+            ("severity", "kind", "message", "owner", "since"),
+            [
+                (r["severity"], r["kind"], r["message"], r["owner"], span(r["for_s"]))
+                for r in found["alerts"][:_ALERTS]
+            ],
+        ),
         _table("Flows: records by lane", ("flow", "lane", *_COUNTS), _lanes(found["flows"])),
     ]
     for table in tables:
@@ -43,6 +51,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"[red]needs a look[/]: {escape(why)}", highlight=False)
 
 
+_ALERTS = 10
 _COUNTS = ("contract", "read", "accepted", "duplicates", "dead")
 
 

@@ -110,7 +110,7 @@ class Replay:
         def settle(connection: Connection, now: int) -> None:
             count_replay(connection, letter.event_id, letter.replays + 1)
             move(connection, letter.event_id, (letter.state, LetterState.REPLAYED), by, now)
-            put_desired(connection.engine, connection, documents, now)
+            put_desired(connection.engine, connection, documents, now, by.who)
 
         return settle
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, case, or_
 
 from millrace.ledger.dialect import insert
-from millrace.ledger.letter_states import heal
+from millrace.ledger.healing import heal
 from millrace.ledger.model import DesiredDocument, DocumentState
 from millrace.ledger.tables import documents
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
@@ -42,7 +42,7 @@ def put_desired(
     if archived := bring_back(connection, rows, now, who):
         late = [row for row in rows if row["key"] in archived]
         changed += changed_by(connection, _upsert(engine), late, documents.c.key) - len(late)
-    heal(connection, [row["key"] for row in rows], now)
+    heal(connection, [row["key"] for row in rows], now, who)
     return changed
 
 

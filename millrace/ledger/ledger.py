@@ -9,11 +9,24 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from millrace.ledger import claims, desired, dialect, flow_counts, leases, letter_states, outcomes, queries, withdrawals
+from millrace.ledger import (
+    alerts,
+    claims,
+    desired,
+    dialect,
+    flow_counts,
+    healing,
+    leases,
+    letter_states,
+    outcomes,
+    queries,
+    withdrawals,
+)
 from millrace.ledger.claims import TIERS
 from millrace.ledger.clock import DatabaseClock, clock_of, now_micros
 from millrace.ledger.dialect import LEDGER_DOWN
 from millrace.ledger.difference import PostingRules
+from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
 from millrace.ledger.replica import identity
@@ -86,14 +99,21 @@ class Ledger:
             changed = desired.put_desired(self._engine, connection, documents, now, self._who)
             return changed + withdrawals.apply(connection, orders, now, self._who)
 
-    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
+    def put_dead_letters(self, letters: Sequence[DeadLetter], emptied: Sequence[EmptiedTotal] = ()) -> int:
         """Store dead letters, all or none; of one event_id the higher revision stays.
+
+        Args:
+            letters: What was given up.
+            emptied: Totals without a job whose pieces have gone elsewhere, see `millrace.ledger.healing`.
 
         Returns:
             How many were new or changed.
         """
         with dialect.writing(self._engine) as connection:
-            return letter_states.put(self._engine, connection, letters, self._clock())
+            now = self._clock()
+            changed = letter_states.put(self._engine, connection, letters, now, self._who)
+            healing.empty(connection, emptied, now, self._who)
+            return changed
 
     def put_flow_counts(self, flow: str, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Replace the running totals of some lanes of a flow."""
@@ -184,6 +204,14 @@ class Ledger:
         with dialect.writing(self._engine) as connection:
             now, by = self._clock(), self._answers_for
             return outcomes.record_outcomes(self._engine, connection, results, now, self._who, self._owner, by)
+
+    def put_alerts(self, found: Sequence[alerts.Alert]) -> int:
+        """Keep what a person must know; the same told again is one alert. Returns how many were new."""
+        if not found:
+            return 0
+        with dialect.writing(self._engine) as connection:
+            now = self._clock()
+            return alerts.put(self._engine, connection, found, now, self._who, self._answers_for)
 
     @contextmanager
     def changing(self) -> Iterator[Connection]:

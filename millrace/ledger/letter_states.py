@@ -1,22 +1,22 @@
-"""What becomes of dead letters: put, healed, sent again, discarded; each change by a person with an audit row."""
+"""What becomes of dead letters: put, sent again, discarded; each change by a person with an audit row."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, exists, or_, select, update
+from sqlalchemy import Connection, Engine, and_, or_, select, update
 from sqlalchemy import insert as plain_insert
 
 from millrace.ledger.dialect import insert
+from millrace.ledger.healing import heal
 from millrace.ledger.model import DeadLetter, LetterState
-from millrace.ledger.tables import WAITING_TOTAL, audit, dead_letters, documents
+from millrace.ledger.tables import audit, dead_letters
 
-#: A letter put again keeps its identity and how often it was sent again.
-_KEPT = ("event_id", "replays")
+#: A letter put again keeps its identity, how often it was sent again, and where its pieces were seen.
+_KEPT = ("event_id", "replays", "found_in")
 _UNRESOLVED = (LetterState.OPEN.value, LetterState.REPLAYED.value, LetterState.PARKED.value)
-_MOST_KEYS = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Person:
     why: str
 
 
-def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], now: int) -> int:
+def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], now: int, who: str) -> int:
     """Upsert by event_id; the higher revision stays. Returns the letters that changed."""
     if not letters:
         return 0
@@ -49,32 +49,12 @@ def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], n
         ),
         [_row(letter) for letter in letters],
     ).rowcount
-    heal(connection, [letter.document_key for letter in letters if letter.kind == "TOTAL"], now)
+    heal(connection, [letter.document_key for letter in letters if letter.kind == "TOTAL"], now, who)
     return changed
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
     return {**dataclasses.asdict(letter), "state": letter.state.value, "state_at": letter.event_time, "replays": 0}
-
-
-def heal(connection: Connection, document_keys: Iterable[str | None], now: int) -> int:
-    """Resolve the letters of totals whose document has come after all. Returns how many.
-
-    A total that was given up is announced all the same when its order arrives; the document then holds all that the
-    letter told of, or more.
-    """
-    keys = [key for key in document_keys if key is not None]
-    if not keys or connection.scalar(select(dead_letters.c.event_id).where(WAITING_TOTAL).limit(1)) is None:
-        return 0
-    covered = exists().where(
-        and_(documents.c.key == dead_letters.c.document_key, documents.c.revision >= dead_letters.c.revision)
-    )
-    healed = 0
-    for first in range(0, len(keys), _MOST_KEYS):
-        some = dead_letters.c.document_key.in_(keys[first : first + _MOST_KEYS])
-        resolved = {"state": LetterState.RESOLVED.value, "state_at": now}
-        healed += connection.execute(update(dead_letters).where(WAITING_TOTAL, some, covered).values(resolved)).rowcount
-    return healed
 
 
 def resolve_posting(connection: Connection, document_key: str, now: int) -> None:
@@ -163,7 +143,6 @@ def letters_of_documents(connection: Connection, document_keys: Collection[str])
 __all__ = [
     "Person",
     "count_replay",
-    "heal",
     "letters_of_documents",
     "move",
     "note",

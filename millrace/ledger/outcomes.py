@@ -9,6 +9,7 @@ from uuid import uuid5
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
+from millrace.ledger import alerts
 from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import put
@@ -43,7 +44,8 @@ def record_outcomes(
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
         letters = [dead_letter(o, now, who, answers_for(o.step.kind)) for o in fresh if _is_given_up(o)]
-        put(engine, connection, letters, now)
+        put(engine, connection, letters, now, who)
+        alerts.put(engine, connection, alerts.of_outcomes(fresh, answers_for), now, who, answers_for)
         entries = [audit_row(_as_sent(o.step), o.status, now, who, o.detail or o.reason) for o in fresh]
         connection.execute(insert(audit), entries)
         _release_lanes(connection, fresh, now, settle(connection, fresh))

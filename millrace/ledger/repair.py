@@ -217,7 +217,7 @@ def _lane_of(document: Row[Any]) -> list[ColumnElement[bool]]:
 
 def _put_letter(engine: Engine, connection: Connection, posting: Row[Any], by: Person, now: int) -> None:
     outcome = Outcome(step_of(posting), Status.PARKED, reason="parked_by_person", detail=by.why)
-    put(engine, connection, [dead_letter(outcome, now, by.who)], now)
+    put(engine, connection, [dead_letter(outcome, now, by.who)], now, by.who)
 
 
 def _move_letters(connection: Connection, document_key: str, after: LetterState, by: Person, now: int) -> None:

@@ -1,51 +1,28 @@
 """What became of postings, as records of the contract PostingResult, in the order of the audit.
 
-The audit is the outbox: a row is there exactly if the outcome is. How far it was published stands in `published`.
+The audit is the outbox: a row is there exactly if the outcome is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid5
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, select
 
-from millrace.ledger.dialect import insert
 from millrace.ledger.model import Status
+from millrace.ledger.outbox import Outbox, Outgoing
 from millrace.ledger.rows import NAMESPACE
-from millrace.ledger.tables import audit, postings, published
+from millrace.ledger.tables import audit, postings
 from millrace.ledger.text import load_json
 
-CONTRACT = "PostingResult"
-STREAM = "posting-result"
 #: Outcomes that somebody waits for; the others are on the way to one of these.
 TOLD = (Status.ACCEPTED, Status.BOOKED, Status.REJECTED, Status.PARKED)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One outcome.
-
-    Args:
-        number: Its place in the audit.
-        at: When it was written, microseconds UTC.
-        record: Record of the contract.
-    """
-
-    number: int
-    at: int
-    record: Mapping[str, Any]
-
-
-def position(connection: Connection) -> int:
-    """Number of the last outcome that was published for good."""
-    return connection.scalar(select(published.c.position).where(published.c.stream == STREAM)) or 0
-
-
-def after(connection: Connection, number: int, limit: int) -> list[Result]:
+def after(connection: Connection, number: int, limit: int) -> list[Outgoing]:
     """Outcomes behind a number, in order."""
     rows: Iterable[Any] = connection.execute(
         select(
@@ -59,7 +36,7 @@ def after(connection: Connection, number: int, limit: int) -> list[Result]:
         .order_by(audit.c.id)
         .limit(limit)
     )
-    return [Result(row.id, row.at, _record(row)) for row in rows]
+    return [Outgoing(row.id, row.at, _record(row)) for row in rows]
 
 
 def _record(row: Any) -> dict[str, Any]:
@@ -84,11 +61,6 @@ def _record(row: Any) -> dict[str, Any]:
     }
 
 
-def move(engine: Engine, connection: Connection, old: int, new: int) -> bool:
-    """Note that everything up to `new` is published; False where another replica has moved on meanwhile."""
-    statement = insert(engine, published).values(stream=STREAM, position=0).on_conflict_do_nothing()
-    connection.execute(statement)
-    moved = connection.execute(
-        update(published).where(published.c.stream == STREAM, published.c.position == old).values(position=new)
-    )
-    return moved.rowcount == 1
+RESULTS = Outbox("posting-result", "PostingResult", after)
+
+__all__ = ["RESULTS", "TOLD", "after"]

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from millrace.ledger.model import OPEN_STATUSES, DocumentState
 
 #: Rises with each script under `migrations/`; a database that says more was written by a newer Millrace.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 
@@ -166,6 +166,7 @@ dead_letters = Table(
     Column("state", String, nullable=False, server_default="open"),
     Column("state_at", BigInteger, nullable=False, server_default="0"),
     Column("replays", Integer, nullable=False, server_default="0"),
+    Column("found_in", Text),  # JSON list of documents that may hold the pieces of a total without a job
 )
 Index("dead_letters_document", dead_letters.c.document_key)
 OPEN_LETTER = text("dead_letters.state = 'open'")
@@ -235,7 +236,27 @@ archives = Table(
     Column("audit", Integer, nullable=False),
 )
 
-#: How far a stream of outcomes was published: number of the last row of the audit that is out for good.
+#: What a person must know of posting, see `millrace.ledger.alerts`.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", Name, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("plant", Name, nullable=False),
+    Column("source", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("error_class", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("correlation_id", String),
+)
+Index("alerts_event", alerts.c.event_id, unique=True)
+Index("alerts_at", alerts.c.at)
+
+#: How far a stream was published: number of the last row of its outbox that is out for good.
 published = Table(
     "published",
     metadata,

@@ -30,7 +30,7 @@ from sinks.erp.driver import Attempt, Driver
 from sinks.erp.leases import HeldLeases
 from sinks.erp.limits import Breaker, RejectGuard
 from sinks.erp.metrics import PosterMetrics
-from sinks.erp.reports import Reports
+from sinks.erp.reports import Reports, stopped
 from sinks.erp.settings import SystemSettings
 from sinks.erp.tier_limits import LONGEST_RETRY_WAIT, TierLimits
 
@@ -119,8 +119,7 @@ class Poster:
             heartbeat.cancel()
         if heartbeat.done() and not heartbeat.cancelled():
             heartbeat.result()  # what ended it is an error of this program
-        if self._stop_reason:
-            raise Misconfigured(f"system {self._settings.name!r}: {self._stop_reason}")
+        await self._raise_stopped()
 
     async def _round(self, stop: asyncio.Event) -> None:
         health.turned(self._settings.name)
@@ -139,9 +138,15 @@ class Poster:
         """Claim what may be claimed now, wait for all of it, record it. Returns the number of steps."""
         claimed = await self._claim()
         await self._drain()
-        if self._stop_reason:
-            raise Misconfigured(f"system {self._settings.name!r}: {self._stop_reason}")
+        await self._raise_stopped()
         return claimed
+
+    async def _raise_stopped(self) -> None:
+        if self._stop_reason is None:
+            return
+        alert = stopped(self._settings.name, self._stop_reason, self._ledger.now())
+        await self._with_ledger(lambda: self._ledger.put_alerts([alert]))
+        raise Misconfigured(f"system {self._settings.name!r}: {self._stop_reason}")
 
     def _stopping(self, stop: asyncio.Event) -> bool:
         return stop.is_set() or self._stop_reason is not None

@@ -1,4 +1,4 @@
-"""What a poster says once a minute: postings that are open for long, documents later than their tier allows."""
+"""What a poster tells people: once a minute what is late, and at once what it cannot go on with."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import structlog
 
 from millrace.ledger import Ledger, queries
+from millrace.ledger.alerts import CRITICAL, Alert
 from millrace.ledger.claims import TIERS
 from millrace.ledger.dependencies import Dependencies
-from millrace.ledger.dependency_waits import overdue
+from millrace.ledger.dependency_waits import RuleWait, overdue
 from millrace.ledger.sla import breaches
 from sinks.erp.settings import SystemSettings
 
@@ -61,7 +62,9 @@ class Reports:
 
     def _write_waits(self, name: str, now: int) -> None:
         """Documents that wait for others for longer than their rule allows."""
-        for late in self._ledger.ask(lambda connection: overdue(connection, name, self._dependencies, now)):
+        found = self._ledger.ask(lambda connection: overdue(connection, name, self._dependencies, now))
+        self._ledger.put_alerts([waits_too_long(late) for late in found])
+        for late in found:
             log.warning(
                 "dependency_overdue",
                 system=name,
@@ -73,4 +76,38 @@ class Reports:
             )
 
 
-__all__ = ["Reports"]
+def waits_too_long(late: RuleWait) -> Alert:
+    """An alert for each document that is the oldest to wait by a rule."""
+    return Alert(
+        kind="dependency_overdue",
+        subject=late.system,
+        message=f"{late.count} documents wait by the rule {late.rule!r} for too long, the oldest, {late.oldest}, "
+        f"for {late.waits_for}",
+        identity=f"{late.system}\n{late.rule}\n{late.oldest}\n{late.since}",
+    )
+
+
+def no_route(plant: str, kind: str) -> Alert:
+    """An alert for documents that no route leads anywhere."""
+    return Alert(
+        kind="no_route",
+        subject=kind,
+        message=f"no route leads to a system for {kind} of plant {plant}: its documents wait for one",
+        identity=f"{plant}\n{kind}",
+        severity=CRITICAL,
+        plant=plant,
+    )
+
+
+def stopped(system: str, why: str, now: int) -> Alert:
+    """An alert of a poster that cannot go on; one an hour for one cause, however often it is started again."""
+    return Alert(
+        kind="poster_stopped",
+        subject=system,
+        message=f"the poster of system {system} has stopped: {why}",
+        identity=f"{system}\n{why}\n{now // 3_600_000_000}",
+        severity=CRITICAL,
+    )
+
+
+__all__ = ["Reports", "no_route", "stopped", "waits_too_long"]

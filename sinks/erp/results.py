@@ -1,6 +1,6 @@
-"""Outcomes of postings to a Kafka topic.
+"""Outcomes of postings, and alerts, to Kafka topics.
 
-Delivery: at least once, in the order of the audit but for what replicas wrote at the same time. A restart repeats what
+Delivery: at least once, in the order of the outbox but for what replicas wrote at the same time. A restart repeats what
 was not yet confirmed or is younger than the grace, with the same `event_id`. Posting does not wait for any of it: a
 broker that is down delays results and nothing else.
 """
@@ -15,9 +15,10 @@ import structlog
 from confluent_kafka import KafkaError, Message, Producer
 
 from millrace.errors import Retriable
-from millrace.ledger import Ledger, results
+from millrace.ledger import Ledger
 from millrace.ledger.ledger import LEDGER_DOWN
-from millrace.ledger.results import CONTRACT, Result
+from millrace.ledger.outbox import Outbox, Outgoing
+from millrace.ledger.results import RESULTS
 from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.registry import FolderSchemas, RegistrySchemas
@@ -32,7 +33,7 @@ _BATCH = 500
 class Topic(Protocol):
     """Where results go."""
 
-    def send(self, found: Sequence[Result]) -> bool:
+    def send(self, found: Sequence[Outgoing]) -> bool:
         """Send; False where not all of it was confirmed."""
         ...
 
@@ -43,11 +44,13 @@ class KafkaTopic:
     Args:
         settings: Which.
         patience: Seconds that a round waits for the broker.
+        outbox: What is published.
     """
 
-    def __init__(self, settings: ResultsSettings, patience: float = 10.0) -> None:
+    def __init__(self, settings: ResultsSettings, patience: float = 10.0, outbox: Outbox = RESULTS) -> None:
         schemas = RegistrySchemas(settings.registry) if settings.registry else FolderSchemas()
-        self._codec = Codec(contract(CONTRACT), schemas)
+        self._codec = Codec(contract(outbox.contract), schemas)
+        self._key = contract(outbox.contract).key
         self._producer = Producer(
             {
                 **settings.configuration(),
@@ -57,11 +60,11 @@ class KafkaTopic:
                 "message.timeout.ms": int(patience * 1000),
             }
         )
-        self._topic = settings.topic
+        self._topic = settings.topic_of(outbox.contract)
         self._patience = patience
         self._failed: KafkaError | None = None
 
-    def send(self, found: Sequence[Result]) -> bool:
+    def send(self, found: Sequence[Outgoing]) -> bool:
         """Send and wait for the broker; what it has not confirmed in time is given up, to be sent again.
 
         Raises:
@@ -70,7 +73,7 @@ class KafkaTopic:
         self._failed = None
         values = self._codec.encode([dict(each.record) for each in found])
         for each, value in zip(found, values, strict=True):
-            key = str(each.record["order_id"]).encode()
+            key = str(each.record[self._key]).encode()
             self._producer.produce(self._topic, value, key=key, on_delivery=self._delivered)
         unconfirmed: int = self._producer.flush(self._patience + 5)
         return unconfirmed == 0 and self._failed is None
@@ -80,31 +83,34 @@ class KafkaTopic:
 
 
 class Publisher:
-    """Publishes what the audit has and the topic has not.
+    """Publishes what the outbox has and the topic has not.
 
     Args:
-        ledger: Whose outcomes.
-        topic: Where they go.
+        ledger: Whose outbox.
+        topic: Where it goes.
+        outbox: What is published.
     """
 
-    def __init__(self, ledger: Ledger, topic: Topic) -> None:
+    def __init__(self, ledger: Ledger, topic: Topic, outbox: Outbox = RESULTS) -> None:
         self._ledger = ledger
         self._topic = topic
+        self._outbox = outbox
         self._young: set[int] = set()
 
     def round(self) -> int:
         """Publish some outcomes. Returns how many; 0 where there is nothing new or the topic does not take it."""
-        old = self._ledger.ask(results.position)
-        found = self._ledger.ask(lambda connection: results.after(connection, old, _BATCH + len(self._young)))
+        outbox = self._outbox
+        old = self._ledger.ask(outbox.position)
+        found = self._ledger.ask(lambda connection: outbox.after(connection, old, _BATCH + len(self._young)))
         fresh = [each for each in found if each.number not in self._young]
         if fresh and not self._topic.send(fresh):
-            log.warning("results_unconfirmed", count=len(fresh))
+            log.warning("results_unconfirmed", contract=outbox.contract, count=len(fresh))
             return 0
         self._young.update(each.number for each in fresh)
         settled = [each.number for each in found if each.at < self._ledger.now() - _GRACE]
         if settled:
             new = max(settled)
-            self._ledger.change(lambda engine, connection, _now: results.move(engine, connection, old, new))
+            self._ledger.change(lambda engine, connection, _now: outbox.move(engine, connection, old, new))
             self._young = {number for number in self._young if number > new}
         return len(fresh)
 
@@ -114,7 +120,7 @@ class Publisher:
             try:
                 count = await asyncio.to_thread(self.round)
             except (*LEDGER_DOWN, Retriable) as error:
-                log.warning("results_wait", error=str(error))
+                log.warning("results_wait", contract=self._outbox.contract, error=str(error))
                 count = 0
             if not count:
                 await asyncio.sleep(pause)

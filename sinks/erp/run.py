@@ -10,7 +10,9 @@ import structlog
 
 from millrace.health import health
 from millrace.ledger import Ledger
+from millrace.ledger.alerts import ALERTS
 from millrace.ledger.ledger import LEDGER_DOWN
+from millrace.ledger.results import RESULTS
 from sinks.dead_letter import owner_of
 from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
@@ -18,7 +20,9 @@ from sinks.erp.leases import HeldLeases
 from sinks.erp.metrics import EVERY_SECONDS, LedgerMetrics
 from sinks.erp.poster import Counts, Poster, sleep_or_stop
 from sinks.erp.registry import create
+from sinks.erp.reports import no_route
 from sinks.erp.results import KafkaTopic, Publisher
+from sinks.erp.results_settings import ResultsSettings
 from sinks.erp.rules import posting_rules
 from sinks.erp.settings import PosterSettings, SystemSettings
 
@@ -98,8 +102,7 @@ async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poste
     if settings.metrics_port is not None:
         systems = [system.name for system in settings.systems]
         tasks.append(asyncio.create_task(_look(LedgerMetrics(ledger, systems), stop)))
-    if settings.results is not None:
-        tasks.append(asyncio.create_task(Publisher(ledger, KafkaTopic(settings.results)).run(stop)))
+    tasks += [asyncio.create_task(publisher.run(stop)) for publisher in _publishers(ledger, settings.results)]
     told = asyncio.create_task(stop_event.wait())
     await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -111,12 +114,20 @@ async def _run_all(ledger: Ledger, settings: PosterSettings, posters: list[Poste
             raise error
 
 
+def _publishers(ledger: Ledger, settings: ResultsSettings | None) -> list[Publisher]:
+    if settings is None:
+        return []
+    boxes = [RESULTS] if settings.alerts is None else [RESULTS, ALERTS]
+    return [Publisher(ledger, KafkaTopic(settings, outbox=outbox), outbox) for outbox in boxes]
+
+
 async def _intake(ledger: Ledger, settings: PosterSettings, stop: asyncio.Event) -> None:
     """Route new totals to their systems as they come."""
     reported: set[tuple[str, str]] = set()
     while not stop.is_set():
         try:
             unrouted = set(await asyncio.to_thread(ledger.intake, settings.route))
+            await asyncio.to_thread(ledger.put_alerts, [no_route(*each) for each in sorted(unrouted - reported)])
         except LEDGER_DOWN as error:
             log.warning("ledger_unavailable", error=str(error))
             await asyncio.sleep(1.0)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from millrace.ledger import Ledger, Status, results
-from millrace.ledger.results import Result
+from millrace.ledger import Ledger, Status
+from millrace.ledger.outbox import Outgoing
+from millrace.ledger.results import RESULTS
 from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.registry import FolderSchemas
@@ -24,7 +25,7 @@ class Topic:
         self.up = True
         self.records: list[dict[str, Any]] = []
 
-    def send(self, found: Sequence[Result]) -> bool:
+    def send(self, found: Sequence[Outgoing]) -> bool:
         if self.up:
             self.records += [dict(each.record) for each in found]
         return self.up
@@ -46,7 +47,7 @@ def test_each_settled_posting_is_published_with_its_number(ledger: Ledger, topic
     assert Publisher(ledger, topic).round() == 2
     assert topic.told() == [("1000001", "booked"), ("1000002", "rejected")]
     assert [(r["erp_document"], r["reason"]) for r in topic.records] == [("1/1", None), (None, "M7/021")]
-    assert len(Codec(contract(results.CONTRACT), FolderSchemas()).encode(topic.records)) == 2
+    assert len(Codec(contract(RESULTS.contract), FolderSchemas()).encode(topic.records)) == 2
 
 
 def test_nothing_is_published_twice_while_the_publisher_lives(ledger: Ledger, topic: Topic, clock: Clock) -> None:
@@ -94,9 +95,9 @@ def test_replicas_that_publish_the_same_do_not_move_past_each_other(ledger: Ledg
     want(ledger, document(1, **{"yield": "1"}))
     book_all(ledger)
     clock.advance(60)
-    old = ledger.ask(results.position)
+    old = ledger.ask(RESULTS.position)
     first.round()
-    position = ledger.ask(results.position)
+    position = ledger.ask(RESULTS.position)
     assert position > old
-    assert ledger.change(lambda engine, connection, _: results.move(engine, connection, old, old + 100)) is False
-    assert (other.round(), ledger.ask(results.position)) == (0, position)
+    assert ledger.change(lambda engine, connection, _: RESULTS.move(engine, connection, old, old + 100)) is False
+    assert (other.round(), ledger.ask(RESULTS.position)) == (0, position)
