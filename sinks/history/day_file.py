@@ -125,7 +125,7 @@ def write(partial: Path, frames: Sequence[pl.DataFrame], topic: str, taken: Mapp
     Returns:
         Rows that the file holds, read back from its footer.
     """
-    rows = pl.concat(frames, how="diagonal_relaxed")
+    rows = pl.concat([_plainly(frame) for frame in frames], how="diagonal_relaxed")
     order = [name for name in (key_of(topic), "event_time", "event_id") if name in rows.columns]
     table = rows.sort(order).to_arrow(compat_level=pl.CompatLevel.oldest())
     said = {_INPUTS: json.dumps({name: _plain(each) for name, each in taken.items()}), _ID: uuid.uuid4().hex}
@@ -141,6 +141,11 @@ def write(partial: Path, frames: Sequence[pl.DataFrame], topic: str, taken: Mapp
         sorting_columns=pq.SortingColumn.from_ordering(table.schema, [(name, "ascending") for name in order]),
     )
     return int(pq.read_metadata(partial).num_rows)
+
+
+def _plainly(frame: pl.DataFrame) -> pl.DataFrame:
+    """Symbols as texts: versions of a contract have different sets of them, which no reader would take for one type."""
+    return frame.with_columns(pl.col(pl.Enum, pl.Categorical).cast(pl.String))
 
 
 def key_of(topic: str) -> str:

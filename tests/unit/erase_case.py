@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from typer.testing import CliRunner
 
+from millrace.cli.app import app
 from schemas.contracts import contract
 from schemas.types import polars_schema
 from sinks.history.compact import compact, only_one
@@ -17,6 +23,7 @@ from sinks.history.reading import read
 from sinks.history.zones import DAYS
 from sinks.parquet import HistoryWriter
 
+ROOT = Path(__file__).parents[2]
 TOPIC = "operation-report"
 START = datetime(2026, 3, 1, 0, 0, tzinfo=UTC)
 WHO = ("ann", "bob", "hanna", None)
@@ -92,3 +99,22 @@ def everything(root: Path) -> bytes:
 
 def _nested(table: pl.DataFrame) -> bool:
     return any(kind.is_nested() for kind in table.dtypes)
+
+
+def call(*arguments: Any, code: int = 0) -> Any:
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+ONE_RUN = "import sys; from millrace.cli.app import app; app()"
+
+
+def killed(root: Path, point: str, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", ONE_RUN, *arguments, "--root", str(root)]
+    done = subprocess.run(command, env={"MILLRACE_FAILPOINT": point, "USER": "t"}, cwd=ROOT, check=False)
+    assert done.returncode == -9
+
+
+def without_people(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.drop("operator")

@@ -5,18 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 import sinks.history
-from millrace.cli.app import app
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.model import DeadLetter, LetterState
@@ -27,20 +22,9 @@ from sinks.history.erase import Erasure
 from sinks.history.erasure_report import FOLDER, Report
 from sinks.history.manifest import read_manifest
 from sinks.history.verify import verify
-from tests.unit.erase_case import TOPIC, everything, fill, in_days, life, reports, seen
+from tests.unit.erase_case import TOPIC, call, everything, fill, in_days, killed, life, reports, seen, without_people
 
-ROOT = Path(__file__).parents[2]
 ERASE = ["history", "erase", "--operator", "ann", "--reason", "request 17", "--retired", "state1"]
-
-
-def call(*arguments: Any, code: int = 0) -> Any:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout)
-
-
-def without_people(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.drop("operator")
 
 
 def test_nothing_but_the_name_changes_and_the_name_is_nowhere(tmp_path: Path) -> None:
@@ -66,7 +50,9 @@ def test_a_name_inside_another_name_stays(tmp_path: Path) -> None:
 
 
 def test_the_report_proves_each_file_by_its_checksums(tmp_path: Path) -> None:
-    fill(tmp_path)
+    others = life(tmp_path, fill(tmp_path))
+    others.write("OperationReport", reports([1, 2], "OTHERS"))
+    others.sync()
     old = {str(p.relative_to(tmp_path)): _sha(p) for p in tmp_path.rglob("*.parquet")}
     said = call(*ERASE, "--root", tmp_path)
     report = json.loads(Path(said["report"]).read_text())
@@ -148,7 +134,6 @@ def test_an_erased_raw_file_is_compacted_like_any_other(tmp_path: Path) -> None:
     assert in_days(tmp_path) == sorted(before["event_id"])
 
 
-ONE_RUN = "import sys; from millrace.cli.app import app; app()"
 POINTS = [
     *(
         "erase.after_note",
@@ -159,12 +144,6 @@ POINTS = [
     ),
     *("erase.after_publish@2", "erase.between_reports"),
 ]
-
-
-def killed(root: Path, point: str, arguments: list[str]) -> None:
-    command = [sys.executable, "-c", ONE_RUN, *arguments, "--root", str(root)]
-    done = subprocess.run(command, env={"MILLRACE_FAILPOINT": point, "USER": "t"}, cwd=ROOT, check=False)
-    assert done.returncode == -9
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -247,81 +226,3 @@ def test_contracts_say_which_fields_are_personal() -> None:
     assert personal.personal_columns() == {"operator", "approved_by"}
     names = {field["name"] for each in contracts().values() for field in each.schema["fields"]}
     assert personal.personal_columns() <= names
-
-
-# -- retention
-
-
-def retain(root: Path, rules: str, *more: str, code: int = 0) -> Any:
-    config = root.parent / f"{root.name}.yaml"
-    config.write_text(rules)
-    arguments = ["--config", config, "--today", "2026-03-03", "--retired", "state1", *more]
-    return call("history", "retain", "--root", root, *arguments, code=code)
-
-
-def test_days_that_are_older_than_the_rule_go_whole_and_the_others_stay(tmp_path: Path) -> None:
-    fill(tmp_path)
-    before = seen(tmp_path)
-    (would,) = retain(tmp_path, "topics: {operation-report: {days: 1}}", "--dry-run")["topics"]
-    assert seen(tmp_path).equals(before)
-    (said,) = retain(tmp_path, "topics: {operation-report: {days: 1}}")["topics"]
-    assert would == said
-    kept = before.filter(pl.col("event_time").dt.date() >= date(2026, 3, 2))
-    assert (said["days"], said["rows"]) == (1, before.height - kept.height)
-    assert seen(tmp_path).equals(kept)
-    manifest = read_manifest(tmp_path, TOPIC)
-    assert manifest is not None
-    assert manifest["rows"] == 0
-    assert verify(tmp_path, TOPIC).problems == []
-
-
-def test_a_rule_keeps_what_it_does_not_speak_of(tmp_path: Path) -> None:
-    fill(tmp_path)
-    before = seen(tmp_path)
-    for rules in ("{}", "default: {days: 400}", "topics: {machine-cycle: {days: 1}}"):
-        retain(tmp_path, rules)
-    assert seen(tmp_path).equals(before)
-
-
-def test_persons_are_taken_out_of_old_days_while_their_rows_stay(tmp_path: Path) -> None:
-    fill(tmp_path)
-    before = seen(tmp_path)
-    retain(tmp_path, "default: {personal_days: 1}")
-    after = seen(tmp_path)
-    assert without_people(after).equals(without_people(before))
-    old = pl.col("event_time").dt.date() < date(2026, 3, 2)
-    assert set(after.filter(old)["operator"]) == {personal.ERASED, None}
-    assert after.filter(~old).equals(before.filter(~old))
-
-
-def test_a_day_of_which_a_flow_may_still_write_waits_as_a_whole(tmp_path: Path) -> None:
-    fill(tmp_path)
-    before = seen(tmp_path)
-    config = tmp_path / "rules.yaml"
-    config.write_text("default: {days: 1}")
-    arguments = ["history", "retain", "--root", tmp_path, "--config", config, "--today", "2026-03-03"]
-    (said,) = call(*arguments)["topics"]
-    assert (said["days"], sum(said["not_final"].values())) == (0, 1)
-    assert seen(tmp_path).equals(before)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_kill_while_a_day_goes_doubles_no_row_and_the_next_run_removes_the_rest(tmp_path: Path, count: int) -> None:
-    fill(tmp_path / "history")
-    root = tmp_path / "history"
-    before = seen(root)
-    config = tmp_path / "history.yaml"
-    config.write_text("default: {days: 1}")
-    arguments = ["history", "retain", "--config", str(config), "--today", "2026-03-03", "--retired", "state1"]
-    killed(root, f"retain.after_remove@{count}", arguments)
-    ids = seen(root)["event_id"]
-    assert ids.is_unique().all()
-    assert set(ids) <= set(before["event_id"])
-    retain(root, "default: {days: 1}")
-    assert seen(root).equals(before.filter(pl.col("event_time").dt.date() >= date(2026, 3, 2)))
-
-
-def test_a_wrong_rule_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "history").mkdir()
-    with pytest.raises(Misconfigured, match=r"history.yaml:2: topics.alert.weeks"):
-        retain(tmp_path / "history", "topics:\n  alert: {weeks: 3}\n")
