@@ -65,9 +65,13 @@ def put(
     rows = [_row(alert, now, who, answers_for) for alert in found]
     if not rows:
         return 0
-    connection.execute(delete(alerts).where(alerts.c.at < now - KEPT_DAYS * 86_400_000_000))
     statement = insert(engine, alerts).on_conflict_do_nothing(index_elements=[alerts.c.event_id])
     return sum(connection.execute(statement.values(row)).rowcount for row in rows)
+
+
+def forget(connection: Connection, now: int) -> None:
+    """Drop alerts that are older than `KEPT_DAYS`."""
+    connection.execute(delete(alerts).where(alerts.c.at < now - KEPT_DAYS * 86_400_000_000))
 
 
 def _row(alert: Alert, now: int, who: str, answers_for: Callable[[str], str]) -> dict[str, Any]:
@@ -134,4 +138,4 @@ def _record(row: Any) -> dict[str, Any]:
 
 ALERTS = Outbox("alert", "Alert", after)
 
-__all__ = ["ALERTS", "Alert", "after", "of_outcomes", "put", "recent"]
+__all__ = ["ALERTS", "Alert", "after", "forget", "of_outcomes", "put", "recent"]

@@ -213,6 +213,11 @@ class Ledger:
             now = self._clock()
             return alerts.put(self._engine, connection, found, now, self._who, self._answers_for)
 
+    def forget_alerts(self) -> None:
+        """Drop alerts that nobody needs any more for their age."""
+        with dialect.writing(self._engine) as connection:
+            alerts.forget(connection, self._clock())
+
     @contextmanager
     def changing(self) -> Iterator[Connection]:
         """One write transaction, for what people do to the ledger: archive, repair."""

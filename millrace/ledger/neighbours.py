@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.model import DocumentState
 from millrace.ledger.neighbour import Neighbour
-from millrace.ledger.tables import OPEN_POSTING, UNSETTLED_DOCUMENT, documents, postings
+from millrace.ledger.tables import OPEN_POSTING, UNSETTLED_DOCUMENT, documents, postings, tombstones
+from millrace.ledger.tombstones import archived_documents, possible_units
 
 _Lane = tuple[str, str]
 
@@ -49,6 +50,16 @@ class Neighbourhood:
         """A document wherever it is."""
         row = self.connection.execute(select(documents).where(documents.c.key == key)).one_or_none()
         return None if row is None else Neighbour(row)
+
+    def archived(self, key: str, document: Neighbour, order_id: str) -> Neighbour | None:
+        """An archived document, from the tombstone of its order.
+
+        Its order is the one that its key names, the one given, or that of the document that asks.
+        """
+        units = possible_units(key, str(document.row.plant), (order_id, str(document.row.order_id)))
+        packed = self.connection.scalars(select(tombstones.c.packed).where(tombstones.c.unit.in_(units)))
+        found = (row for unit in packed for row in archived_documents(unit) if row.key == key)
+        return next((Neighbour(row) for row in found), None)
 
     def is_being_posted(self, document: Neighbour) -> bool:
         """Whether a posting of it may still be booked."""

@@ -31,6 +31,14 @@ def unit_of(document: Record) -> str:
     return f"order|{document['plant']}|{document['order_id']}"
 
 
+def possible_units(key: str, plant: str, orders: Iterable[str]) -> set[str]:
+    """Units that a document of some key may be archived in: its key names plant and order, but for late additions."""
+    parts = [part.replace("%7C", "|").replace("%25", "%") for part in key.split("|")]
+    named = [(parts[0], parts[1])] if len(parts) > 1 else []
+    places = [*named, *((plant, order) for order in orders)]
+    return {f"document|{key}", *(f"order|{place}|{order}" for place, order in places if order)}
+
+
 def pack(of_unit: Sequence[Record], steps: Iterable[Record], lane_rows: Iterable[Record]) -> bytes:
     """Documents, standing postings and lanes of one unit."""
     booked = [step for step in steps if step["status"] == Status.BOOKED.value]
@@ -69,7 +77,7 @@ def bring_back(connection: Connection, rows: Sequence[Record], now: int, who: st
     return again
 
 
-def archived_documents(packed: bytes) -> list[SimpleNamespace]:
+def archived_documents(packed: bytes) -> list[Any]:
     """Documents of an archived unit, with the columns of their rows as attributes."""
     return [SimpleNamespace(**row) for row in json.loads(zlib.decompress(packed))["documents"]]
 
@@ -102,4 +110,4 @@ def _found(connection: Connection, units: Sequence[str]) -> list[Any]:
     return found
 
 
-__all__ = ["ENDLESS", "archived_documents", "bring_back", "pack", "restore", "unit_of"]
+__all__ = ["ENDLESS", "archived_documents", "bring_back", "pack", "possible_units", "restore", "unit_of"]

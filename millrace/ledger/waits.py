@@ -94,6 +94,8 @@ def _required(near: Neighbourhood, document: Neighbour) -> Wait | None:
 def _of_key(near: Neighbourhood, document: Neighbour, required: dict[str, Any]) -> Wait | None:
     key = str(required["key"])
     other = near.by_key(key)
+    if other is None:
+        other = near.archived(key, document, str(required.get("order_id") or ""))
     if other is not None and other.state is DocumentState.SETTLED and not other.is_withdrawn:
         return None
     circle = _circle(near, document.key, key)

@@ -59,6 +59,7 @@ class Reports:
             oldest = round((now - late.since) / 1e6)
             log.warning("sla_breached", system=name, tier=late.tier, count=late.count, oldest_s=oldest)
         self._write_waits(name, now)
+        self._ledger.forget_alerts()
 
     def _write_waits(self, name: str, now: int) -> None:
         """Documents that wait for others for longer than their rule allows."""

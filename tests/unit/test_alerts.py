@@ -96,6 +96,7 @@ def test_the_same_fact_is_one_alert_and_old_ones_go(ledger: Ledger, clock: Clock
     assert ledger.put_alerts([replace(fact, identity="another")]) == 1
     clock.advance((KEPT_DAYS + 1) * 86_400)
     assert ledger.put_alerts([Alert("test", "S", "new", "new")]) == 1
+    ledger.forget_alerts()
     assert [kind for _, kind, _ in told(ledger)] == ["test"]
 
 
