@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
@@ -118,10 +120,23 @@ def run(
     stop: int | None = None,
     hold: bool | None = None,
     workers: int = 1,
+    life: int | None = None,
 ) -> None:
-    """Run to the end of the batches, or to an abort after `stop` of them; a snapshot after every batch."""
+    """Run to the end of the batches, or to an abort after `stop` of them; a snapshot after every poll.
+
+    Args:
+        config: Settings.
+        lanes: Batches of each lane.
+        heard: Takes what is announced.
+        recovery: Folder of the recovery store.
+        stop: Batches after which the flow is aborted.
+        hold: Announce from durable state alone; by default where there is a recovery store.
+        workers: Worker threads.
+        life: Polls are uneven, and others in each life.
+    """
     script = Script(lanes, [batch("Material", [material()], 0, 0)], stop)
-    source = Lanes(script, lane_builder(config, parts.codecs(config, SCHEMAS, config.reads(), {})))
+    build = lane_builder(config, parts.codecs(config, SCHEMAS, config.reads(), {}))
+    source = Lanes(script, build) if life is None else Uneven(script, build, life)
     references = Orders(script, lambda: parts.reference_lane(config, SCHEMAS))
     held = recovery is not None if hold is None else hold
     flow = wire(config, source, references, {"sink": _Sink(heard)}, source.list_parts(), hold=held)
@@ -137,3 +152,47 @@ def run(
         )
     finally:
         draining.clear()
+
+
+class Uneven(FixedPartitionedSource[Any, Any]):
+    """Lanes that give as many batches at a time as chance has it, another chance in each life.
+
+    Args:
+        script: Batches per lane, and after how many the flow is aborted.
+        build: Makes the rules of a lane.
+        seed: Of this life.
+    """
+
+    def __init__(self, script: Script, build: Any, seed: int) -> None:
+        self._script, self._build, self._seed = script, build, seed
+
+    def list_parts(self) -> list[str]:
+        return [f"lane-{number:02d}" for number in range(len(self._script.lanes))]
+
+    def build_part(self, _step_id: str, for_part: str, resume_state: Any) -> Any:
+        number = self.list_parts().index(for_part)
+        chance = random.Random(self._seed * 100 + number)
+        lane = self._build(for_part)
+        batches = self._script.lanes[number]
+        lane.expect(f"{topic}/0" for topic in {batch.topic for batch in batches})
+        return _UnevenLane(self._script, batches, lane, resume_state, chance)
+
+
+class _UnevenLane(StatefulSourcePartition[Any, Any]):
+    def __init__(self, script: Script, batches: list[RawBatch], lane: Any, state: Any, chance: random.Random) -> None:
+        self._script, self._batches, self._lane, self._chance = script, batches, lane, chance
+        self._at = state["at"] if state else 0
+        lane.restore(state["lane"] if state else None)
+
+    def next_batch(self) -> list[Any]:
+        if self._script.abort_after is not None and self._script.read >= self._script.abort_after:
+            raise AbortExecution
+        if self._at >= len(self._batches):
+            raise StopIteration
+        some = self._batches[self._at : self._at + self._chance.randint(0, 3)]
+        self._at += len(some)
+        self._script.read += len(some)
+        return [*(self._lane.process(batch) for batch in some), self._lane.heartbeat()]
+
+    def snapshot(self) -> Any:
+        return {"at": self._at, "lane": self._lane.snapshot()}

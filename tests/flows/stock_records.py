@@ -64,9 +64,18 @@ def decision(name: str, minutes: float, quantity: int, kind: str = "HOLD") -> Re
 def order(minutes: float, quantity: int, item: str = "10", version: int = 1, **values: Any) -> Record:
     """An item of purchase order 4500."""
     told = {
-        **{"purchase_order": "4500", "purchase_order_item": item, "version": version, "status": "OPEN"},
-        **{"supplier": "ACME", "quantity": quantity, "unit": "KGM", "delivery_date": date(2026, 3, 6)},
-        **{"price": 2, "currency": "EUR", "over_tolerance": None, "request_number": None},
+        "purchase_order": "4500",
+        "purchase_order_item": item,
+        "version": version,
+        "status": "OPEN",
+        "supplier": "ACME",
+        "quantity": quantity,
+        "unit": "KGM",
+        "delivery_date": date(2026, 3, 6),
+        "price": 2,
+        "currency": "EUR",
+        "over_tolerance": None,
+        "request_number": None,
     }
     return _record("PurchaseOrder", f"o{item}.{version}", minutes, **{**told, **values})
 
@@ -74,9 +83,17 @@ def order(minutes: float, quantity: int, item: str = "10", version: int = 1, **v
 def answer(minutes: float, quantity: int, item: str = "10", version: int = 1, **values: Any) -> Record:
     """The supplier's acknowledgement."""
     told = {
-        **{"purchase_order": "4500", "purchase_order_item": item, "version": version, "response": "ACCEPTED"},
-        **{"supplier": "ACME", "quantity": quantity, "unit": "KGM", "delivery_date": date(2026, 3, 6)},
-        **{"price": 2, "currency": "EUR", "acknowledgement_id": f"A{item}"},
+        "purchase_order": "4500",
+        "purchase_order_item": item,
+        "version": version,
+        "response": "ACCEPTED",
+        "supplier": "ACME",
+        "quantity": quantity,
+        "unit": "KGM",
+        "delivery_date": date(2026, 3, 6),
+        "price": 2,
+        "currency": "EUR",
+        "acknowledgement_id": f"A{item}",
     }
     return _record("OrderAcknowledgement", f"a{item}.{version}", minutes, **{**told, **values})
 
@@ -84,9 +101,19 @@ def answer(minutes: float, quantity: int, item: str = "10", version: int = 1, **
 def notice(name: str, minutes: float, quantity: int, item: str = "10", version: int = 1, **values: Any) -> Record:
     """A shipment on its way."""
     told = {
-        **{"shipment_id": name, "shipment_item": "1", "version": version, "status": "SHIPPED"},
-        **{"purchase_order": "4500", "purchase_order_item": item, "supplier": "ACME", "quantity": quantity},
-        **{"unit": "KGM", "shipped_at": at(minutes), "expected_at": None, "batch": None, "package_id": None},
+        "shipment_id": name,
+        "shipment_item": "1",
+        "version": version,
+        "status": "SHIPPED",
+        "purchase_order": "4500",
+        "purchase_order_item": item,
+        "supplier": "ACME",
+        "quantity": quantity,
+        "unit": "KGM",
+        "shipped_at": at(minutes),
+        "expected_at": None,
+        "batch": None,
+        "package_id": None,
     }
     return _record("ShipmentNotice", f"s{name}.{version}", minutes, **{**told, **values})
 
@@ -96,9 +123,39 @@ def receipt(
 ) -> Record:
     """Goods that came."""
     told = {
-        **{"receipt_id": name, "receipt_item": "1", "version": 1, "status": "RECEIVED", "stock_type": "UNRESTRICTED"},
-        **{"purchase_order": "4500", "purchase_order_item": item, "shipment_id": shipment},
-        **{"shipment_item": None if shipment is None else "1", "quantity": quantity, "unit": "KGM"},
-        **{"batch": None, "serials": [], "delivery_completed": False},
+        "receipt_id": name,
+        "receipt_item": "1",
+        "version": 1,
+        "status": "RECEIVED",
+        "stock_type": "UNRESTRICTED",
+        "purchase_order": "4500",
+        "purchase_order_item": item,
+        "shipment_id": shipment,
+        "shipment_item": None if shipment is None else "1",
+        "quantity": quantity,
+        "unit": "KGM",
+        "batch": None,
+        "serials": [],
+        "delivery_completed": False,
     }
     return _record("GoodsReceipt", f"r{name}.{values.get('version', 1)}", minutes, **{**told, **values})
+
+
+def document(minutes: float, quantity: int, **values: Any) -> Record:
+    """A goods movement that issues to an order."""
+    told = {
+        "document_key": f"P1|D{minutes}",
+        "revision": 1,
+        "movement": "ISSUE",
+        "quantity": quantity,
+        "unit": "KGM",
+        "stock_type_from": "UNRESTRICTED",
+        "stock_type_to": None,
+        "withdrawn": False,
+        "purchase_order": None,
+        "last_event_time": at(minutes),
+        "to_plant": None,
+        "to_storage_location": None,
+        "serials": [],
+    }
+    return _record("GoodsMovement", f"g{minutes}", minutes, **{**told, **values})
