@@ -7,7 +7,7 @@ RECORDS ?= 10000000
 PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile,-m "not chaos")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick chaos chaos-full fuzz bench lock clean
+.PHONY: help env demo test lint types quick chaos chaos-full fuzz test-spark bench lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ chaos-full: env ## Everything fails in turn on real Kafka, PostgreSQL and Tryton
 
 fuzz: env ## Hostile records on both paths of the codec: RECORDS=10000000, then a table of what was tried
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
+
+test-spark: env ## Spark reads files of three contract versions as one table (Java 17; half a gigabyte at the first run)
+	@$(BIN)/python -m tests.spark
 
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow
