@@ -20,6 +20,8 @@ from sinks.erp.settings import PosterSettings
 app = typer.Typer(no_args_is_help=False)
 app.command("retry")(post_repair.retry)
 app.command("park")(post_repair.park)
+app.command("approve")(post_repair.approve)
+app.command("reject")(post_repair.reject)
 app.command("confirm-booked")(post_repair.confirm_booked)
 
 

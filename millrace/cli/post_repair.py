@@ -1,4 +1,4 @@
-"""`millrace post retry | park | confirm-booked`: what a person may do to postings, each with a reason."""
+"""`millrace post retry`, `park`, `approve`, `reject`, `confirm-booked`: what a person may do, each with a reason."""
 
 from __future__ import annotations
 
@@ -111,6 +111,40 @@ def confirm_booked(
         as_json,
         lambda desk, each: desk.confirm_booked(each, number, by, dry_run=dry_run),
     )
+
+
+def approve(
+    names: Names = None,
+    ledger: options.LedgerUrl = None,
+    config: Config = None,
+    *,
+    why: options.Why,
+    who: options.Who = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
+    """Let documents that await approval be posted; who approved stands in them."""
+    by = options.person(who, why)
+    if not names:
+        raise Misconfigured("name the documents to approve; `millrace status` shows which wait")
+    _each(names, _url(ledger, config), None, as_json, lambda desk, name: desk.approve(name, by, dry_run=dry_run))
+
+
+def reject(
+    names: Names = None,
+    ledger: options.LedgerUrl = None,
+    config: Config = None,
+    *,
+    why: options.Why,
+    who: options.Who = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
+    """Keep documents that await approval from being posted; `post retry` asks for approval once more."""
+    by = options.person(who, why)
+    if not names:
+        raise Misconfigured("name the documents to reject; `millrace status` shows which wait")
+    _each(names, _url(ledger, config), None, as_json, lambda desk, name: desk.refuse(name, by, dry_run=dry_run))
 
 
 def _each(

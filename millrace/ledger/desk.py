@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from millrace.errors import Misconfigured
-from millrace.ledger import bulk, letters, repair
+from millrace.ledger import approvals, bulk, letters, repair
 from millrace.ledger.actions import MOST_REPLAYS, Discard, Replay, Resender, Totals
 from millrace.ledger.bulk import BulkReport, Limits
 from millrace.ledger.ledger import Ledger
@@ -172,6 +172,14 @@ class Desk:
     def park(self, name: str, by: Person, *, dry_run: bool = False) -> Change:
         """Take a document out of the queue until a person decides; raises as `retry` does."""
         return self._change(by, dry_run, lambda engine, c, now: repair.park(engine, c, name, by, now))
+
+    def approve(self, name: str, by: Person, *, dry_run: bool = False) -> Change:
+        """Let a document that awaits approval be posted; raises as `retry` does."""
+        return self._change(by, dry_run, lambda _e, c, now: approvals.approve(c, name, by, now))
+
+    def refuse(self, name: str, by: Person, *, dry_run: bool = False) -> Change:
+        """Keep a document that awaits approval from being posted; raises as `retry` does."""
+        return self._change(by, dry_run, lambda _e, c, now: approvals.refuse(c, name, by, now))
 
     def confirm_booked(self, name: str, number: str, by: Person, *, dry_run: bool = False) -> Change:
         """Say that the ERP has a posting under a document number; raises as `retry` does."""

@@ -60,7 +60,7 @@ def retry(connection: Connection, name: str, by: Person, now: int, *, not_booked
         Retriable: A poster works on the order.
     """
     document, posting = _target(connection, name)
-    _hold(connection, document, now)
+    hold(connection, document, now)
     if posting is not None and posting.status in (*OPEN_STATUSES, Status.PARKED):
         _alone(connection, posting)
         after = _status_again(Status(posting.status), not_booked)
@@ -70,7 +70,7 @@ def retry(connection: Connection, name: str, by: Person, now: int, *, not_booked
         note(connection, by, now, document_key=document.key, change=(change.before, change.after))
     else:
         raise Rejected("nothing_to_retry", f"document {document.key} is {document.state}: nothing waits for a person")
-    _wake(connection, document, now)
+    wake(connection, document, now)
     _move_letters(connection, document.key, LetterState.REPLAYED, by, now)
     return change
 
@@ -90,7 +90,7 @@ def park(engine: Engine, connection: Connection, name: str, by: Person, now: int
         Retriable: A poster works on the order.
     """
     document, posting = _target(connection, name)
-    _hold(connection, document, now)
+    hold(connection, document, now)
     if document.state in (DocumentState.SETTLED, DocumentState.PARKED):
         raise Rejected("nothing_to_park", f"document {document.key} is {document.state}")
     if posting is not None and posting.status in OPEN_STATUSES:
@@ -119,7 +119,7 @@ def confirm_booked(connection: Connection, name: str, number: str, by: Person, n
     document, posting = _target(connection, name)
     if not number.strip():
         raise Misconfigured("--number: the ERP's document number is needed, by which an auditor finds the booking")
-    _hold(connection, document, now)
+    hold(connection, document, now)
     if posting is None or posting.status not in _UNCERTAIN:
         stands = f"posting {posting.external_reference} is {posting.status}" if posting else "it has no posting"
         raise Rejected("nothing_to_confirm", f"document {document.key}: {stands}")
@@ -127,7 +127,7 @@ def confirm_booked(connection: Connection, name: str, number: str, by: Person, n
     step = step_of(posting)
     change = _set_status(connection, posting, Status.BOOKED, by, now, erp_document=number)
     write_booked(connection, [Outcome(step, Status.BOOKED, erp_document=number)])
-    _wake(connection, document, now)
+    wake(connection, document, now)
     return change
 
 
@@ -163,7 +163,7 @@ def _target(connection: Connection, name: str) -> tuple[Row[Any], Row[Any] | Non
     return document, newest
 
 
-def _hold(connection: Connection, document: Row[Any], now: int) -> None:
+def hold(connection: Connection, document: Row[Any], now: int) -> None:
     """Keep posters away from the order until the transaction ends, and the one whose lease has ended for good."""
     mine = _lane_of(document)
     lane = connection.execute(select(lanes).where(*mine).with_for_update()).one_or_none()
@@ -202,7 +202,7 @@ def _set_status(
     return Change(posting.document_key, posting.external_reference, posting.status, after.value)
 
 
-def _wake(connection: Connection, document: Row[Any], now: int) -> None:
+def wake(connection: Connection, document: Row[Any], now: int) -> None:
     """Have a poster look at the order at once; one that waited for a person is taken in anew."""
     if document.state in (DocumentState.REJECTED, DocumentState.PARKED):
         anew = {"state": DocumentState.NEW.value, "reason": document.reason or "looked at again", "updated_at": now}
@@ -228,4 +228,4 @@ def _move_letters(connection: Connection, document_key: str, after: LetterState,
         note(connection, by, now, letter_id=letter, change=(before, after.value))
 
 
-__all__ = ["Change", "confirm_booked", "park", "retry"]
+__all__ = ["Change", "confirm_booked", "hold", "park", "retry", "wake"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from millrace.ledger.approval_requirement import asks
 from millrace.ledger.model import DesiredDocument
 from millrace.ledger.records import attributes, lane_of, measures
 
@@ -37,5 +38,15 @@ def desired_document(record: Mapping[str, Any]) -> DesiredDocument:
         quantities=measures(record),
         attributes=attributes(record, _ATTRIBUTES, role=ROLE),
         correlation_id=record.get("correlation_id"),
+        requires=_approval(record),
         cancelled=record["withdrawn"],
     )
+
+
+def _approval(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a request of a high value requires; a request without the field is one of an older version."""
+    if not record.get("approval_required") or record.get("approved_by"):
+        return []
+    value = record.get("value")
+    told = "value not known" if value is None else f"value {value.normalize():f} {record['currency']}"
+    return [asks(told)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from millrace.ledger.approval_requirement import missing
 from millrace.ledger.dependencies import DependencyRule
 from millrace.ledger.difference import difference
 from millrace.ledger.model import DocumentState
@@ -85,6 +86,10 @@ def is_refused(rule: DependencyRule, other: Neighbour) -> bool:
 def _required(near: Neighbourhood, document: Neighbour) -> Wait | None:
     """What the document itself says that it requires."""
     for each in load_json(document.row.requires):
+        if each.get("approval"):
+            if missing(document.attributes, each):
+                return Wait(_because("approval", each), elsewhere=True)
+            continue
         wait = _of_key(near, document, each) if each.get("key") else _of_lane(near, document, each)
         if wait is not None:
             return wait
