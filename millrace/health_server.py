@@ -7,6 +7,7 @@ line that says why. A thread of its own serves, so that a stalled worker is stil
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import REGISTRY
@@ -41,7 +42,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # who asked did not wait for the answer
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """A probe every few seconds is no news."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitoring.plant import WatchedPlant
+from tests.monitoring.plant import ORDER, WatchedPlant
 from tests.servers.process import free_port
 
 STALL_S = 3.0
@@ -63,11 +63,12 @@ def test_a_flow_that_waits_for_its_ledger_lives_and_goes_on_afterwards(plant: Wa
     read = 'millrace_records{contract="MachineCycle",flow="confirmations",lane="lane-00",outcome="read"}'
     other = read.replace("lane-00", "lane-01")
     plant.wait(lambda: plant.metric(read) + plant.metric(other) >= 1, "the piece was not read")
-    with plant.ledger_locked():
-        waits = 'millrace_waiting_seconds{waits_for="ledger"}'
-        plant.wait(lambda: plant.metric(waits) > 2 * STALL_S, "the wait was not told")
-        assert plant.metric("millrace_loop_age_seconds") > STALL_S
-        assert plant.probe("/livez") == 200
+    plant.hold_ledger()
+    waits = 'millrace_waiting_seconds{waits_for="ledger"}'
+    plant.wait(lambda: plant.metric(waits) > 2 * STALL_S, "the wait was not told")
+    assert plant.metric("millrace_loop_age_seconds") > STALL_S
+    assert plant.probe("/livez") == 200
+    plant.release_ledger()
     plant.wait(lambda: plant.metric(waits) == 0, "it does not go on")
 
 
@@ -77,7 +78,7 @@ def test_a_poster_whose_erp_is_down_lives(plant: WatchedPlant) -> None:
     poster = plant.start_poster()
     plant.wait_ready(plant.poster_port)
     plant.erp.order_fault("refuse", None)
-    plant.release()
+    plant.release(ORDER)
     plant.piece(ago_s=30)
     plant.piece()
     plant.wait(lambda: plant.metric('millrace_breaker_open{erp="sandbox-erp"}', plant.poster_port) == 1, "breaker")
@@ -94,7 +95,7 @@ def test_a_poster_that_stands_still_does_not_live(plant: WatchedPlant) -> None:
     plant.start_flow(window="1s")
     plant.start_poster(failpoint="poster.before_outcome:hang")
     plant.wait_ready(plant.poster_port)
-    plant.release()
+    plant.release(ORDER)
     plant.piece(ago_s=30)
     plant.piece()
     plant.wait(lambda: plant.probe("/livez", plant.poster_port) == 503, "the stall was not seen")

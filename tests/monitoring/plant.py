@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +55,8 @@ class WatchedPlant:
         self.flow_port, self.poster_port = free_port(), free_port()
         self._flow, self._poster, self._system = dict(flow or {}), dict(poster or {}), dict(system or {})
         self._numbers = itertools.count(1)
+        self._lost: list[dict[str, Any]] = []
+        self._holder: sqlite3.Connection | None = None
         self._children: dict[str, Child] = {}
 
     # -- processes
@@ -73,12 +73,11 @@ class WatchedPlant:
         self._producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 1, "log_level": 0})
 
     def start_erp(self) -> None:
-        """The sandbox ERP with one released order."""
+        """The sandbox ERP."""
         port, state = self.erp.url.rpartition(":")[2], str(self.folder / "erp.db")
         erp = self.child("erp", "-m", "sandbox.erp", "--port", port, "--state", state)
         erp.start()
         erp.wait_for(self.erp.ready, "did not answer")
-        self.erp.release({ORDER: ["0010"]})
 
     def start_flow(self, *, process: int = 0, addresses: str = "", failpoint: str = "", **settings: Any) -> Child:
         """The flow; returns at once."""
@@ -90,9 +89,10 @@ class WatchedPlant:
         child.start()
         return child
 
-    def start_poster(self, *, failpoint: str = "", **settings: Any) -> Child:
+    def start_poster(self, *, failpoint: str = "", system: Mapping[str, Any] | None = None, **settings: Any) -> Child:
         """The poster; returns at once."""
         self._poster.update(settings)
+        self._system.update(system or {})
         config = self._write("post.yaml", {**self._poster_settings(), **self._poster})
         child = self.child("poster", "-m", "millrace", "post", "--config", config, MILLRACE_FAILPOINT=failpoint)
         child.start()
@@ -167,41 +167,41 @@ class WatchedPlant:
             self._producer.produce(TOPICS["MachineCycle"], b"no prefix", key="PRESS")
         assert self._producer.flush(30) == 0
 
-    def release(self) -> None:
-        """The order, so that its pieces become documents."""
-        self.send("WorkOrder", {**order(ORDER), "event_time": datetime.now(UTC)})
+    def release(self, *names: str) -> None:
+        """Orders, so that their pieces become documents."""
+        self.erp.release({name: ["0010"] for name in names})
+        self.send("WorkOrder", *({**order(name), "event_time": datetime.now(UTC)} for name in names))
 
-    def piece(self, ago_s: float = 0.0, **values: Any) -> None:
+    def piece(self, ago_s: float = 0.0, order_id: str = ORDER) -> None:
         """One good piece, so many seconds ago."""
-        at = datetime.now(UTC) - timedelta(seconds=ago_s)
-        self.send("MachineCycle", cycle(next(self._numbers), "PRESS", 0, event_time=at, order_id=ORDER, **values))
+        self.send("MachineCycle", self._cycle(next(self._numbers), ago_s, order_id))
 
-    def lose(self, count: int) -> list[int]:
-        """Numbers that are never sent, as a buffer that is lost with its gateway."""
-        return [next(self._numbers) for _ in range(count)]
+    def pieces(self, count: int) -> None:
+        """Many good pieces now."""
+        self.send("MachineCycle", *(self._cycle(next(self._numbers)) for _ in range(count)))
 
-    @contextmanager
-    def ledger_locked(self) -> Iterator[None]:
+    def _cycle(self, number: int, ago_s: float = 0.0, order_id: str = ORDER) -> dict[str, Any]:
+        return cycle(number, "PRESS", 0, event_time=datetime.now(UTC) - timedelta(seconds=ago_s), order_id=order_id)
+
+    def lose(self, count: int) -> None:
+        """Pieces that are counted and not sent, as in a gateway that loses its network."""
+        self._lost += [self._cycle(next(self._numbers)) for _ in range(count)]
+        self.piece()
+
+    def resend(self) -> None:
+        """The gateway sends what it has kept."""
+        self.send("MachineCycle", *self._lost)
+
+    def hold_ledger(self) -> None:
         """Somebody holds the ledger's file, as a backup that hangs does."""
-        held = sqlite3.connect(self.ledger_file, isolation_level=None)
-        try:
-            held.execute("BEGIN EXCLUSIVE")
-            yield
-        finally:
-            held.close()
+        self._holder = sqlite3.connect(self.ledger_file, isolation_level=None)
+        self._holder.execute("BEGIN EXCLUSIVE")
 
-    def pause(self, name: str) -> None:
-        """SIGSTOP, as a machine that hangs."""
-        self._signal(name, signal.SIGSTOP)
-
-    def go_on(self, name: str) -> None:
-        """SIGCONT."""
-        self._signal(name, signal.SIGCONT)
-
-    def _signal(self, name: str, number: signal.Signals) -> None:
-        pid = self._children[name].pid
-        assert pid is not None
-        subprocess.run(["kill", f"-{number.value}", str(pid)], check=True)
+    def release_ledger(self) -> None:
+        """It is let go."""
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     # -- how it is
 
@@ -231,6 +231,8 @@ class WatchedPlant:
         """Wait until something holds."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
+            refused = [child for child in self._children.values() if child.exit_status == 2]
+            assert not refused, refused[0].failed("refuses to run")
             assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:.0f} s\n{self._logs()}"
             time.sleep(0.1)
 
@@ -243,6 +245,7 @@ class WatchedPlant:
 
     def close(self) -> None:
         """No process is left."""
+        self.release_ledger()
         for child in self._children.values():
             child.kill()
         self.erp.close()
