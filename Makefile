@@ -4,10 +4,10 @@ KILLS ?= 100
 RECORDS ?= 10000000
 # On a developer's machine the crash test has its own target; under CI one run shows everything.
 # CI has two cores, and most tests on servers wait.
-PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile,-m "not chaos")
+PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick chaos chaos-full fuzz test-spark bench lock clean
+.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark bench lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -29,7 +29,7 @@ types: env ## Static types
 	@echo "== mypy"; $(BIN)/mypy
 
 quick: env ## Tests that need no server
-	@$(BIN)/python -m pytest -q -m "not server and not chaos"
+	@$(BIN)/python -m pytest -q -m "not server and not chaos and not slow"
 
 chaos: env ## Crash test on a real broker: KILLS=100 random SIGKILLs, then every total must be exact
 	@$(BIN)/python -m tests.chaos --kills $(KILLS)
@@ -37,6 +37,9 @@ chaos: env ## Crash test on a real broker: KILLS=100 random SIGKILLs, then every
 chaos-full: KILLS = 110
 chaos-full: env ## Everything fails in turn on real Kafka, PostgreSQL and Tryton: KILLS=110 kills, cut links, full disk ...
 	@$(BIN)/python -m tests.chaos.full --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+test-alerts: env ## Every runbook: its fault, its alert on a real Prometheus, its repair (needs Prometheus; 15 minutes)
+	@$(BIN)/python -m pytest -q tests/integration/test_alerts.py tests/integration/test_dashboards.py
 
 fuzz: env ## Hostile records on both paths of the codec: RECORDS=10000000, then a table of what was tried
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS)

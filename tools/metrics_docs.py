@@ -21,24 +21,26 @@ HEAD = """\
 
 Generated from the definitions in `millrace/metrics` by `python -m tools.metrics_docs`; a test compares.
 
-A flow (`millrace run`) and a poster (`millrace post`) serve HTTP on `metrics_port` ([settings](settings.md)), on all interfaces and
-without a password: let only Prometheus and the orchestrator reach it. `MILLRACE_METRICS_PORT` and `MILLRACE_POST_METRICS_PORT` set it
-from the environment; images use 9464. Each process of a cluster has a port of its own: process `n` serves `metrics_port + n`, and
-figures of one flow are summed over its processes in the query.
+A flow (`millrace run`) and a poster (`millrace post`) serve HTTP on `metrics_port` ([settings](settings.md)), on all
+interfaces and without a password: let only Prometheus and the orchestrator reach it. `MILLRACE_METRICS_PORT` and
+`MILLRACE_POST_METRICS_PORT` set it from the environment; images use 9464. Each process of a cluster has a port of its
+own: process `n` serves `metrics_port + n`, and figures of one flow are summed over its processes in the query.
 
-| path | answers | 200 means |
-|---|---|---|
-| `/metrics` | OpenMetrics where it is asked for, else Prometheus text | |
-| `/livez` | 200 or 503 with the reason | Live: the worker loop has turned within `stall_s`. An idle loop turns; waiting for another system (ledger, broker, \
-registry, disk, ERP) is no stall, since a restart would not end it. |
-| `/readyz` | 200 or 503 with the reason | Ready: sources are assigned, state is restored, every lane (every system of a poster) is at work, \
-and the process is not being drained. |
+| path | 200 means, 503 says why not |
+|---|---|
+| `/metrics` | OpenMetrics where it is asked for, else Prometheus text |
+| `/livez` | Live: the worker loop has turned within `stall_s`. An idle loop turns too. |
+| `/readyz` | Ready: sources are assigned, state is restored, every lane (of a poster every system) is at work. |
 
-`millrace health [--live|--ready] [--port N]` asks them from inside an image and ends with 0 or 1. In a cluster a process that is held
-up by another one stays live; only the one that stands still is not.
+Waiting for another system (ledger, broker, registry, disk, ERP) is no stall, since a restart would not end it. In a
+cluster a process that is held up by another one stays live; only the one that stands still is not. A process that is
+being drained is live and not ready; so is one to which no lane fell, with more processes than lanes.
 
-Scrape jobs have to be named `millrace...` for the rules in `k8s/monitoring/rules.yaml`. Metrics are updated once per batch or round, never
-per event. Besides those below there are the Python client's own (`process_*`, `python_*`).
+`millrace health [--live|--ready] [--port N]` asks from inside an image and ends with 0 or 1.
+
+Scrape jobs have to be named `millrace...` for the rules in `k8s/monitoring/rules.yaml`, whose alerts have
+[runbooks](runbooks/index.md). Metrics are updated once per batch or round, never per event. Besides those below there
+are the Python client's own (`process_*`, `python_*`).
 """
 
 

@@ -31,13 +31,8 @@ def program(name: str) -> str:
 
 def check_rules(tests: Path) -> str:
     """What promtool says of a file of rule tests; "" where all hold."""
-    done = subprocess.run(
-        [program("promtool"), "test", "rules", tests.name],
-        cwd=tests.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [program("promtool"), "test", "rules", tests.name]
+    done = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
