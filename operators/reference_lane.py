@@ -15,6 +15,7 @@ from operators.lane import Dead, Decoder
 from operators.references import CANCELLED, ORDER, ORDER_ID, order_operations
 from operators.screen import DAY
 from schemas.batch import RawBatch
+from schemas.records import detached
 
 STATE_VERSION = 1
 #: What of an order changes documents that were announced already.
@@ -107,7 +108,8 @@ class ReferenceLane:
         """Take decoded rows of WorkOrder or Material."""
         self.counts[f"accepted:{contract}"] += frame.height
         if contract == "WorkOrder" and frame.height:
-            output.orders = order_operations(frame)
+            # Operations outlive their batch in the state of documents; its bytes need not.
+            output.orders = detached(order_operations(frame))
             output.touched, output.fresh = self._touched(output.orders)
             self._forget()
         elif contract == "Material":

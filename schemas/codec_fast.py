@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from schemas.columns import Found, column, nothing
+from schemas import codec_nested
+from schemas.codec_nested import Scan
+from schemas.columns import column, constant
+from schemas.found import AnyFound, Found, FoundRecord
 from schemas.plan import Member, Node
 from schemas.vectors import Flags, Ints, Page, big_endian, either, flagged, numbers, slices
 
@@ -21,12 +24,9 @@ from schemas.vectors import Flags, Ints, Page, big_endian, either, flagged, numb
 INSTANTS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 DAYS = (-719_162, 2_932_896)
 
-#: A scan of one value: what was found, the positions behind it, the records that cannot be read.
-Scan = Callable[[Page, Ints], tuple[Found, Ints, Flags | None]]
-
 
 class UnsupportedError(Exception):
-    """The writer's schema has a type that only the record decoder reads (arrays, maps, wide unions)."""
+    """The writer's schema has a type that only the record decoder reads (maps, wide unions)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class BatchDecoder:
             if bad is None:
                 return self._frame(series, len(rows)), rows
 
-    def _scan(self, page: Page, at: Ints, end: Ints) -> tuple[dict[str, Found], Flags | None]:
-        found: dict[str, Found] = {}
+    def _scan(self, page: Page, at: Ints, end: Ints) -> tuple[dict[str, AnyFound], Flags | None]:
+        found: dict[str, AnyFound] = {}
         bad: Flags | None = None
         for step in self._steps:
             value, at, unread = step.scan(page, at)
@@ -81,7 +81,9 @@ class BatchDecoder:
                 found[step.name] = value
         return found, either(bad, flagged(at != end))
 
-    def _series(self, page: Page, found: Mapping[str, Found], rows: int) -> tuple[dict[str, pl.Series], Flags | None]:
+    def _series(
+        self, page: Page, found: Mapping[str, AnyFound], rows: int
+    ) -> tuple[dict[str, pl.Series], Flags | None]:
         """Columns of all fields of the contract: text that is no UTF-8 shows here, asked for or not."""
         series: dict[str, pl.Series] = {}
         bad: Flags | None = None
@@ -95,10 +97,7 @@ class BatchDecoder:
         return pl.DataFrame([series[name] if name in series else self._default(name, rows) for name in self._columns])
 
     def _default(self, name: str, rows: int) -> pl.Series:
-        value, dtype = self._defaults[name], self._types[name]
-        if value is None:
-            return nothing(name, dtype, rows)
-        return pl.Series(name, [value], dtype=dtype).new_from_index(0, rows)
+        return constant(name, self._defaults[name], self._types[name], rows)
 
 
 def _flat(node: Node) -> list[Member]:
@@ -115,6 +114,13 @@ def _flat(node: Node) -> list[Member]:
 def _scan(node: Node, wanted: bool) -> Scan:
     if node.kind == "union":
         return _nullable(node, wanted)
+    if node.kind == "array" and node.items is not None:
+        scan = codec_nested.array(_scan(node.items, wanted))
+        return scan if wanted else codec_nested.passed(scan)
+    if node.kind == "record":
+        return codec_nested.record(
+            [(each.name, _scan(each.node, each.wanted), each.wanted) for each in _flat(node)], node
+        )
     build = _SCANS.get(node.kind) or (None if wanted else _SKIPS.get(node.kind))
     if build is None or node.target in {"float", "double"}:
         raise UnsupportedError(node.kind)
@@ -128,9 +134,11 @@ def _nullable(node: Node, wanted: bool) -> Scan:
         raise UnsupportedError("union")
     null = 2 * kinds.index("null")
     present = 2 - null
+    if node.branches[present >> 1].kind == "record":
+        raise UnsupportedError("a record that may be null")
     scan = _scan(node.branches[present >> 1], wanted)
 
-    def read(page: Page, at: Ints) -> tuple[Found, Ints, Flags | None]:
+    def read(page: Page, at: Ints) -> tuple[AnyFound, Ints, Flags | None]:
         branch = page.octets_at(at)
         behind = at + 1
         some = branch == present
@@ -145,6 +153,8 @@ def _nullable(node: Node, wanted: bool) -> Scan:
             spoiled = np.zeros(len(at), np.bool_)
             spoiled[rows] = unread
             wrong = either(wrong, spoiled)
+        if isinstance(value, FoundRecord):
+            raise TypeError("a record that may be null")
         return value.spread(rows, some), behind, wrong
 
     return read

@@ -3,61 +3,38 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from schemas.vectors import Flags, Ints, Page, flagged, views
+from schemas.found import AnyFound, Found, FoundList, FoundRecord
+from schemas.types import instance
+from schemas.vectors import Flags, Ints, Page, either, flagged, views
+
+_NEWEST = pl.CompatLevel.newest()
 
 
-class Found(NamedTuple):
-    """Values of one field, one per record.
-
-    Args:
-        values: Numbers, enum indices, unscaled decimals, or first bytes where there are lengths; None: all
-        null. length: Bytes of each value, where it is a slice of the page. valid: Records that have a value;
-        None: all. symbols: What the numbers of an enum mean. is_text: The slices have to be UTF-8.
-    """
-
-    values: Ints | None = None
-    length: Ints | None = None
-    valid: Flags | None = None
-    symbols: tuple[str | None, ...] = ()
-    is_text: bool = False
-
-    def spread(self, rows: Ints, valid: Flags) -> Found:
-        """The values of some records among all of them."""
-        return self._replace(
-            values=_spread(self.values, rows, valid), length=_spread(self.length, rows, valid), valid=valid
-        )
-
-    def only(self, kept: Flags) -> Found:
-        """The values of the kept records."""
-        return self._replace(
-            values=None if self.values is None else self.values[kept],
-            length=None if self.length is None else self.length[kept],
-            valid=None if self.valid is None else self.valid[kept],
-        )
-
-
-def _spread(values: Ints | None, rows: Ints, valid: Flags) -> Ints | None:
-    if values is None:
-        return None
-    full = np.zeros(len(valid), np.int64)
-    full[rows] = values
-    return full
-
-
-def column(page: Page, name: str, found: Found, dtype: pl.DataType, rows: int) -> tuple[pl.Series, Flags | None]:
+def column(page: Page, name: str, found: AnyFound, dtype: pl.DataType, rows: int) -> tuple[pl.Series, Flags | None]:
     """Column of a field, and the records whose text is no UTF-8."""
+    if isinstance(found, FoundList):
+        return _list(page, name, found, dtype)
+    if isinstance(found, FoundRecord):
+        return _struct(page, name, found, dtype, rows)
     if found.values is None:
         return nothing(name, dtype, rows), None
     if found.length is not None:
         return _slices(page, name, found, found.values, found.length)
     return _numbers(name, found, found.values, dtype), None
+
+
+def constant(name: str, value: Any, dtype: pl.DataType, rows: int) -> pl.Series:
+    """A column of one value, as for a field that the writer lacks."""
+    if value is None:
+        return nothing(name, dtype, rows)
+    return pl.Series(name, [value], dtype=dtype).new_from_index(0, rows)
 
 
 def nothing(name: str, dtype: pl.DataType, rows: int) -> pl.Series:
@@ -68,6 +45,49 @@ def nothing(name: str, dtype: pl.DataType, rows: int) -> pl.Series:
 @cache
 def _nulls(dtype: pl.DataType, rows: int) -> pl.Series:
     return pl.Series([None], dtype=dtype).new_from_index(0, rows)
+
+
+def _list(page: Page, name: str, found: FoundList, dtype: pl.DataType) -> tuple[pl.Series, Flags | None]:
+    rows = len(found.counts)
+    if found.items is None and found.valid is None:
+        return constant(name, [], dtype, rows), None
+    inner = _inner(dtype)
+    total = int(found.counts.sum())
+    items, bad = (nothing("", inner, 0), None) if found.items is None else column(page, "", found.items, inner, total)
+    offsets = np.zeros(rows + 1, np.int64)
+    np.cumsum(found.counts, out=offsets[1:])
+    if bad is not None:
+        return nothing(name, dtype, rows), np.bincount(
+            np.repeat(np.arange(rows), found.counts)[bad], minlength=rows
+        ) > 0
+    missing = None if found.valid is None else pa.array(~found.valid)
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets), items.to_arrow(compat_level=_NEWEST), mask=missing)
+    return pl.Series(name, lists).cast(dtype), None
+
+
+def _struct(page: Page, name: str, found: FoundRecord, dtype: pl.DataType, rows: int) -> tuple[pl.Series, Flags | None]:
+    bad: Flags | None = None
+    series = []
+    for field, inner in _fields(dtype).items():
+        if field not in found.fields:
+            series.append(constant(field, found.defaults[field], inner, rows))
+            continue
+        each, wrong = column(page, field, found.fields[field], inner, rows)
+        series.append(each)
+        bad = either(bad, wrong)
+    return pl.DataFrame(series).to_struct(name), bad
+
+
+def _inner(dtype: pl.DataType) -> pl.DataType:
+    if not isinstance(dtype, pl.List):
+        raise TypeError(f"{dtype} for an array")
+    return instance(dtype.inner)
+
+
+def _fields(dtype: pl.DataType) -> dict[str, pl.DataType]:
+    if not isinstance(dtype, pl.Struct):
+        raise TypeError(f"{dtype} for a record")
+    return {field.name: instance(field.dtype) for field in dtype.fields}
 
 
 def _slices(page: Page, name: str, found: Found, begin: Ints, length: Ints) -> tuple[pl.Series, Flags | None]:

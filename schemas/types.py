@@ -97,9 +97,9 @@ def _integer(value: object) -> int:
 def arrow_type(dtype: pl.DataType) -> pa.DataType:
     """Arrow type for a Parquet column of this Polars type."""
     if isinstance(dtype, pl.List):
-        return pa.list_(arrow_type(_instance(dtype.inner)))
+        return pa.list_(arrow_type(instance(dtype.inner)))
     if isinstance(dtype, pl.Struct):
-        return pa.struct([(field.name, arrow_type(_instance(field.dtype))) for field in dtype.fields])
+        return pa.struct([(field.name, arrow_type(instance(field.dtype))) for field in dtype.fields])
     if isinstance(dtype, pl.Enum):
         return pa.dictionary(pa.int32(), pa.string())
     if isinstance(dtype, pl.Decimal):
@@ -122,6 +122,7 @@ _ARROW: dict[type[pl.DataType], pa.DataType] = {
 }
 
 
-def _instance(dtype: Any) -> pl.DataType:
+def instance(dtype: Any) -> pl.DataType:
+    """A type that Polars may have given as its class."""
     made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
     return made
