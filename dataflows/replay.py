@@ -40,10 +40,6 @@ from sinks.history.rows import HistoryRows
 from sources.history import LANE, HistoryAccount, HistoryDay, HistoryLanes
 
 WORK = "work"
-#: Seconds between snapshots.
-EPOCH_S = 1.0
-#: Time that never comes: totals wait for their order until the end.
-NEVER_S = FOREVER_H * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,6 @@ class Replay:
         late: Places (`topic`, `partition`, `offset`) of rows that are documents of their own in the ledger.
         history: Folder that a copy of the rows read is written to; None writes none.
         workers: Worker threads; they change no total.
-        epoch_s: Seconds between snapshots.
         widen: Read what documents at the edges depend on; False only in negative controls.
     """
 
@@ -89,7 +84,6 @@ class Replay:
     late: Sequence[tuple[str, int, int]] = ()
     history: Path | None = None
     workers: int = 1
-    epoch_s: float = EPOCH_S
     widen: bool = True
     days: list[HistoryDay] = field(default_factory=list)
     touched: Orders | None = None
@@ -150,7 +144,7 @@ class Replay:
             work / "state",
             partitions=1,
             layout={"replay": digest},
-            epoch_s=self.epoch_s,
+            epoch_s=0.0,  # a snapshot after each batch: only what is in one leaves the state
             workers=self.workers,
         )
         account.seconds = time.monotonic() - begun
@@ -177,7 +171,7 @@ class Replay:
         return needed(contract, self.flow.linear, self.touched, self.wanted.inside(margin(self.settings.window)))
 
     def _settings(self, state: Path) -> FlowSettings:
-        """Settings as they hold here: totals wait for their order to the end, operations stay until it has come."""
+        """Settings as they hold here: nothing goes out, and totals of whole operations stay to the end."""
         unbound = Window.parse(self.settings.window).kind == "operation"
         return self.settings.model_copy(
             update={
@@ -186,8 +180,6 @@ class Replay:
                 "publish": False,
                 "recovery": state,
                 "history": self.history,
-                "wait_s": NEVER_S,
-                "most_waiting": 2**62,
                 "horizon_h": float(FOREVER_H) if unbound else self.settings.horizon_h,
                 "mappings": {},
             }

@@ -66,7 +66,6 @@ def put_live(
 
 
 def _put(ledger: Ledger, some: Sequence[DesiredDocument], by: Person) -> Put:
-    hit("replay.before_put")
     done = ledger.change(lambda engine, connection, now: put(engine, connection, some, by, now))
     hit("replay.after_put")
     return done

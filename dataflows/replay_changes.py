@@ -183,7 +183,9 @@ def changed_fields(document: DesiredDocument, before: Standing) -> list[str]:
     if (document.cancelled or before.cancelled) and _nothing(document) and before.wants_nothing:
         return []
     names = [n for n in sorted({*document.quantities, *before.quantities}) if _differs(n, document, before)]
-    attributes = ({*document.attributes, *before.attributes}) - _PROVENANCE
+    attributes = {*document.attributes, *before.attributes} - _PROVENANCE
+    if not is_completion(before):
+        attributes -= {"over_delivery"}  # of the operation, as it stood when the total was announced
     names += [n for n in sorted(attributes) if document.attributes.get(n) != before.attributes.get(n)]
     names += ["final"] if document.final != before.final else []
     return names + (["cancelled"] if document.cancelled != before.cancelled else [])

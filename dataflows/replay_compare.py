@@ -83,7 +83,7 @@ def compare_with(ledger: Ledger, replay: Replay) -> Compared:
 
 
 def _covered(ledger: Ledger, replay: Replay, ends: Sequence[Standing]) -> set[str]:
-    """Keys of completions of whose operation the replay has made every window, with as many events at least."""
+    """Keys of completions of whose operation the replay has read every event that the ledger's windows count."""
     if not ends:
         return set()
     revisions = {
@@ -93,10 +93,12 @@ def _covered(ledger: Ledger, replay: Replay, ends: Sequence[Standing]) -> set[st
     }
     which = Which(replay.flow.kinds, orders=sorted({each.order_id for each in ends}))
     standing = ledger.ask(lambda connection: list(standing_in(connection, which)))
+    behind = [each for each in standing if not (is_completion(each) or each.wants_nothing)]
+    read = _all_read(replay, [each for each in behind if each.key not in revisions])
     short = {
         (each.plant, each.order_id, each.operation)
-        for each in standing
-        if not (is_completion(each) or each.wants_nothing or revisions.get(each.key, -1) >= each.revision)
+        for each in behind
+        if revisions.get(each.key, -1) < each.revision and each.key not in read
     }
     return {each.key for each in ends if (each.plant, each.order_id, each.operation) not in short}
 

@@ -29,8 +29,12 @@ from operators.lane_sorting import sort_out
 
 LANE = "history"
 DAY = 86_400_000_000
-#: Rows of one batch, about, and most pieces of a day that has fewer.
-BATCH_ROWS, HOURS = 50_000, 24
+#: Rows of one batch, about, and pieces of a day that has fewer. Timelines are computed anew with each of them.
+BATCH_ROWS, PIECES = 400_000, 4
+#: Turns before the first row, in which the lane of reference data is emptied: no total need wait for its order.
+TURNS_BEFORE = 4
+#: Turns after days without rows, so that what was open before them leaves the state as it did in the plant.
+TURNS_BETWEEN = 2
 #: Rows that are read at once, about.
 LOADED_ROWS = 2_000_000
 #: Rows by contract with first <= event_time < until, microseconds; columns of the contract, `origin` and `offset`.
@@ -52,7 +56,7 @@ class HistoryDay:
     @property
     def pieces(self) -> int:
         """Batches that it is cut into, of equal length in event time."""
-        return max(HOURS, math.ceil(self.rows / BATCH_ROWS))
+        return max(PIECES, math.ceil(self.rows / BATCH_ROWS))
 
     @property
     def loads(self) -> int:
@@ -131,7 +135,8 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         at: int,
     ) -> None:
         self._todo, self._load, self._lane, self._late, self._account = todo, load, lane, late, account
-        self._at = at
+        self._at, self._turns = at, TURNS_BEFORE
+        self._passed = -(2**62)
         self._loaded: tuple[tuple[int, int], Mapping[str, pl.DataFrame]] | None = None
         account.heard(sum(piece.rows for piece in todo[:at]))
 
@@ -139,14 +144,30 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         """One piece through the rules; an error is kept for whoever runs the flow."""
         if draining.is_set() or self._at == len(self._todo):
             raise StopIteration
+        if self._turns:
+            self._turns -= 1
+            return self._waited()
         try:
             output = self._take(self._todo[self._at])
         except MillraceError as error:
             self._account.failure = error
             raise StopIteration from error
         self._at += 1
+        if self._at < len(self._todo) and self._todo[self._at].first > self._passed:
+            self._turns = TURNS_BETWEEN
         hit("replay.after_batch")
         return [output]
+
+    def _waited(self) -> list[LaneOutput]:
+        """Time has passed without rows; before the first of them it stands still."""
+        if not self._lane.progress:
+            return []
+        self._pass(self._todo[self._at].first)
+        return [self._lane.heartbeat()]
+
+    def _pass(self, until: int) -> None:
+        self._passed = until
+        self._lane.progress = {f"{LANE}/0": until}
 
     def _take(self, piece: Piece) -> LaneOutput:
         if self._loaded is None or self._loaded[0] != piece.load:
@@ -157,7 +178,7 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
             if rows.height:
                 self._account.add(rows)
                 _through_rules(self._lane, output, contract, rows, self._late.get(contract))
-        self._lane.progress = {f"{LANE}/0": piece.until}
+        self._pass(piece.until)
         output.progress, output.counts = dict(self._lane.progress), dict(self._lane.counts)
         self._account.heard(piece.rows)
         return output

@@ -93,7 +93,7 @@ def records(seed: int, hours: int = 30) -> dict[str, list[dict[str, Any]]]:
         for n in range(hours * 2 // 5)
     ]
     # The flow goes on for a while, so that what it holds back until it is durable comes out.
-    later = [cycle(n, "Z", hours * 3600.0 + n * 60, order_id="O6") for n in range(400)]
+    later = [cycle(n, "Z", hours * 3600.0 + n * 60, order_id="O6") for n in range(0, 400, 4)]
     counted = sorted([*cycles, *readings], key=lambda record: record["event_time"])
     return {"MachineCycle": [*counted, *later], "MachineState": jobs}
 
@@ -101,8 +101,8 @@ def records(seed: int, hours: int = 30) -> dict[str, list[dict[str, Any]]]:
 ORDERS = [f"O{n}" for n in range(1, 7)]
 
 
-def orders(**values: Any) -> list[dict[str, Any]]:
-    return [order(name, target_quantity=Decimal(values.pop("target", 60)), **values) for name in ORDERS[:]]
+def known_orders() -> list[dict[str, Any]]:
+    return [order(name, target_quantity=Decimal(60)) for name in ORDERS]
 
 
 def polls(made: Mapping[str, Sequence[dict[str, Any]]]) -> Iterator[tuple[int, Any]]:
@@ -118,8 +118,7 @@ def polls(made: Mapping[str, Sequence[dict[str, Any]]]) -> Iterator[tuple[int, A
 def run_flow(folder: Path, made: Mapping[str, Sequence[dict[str, Any]]], given: ConfirmationsSettings) -> None:
     """The flow over records in memory, to the end, with its history and ledger."""
     merged = [b for _, b in sorted(polls(made), key=lambda each: each[0])]
-    known = [order(name, target_quantity=Decimal(60)) for name in ORDERS]
-    script = Script([merged], [batch("WorkOrder", known, 0, 0)])
+    script = Script([merged], [batch("WorkOrder", known_orders(), 0, 0)])
     sink = LedgerSink(str(given.ledger), given.flow).build("ledger", 0, 1)
 
     class Into(memory.Consumer):
@@ -131,7 +130,7 @@ def run_flow(folder: Path, made: Mapping[str, Sequence[dict[str, Any]]], given: 
 
 
 def master(given: Sequence[dict[str, Any]] | None = None) -> MasterData:
-    rows = given if given is not None else [order(name, target_quantity=Decimal(60)) for name in ORDERS]
+    rows = given if given is not None else known_orders()
     frame = pl.DataFrame(list(rows), schema=polars_schema(contract("WorkOrder")))
     return MasterData([("WorkOrder", frame)], CalendarBook([], utc_calendar()))
 

@@ -1,0 +1,267 @@
+"""The history back through the rules: equal where nothing changed, precise where something did, whole at the edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as bounded
+from hypothesis import strategies as st
+
+from dataflows.replay_apply import put_live, put_scratch
+from dataflows.replay_changes import Held, Why
+from dataflows.replay_compare import made_documents
+from dataflows.replay_range import Range
+from dataflows.settings import ConfirmationsSettings, CounterRule
+from millrace import shutdown
+from millrace.errors import MillraceError
+from millrace.ledger import Ledger
+from millrace.ledger.letter_states import Person
+from millrace.ledger.replaying import Fate
+from operators.counter_policy import CounterPolicy
+from tests.conformance.erp_world import SYSTEM
+from tests.flows import replay_case as case
+from tests.flows.memory import cycle, order
+from tests.flows.replay_case import BEGIN, HOUR, ORDERS, compared, in_ledger, records, replay, run_flow
+from tests.unit.ledger_desk import book_all, claim, finish
+
+RESET = (CounterRule(policy=CounterPolicy(lower="reset", reset_below=10)),)
+BY = Person("ann", "counters fall back to zero")
+ONE_STEP = Decimal(2)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ConfirmationsSettings]:
+    """A flow that ran once; tests that change its ledger make their own."""
+    folder = tmp_path_factory.mktemp("plant")
+    given_settings = case.settings(folder)
+    run_flow(folder, records(1, 20), given_settings)
+    return folder, given_settings
+
+
+def put(settings: ConfirmationsSettings, documents: Any) -> dict[Fate, int]:
+    with Ledger(str(settings.ledger)) as ledger:
+        return dict(put_live(ledger, documents, BY, "replay", 0))
+
+
+def route(ledger: Ledger) -> None:
+    """Hand what is new to the poster's system."""
+    ledger.intake(lambda plant, kind: SYSTEM)  # noqa: ARG005
+
+
+def windows(changes: Any) -> set[str]:
+    """Keys of the documents of windows that would change; completions follow from them."""
+    return {change.document.key for change in changes if not change.document.key.endswith("|final")}
+
+
+def test_a_replay_of_the_whole_history_changes_nothing(ran: tuple[Path, ConfirmationsSettings]) -> None:
+    folder, settings = ran
+    found = compared(settings, replay(folder, settings))
+    assert found.changes == []
+    assert found.same == len(in_ledger(settings)) > 60
+
+
+@pytest.mark.parametrize("window", ["shift", "operation"])
+def test_it_changes_nothing_whatever_the_window(window: str, tmp_path: Path) -> None:
+    settings = case.settings(tmp_path, window=window)
+    run_flow(tmp_path, records(2, 10), settings)
+    found = compared(settings, replay(tmp_path, settings, workers=2))
+    assert (found.changes, found.same > 0) == ([], True)
+
+
+@bounded(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(3, 10**6), hours=st.integers(6, 12), cuts=st.lists(st.integers(0, 12), min_size=2, max_size=2))
+def test_of_any_history_the_whole_and_any_range_equal_the_ledger(
+    seed: int, hours: int, cuts: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    settings = case.settings(folder)
+    run_flow(folder, records(seed, hours), settings)
+    assert compared(settings, replay(folder, settings)).changes == []
+    first, until = sorted(cuts)
+    wanted = Range(BEGIN + first * HOUR, BEGIN + until * HOUR)
+    assert compared(settings, replay(folder, settings, wanted)).changes == []
+
+
+RANGES = [(0, 6), (6, 12), (12, 48)]
+
+
+@pytest.mark.parametrize("hours", RANGES)
+def test_a_range_is_whole_at_its_edges(ran: tuple[Path, ConfirmationsSettings], hours: tuple[int, int]) -> None:
+    """Counters go on from the reading before it, and jobs from the start that lies before it."""
+    folder, settings = ran
+    wanted = Range(BEGIN + hours[0] * HOUR, BEGIN + hours[1] * HOUR)
+    found = compared(settings, replay(folder, settings, wanted))
+    assert (found.changes, found.same > 10) == ([], True)
+
+
+@pytest.mark.parametrize("hours", RANGES)
+def test_the_same_comparison_finds_a_replay_that_is_cut_at_its_edges(
+    ran: tuple[Path, ConfirmationsSettings], hours: tuple[int, int]
+) -> None:
+    """Negative control: rows of the range alone give smaller totals, of which none may be put in place of a larger."""
+    folder, settings = ran
+    wanted = Range(BEGIN + hours[0] * HOUR, BEGIN + hours[1] * HOUR)
+    found = compared(settings, replay(folder, settings, wanted, widen=False))
+    assert found.changes
+    assert Held.HISTORY_SHORT in {change.held for change in found.changes}
+
+
+def test_ranges_that_touch_share_no_document_and_miss_none(ran: tuple[Path, ConfirmationsSettings]) -> None:
+    folder, settings = ran
+    keys: list[str] = []
+    for first, until in RANGES:
+        made = replay(folder, settings, Range(BEGIN + first * HOUR, BEGIN + until * HOUR))
+        keys += [document.key for document in made_documents(made) if not document.key.endswith("|final")]
+    assert len(keys) == len(set(keys))
+    totals = {key for key, (_, quantities) in in_ledger(settings).items() if quantities != "{}"}
+    assert totals <= set(keys) <= set(in_ledger(settings))
+
+
+def test_a_changed_rule_shows_the_documents_that_it_changes_and_no_other(
+    ran: tuple[Path, ConfirmationsSettings],
+) -> None:
+    """The counter fell back to 2 twice: two windows gain two pieces, and their completions follow."""
+    folder, settings = ran
+    changed = settings.model_copy(update={"counters": RESET})
+    found = compared(changed, replay(folder, changed))
+    assert len(windows(found.changes)) == 2
+    for change in found.changes:
+        assert (change.why, change.held, change.kind) == (Why.RULES, None, "changed")
+        if not change.document.key.endswith("|final"):
+            [difference] = change.differences()
+            assert (difference["measure"], difference["difference"]) == ("yield", ONE_STEP)
+
+
+def test_changed_master_data_is_named(ran: tuple[Path, ConfirmationsSettings]) -> None:
+    folder, settings = ran
+    other = [order(name, 2 if name == "O2" else 1, target_quantity=Decimal(60)) for name in ORDERS]
+    other[1]["material"] = "M9"
+    changes = compared(settings, replay(folder, settings, master=case.master(other))).changes
+    assert {change.document.order_id for change in changes} == {"O2"}
+    assert {(change.why, change.held) for change in changes} == {(Why.MASTER_DATA, None)}
+    assert "order version 1, now 2; material was M1, is M9" in {change.detail for change in changes}
+
+
+def test_an_order_that_is_no_longer_known_withdraws_its_documents(ran: tuple[Path, ConfirmationsSettings]) -> None:
+    folder, settings = ran
+    known = [order(name, target_quantity=Decimal(60)) for name in ORDERS if name != "O2"]
+    changes = compared(settings, replay(folder, settings, master=case.master(known))).changes
+    assert {(change.kind, change.document.order_id, change.held) for change in changes} == {("withdrawn", "O2", None)}
+    assert "the total is given up: order_unknown" in {change.detail for change in changes}
+
+
+def test_an_older_order_and_a_shorter_history_are_held_back(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(4, 8), settings)
+    with Ledger(str(settings.ledger)) as ledger:
+        made = list(made_documents(replay(tmp_path, settings)))
+        plain = [document for document in made if document.quantities]
+        ledger.put_desired([replace(plain[0], revision=plain[0].revision + 1, quantities={"yield": Decimal(99)})])
+        ledger.put_desired([replace(plain[1], reference_version=7, quantities={"yield": Decimal(99)})])
+    found = {change.document.key: change.held for change in compared(settings, replay(tmp_path, settings)).changes}
+    assert found == {plain[0].key: Held.HISTORY_SHORT, plain[1].key: Held.OLDER_ORDER}
+
+
+def test_a_live_replay_puts_each_change_once_with_its_reason(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(5, 12), settings)
+    changed = settings.model_copy(update={"counters": RESET})
+    found = compared(changed, replay(tmp_path, changed))
+    assert found.changes
+    assert put(settings, found.to_put) == {Fate.PUT: len(found.changes)}
+    assert put(settings, found.to_put) == {Fate.SAME: len(found.changes)}
+    assert compared(changed, replay(tmp_path, changed)).changes == []
+    told = [(key, why) for key, why in case.audited(settings) if key in {c.document.key for c in found.changes}]
+    assert sorted(told) == sorted((change.document.key, BY.why) for change in found.changes)
+    assert (None, f"replay: {BY.why}") in case.audited(settings)
+
+
+def test_what_a_flow_announces_later_wins_and_what_it_repeats_does_not(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(6, 12), settings)
+    changed = settings.model_copy(update={"counters": RESET})
+    changes = [c for c in compared(changed, replay(tmp_path, changed)).changes if c.document.quantities]
+    put(settings, [change.document for change in changes])
+    one = changes[0]
+    before = replace(one.document, quantities=dict(one.before.quantities))
+    with Ledger(str(settings.ledger)) as ledger:
+        assert ledger.put_desired([before]) == 0, "a flow that goes back to a snapshot says the old total again"
+        late = replace(before, revision=before.revision + 1, quantities={"yield": Decimal(77)})
+        assert ledger.put_desired([late]) == 1, "one event more than both"
+
+
+def test_a_document_with_a_posting_under_way_waits_and_books_the_difference_then(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(7, 12), settings)
+    changed = settings.model_copy(update={"counters": RESET})
+    found = compared(changed, replay(tmp_path, changed))
+    with Ledger(str(settings.ledger)) as ledger:
+        route(ledger)
+        under_way = claim(ledger, 100)
+        assert put(settings, found.to_put) == {Fate.UNDER_WAY: len(found.changes)}
+        finish(ledger, under_way)
+        book_all(ledger)
+        assert put(settings, found.to_put) == {Fate.PUT: len(found.changes)}
+        route(ledger)
+        assert {amount for step in book_all(ledger) for amount in step.quantities.values()} == {ONE_STEP}
+        assert ledger.inconsistent() == []
+        yields = {key: totals.get("yield", 0) for key, totals in ledger.booked_totals().items()}
+    assert sum(yields.values()) == sum(d.quantities.get("yield", 0) for d in made_documents(replay(tmp_path, changed)))
+
+
+def test_a_scratch_ledger_holds_all_of_the_range(ran: tuple[Path, ConfirmationsSettings], tmp_path: Path) -> None:
+    folder, settings = ran
+    made = replay(folder, settings, history=tmp_path / "history")
+    url = put_scratch(tmp_path, made_documents(made))
+    assert in_ledger(settings.model_copy(update={"ledger": url})).keys() >= {
+        key for key, (_, quantities) in in_ledger(settings).items() if quantities != "{}"
+    }
+    again = case.settings(tmp_path, ledger=url)
+    assert compared(again, replay(tmp_path, again)).changes == []
+
+
+def test_late_additions_stay_documents_of_their_own(tmp_path: Path) -> None:
+    """Events beyond the correction horizon are not counted in their window as well."""
+    settings = case.settings(tmp_path, horizon_h=1)
+    made = records(8, 12)
+    late = [cycle(9000 + n, "A", 600.0 + n, order_id="O1") for n in range(3)]
+    run_flow(tmp_path, {**made, "MachineCycle": [*made["MachineCycle"], *late]}, settings)
+    assert sum(key.startswith("late|") for key in in_ledger(settings)) == 3
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+
+
+def test_an_interrupted_replay_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(9, 20), settings)
+    hits = 0
+
+    def stop(_point: str) -> None:
+        nonlocal hits
+        hits += 1
+        if hits == 3:
+            shutdown.draining.set()
+
+    monkeypatch.setattr("sources.history.hit", stop)
+    with pytest.raises(MillraceError, match="call it again to go on"):
+        replay(tmp_path, settings)
+    shutdown.draining.clear()
+    made = replay(tmp_path, settings)
+    assert made.resumed
+    assert hits < 20, "what was read before is not read again"
+    assert compared(settings, made).changes == []
+
+
+def test_more_history_than_at_the_interruption_begins_anew(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(10, 8), settings)
+    assert not replay(tmp_path, settings).resumed
+    assert replay(tmp_path, settings).resumed
+    more = records(10, 9)
+    (tmp_path / "more").mkdir()
+    run_flow(tmp_path / "more", more, case.settings(tmp_path / "more", history=tmp_path / "history"))
+    assert not replay(tmp_path, settings).resumed
