@@ -79,7 +79,8 @@ def _contracts() -> Iterator[_Row]:
             kind, standard = type_words(each["type"]), str(each.get("standard", ""))
             yield table, path, kind, unit_words(each), standard, name, of.topic, each["doc"]
         for column, (kind, unit, meaning) in _PLACE.items():
-            yield table, column, kind, unit, "", name, of.topic, meaning
+            if column not in of.fields:
+                yield table, column, kind, unit, "", name, of.topic, meaning
 
 
 def _views() -> Iterator[_Row]:
