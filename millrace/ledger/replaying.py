@@ -3,7 +3,7 @@
 More events supersede fewer, as always. A document of the *same* version with another content (a rule or master data
 without a version was changed) is put in place only while nothing of it is under way, by compare and swap: so a total
 that a flow raises meanwhile wins, now and later, and the poster never mixes two contents of one version
-(docs/adr/0018-a-replay-replaces-the-same-version.md).
+(docs/adr/0019-a-replay-replaces-the-same-version.md).
 
 Delivery: exactly once in effect. What is put already is `SAME` when it is put again.
 """
