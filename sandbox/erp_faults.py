@@ -38,7 +38,7 @@ class Fault:
     kind: FaultKind
     count: int | None = 1
     seconds: float = 1.0
-    code: str = "M7/021"
+    code: str = "M7/022"
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):

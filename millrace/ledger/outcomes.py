@@ -9,7 +9,7 @@ from uuid import uuid5
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
-from millrace.ledger import alerts
+from millrace.ledger import alerts, short_stock
 from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import put
@@ -43,6 +43,8 @@ def record_outcomes(
         _write_postings(connection, fresh, now)
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
+        short_stock.hold(connection, fresh, now)
+        short_stock.wake(connection, fresh, now)
         letters = [dead_letter(o, now, who, answers_for(o.step.kind)) for o in fresh if _is_given_up(o)]
         put(engine, connection, letters, now, who)
         alerts.put(engine, connection, alerts.of_outcomes(fresh, answers_for), now, who, answers_for)
@@ -138,7 +140,9 @@ def _booked_row(row: Any, step: Step) -> dict[str, Any]:
 
 
 def _is_given_up(outcome: Outcome) -> bool:
-    return outcome.status in (Status.REJECTED, Status.PARKED) and not moves_to_current_period(outcome)
+    if moves_to_current_period(outcome) or short_stock.waits_for_stock(outcome):
+        return False
+    return outcome.status in (Status.REJECTED, Status.PARKED)
 
 
 def _hold_documents(connection: Connection, outcomes: Iterable[Outcome]) -> None:

@@ -13,6 +13,7 @@ from millrace.ledger.model import Action, DocumentState, Step
 from millrace.ledger.neighbour import Neighbour
 from millrace.ledger.neighbours import Neighbourhood
 from millrace.ledger.rows import external_reference
+from millrace.ledger.short_stock import still_short
 from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents
 from millrace.ledger.text import Quantities
 from millrace.ledger.waits import Wait, of_document
@@ -77,6 +78,8 @@ def _booking(near: Neighbourhood, document: Neighbour, amounts: Quantities) -> N
     final = bool(document.row.final and not document.row.booked_final and not document.row.cancelled)
     if not amounts and not final:
         return None
+    if still_short(near, document):
+        return WaitsFor(Wait(str(document.row.waits_for), elsewhere=True))
     declared = near.rules.dependencies or document.row.requires != "[]"
     if declared and (wait := of_document(near, document)):
         return WaitsFor(wait)

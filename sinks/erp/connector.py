@@ -78,7 +78,8 @@ class Verdict:
         kind: How to go on.
         erp_document: Number that the ERP gave, for BOOKED and ACCEPTED.
         reason: Machine-readable reason, a bounded vocabulary. REJECTED as `closed_period` is posted again in
-            the plant's current period (`millrace.ledger.compensation.CLOSED_PERIOD`).
+            the plant's current period (`millrace.ledger.compensation.CLOSED_PERIOD`), as `stock_short` when stock
+            arrives (`millrace.ledger.short_stock`).
         detail: One sentence for a person.
         retry_after: Seconds that the ERP asked to wait.
         outage: The system as a whole is not answering; counts for the circuit breaker.

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from millrace.ledger.compensation import CLOSED_PERIOD
+from millrace.ledger.short_stock import SHORT_STOCK
 from sinks.erp.connector import Answer, Kind, Request, Verdict
 from sinks.erp.sap_messages import Meaning, Messages
 
@@ -13,6 +14,7 @@ _VERDICTS = {
     Meaning.RETRY: (Kind.RETRY, "locked"),
     Meaning.CONFIGURATION: (Kind.MISCONFIGURED, "request_refused"),
     Meaning.CLOSED_PERIOD: (Kind.REJECTED, CLOSED_PERIOD),
+    Meaning.SHORT_STOCK: (Kind.REJECTED, SHORT_STOCK),
     Meaning.ASK: (Kind.UNKNOWN, "ask_again"),
 }
 

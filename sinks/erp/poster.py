@@ -25,6 +25,7 @@ from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.difference import PostingRules
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.model import Outcome, Step
+from millrace.ledger.short_stock import waits_for_stock
 from sinks.erp.connector import Connector, Kind
 from sinks.erp.driver import Attempt, Driver
 from sinks.erp.leases import HeldLeases
@@ -246,7 +247,7 @@ class Poster:
             self._breaker.pause(min(verdict.retry_after, self._settings.retry_after_cap))
         if moves_to_current_period(attempt.outcome):
             log.warning("closed_period", system=self._settings.name, document=attempt.outcome.step.document_key)
-        elif status in (Status.BOOKED, Status.REJECTED):
+        elif status in (Status.BOOKED, Status.REJECTED) and not waits_for_stock(attempt.outcome):
             self._guard.add(status is Status.REJECTED)
         if verdict.kind is Kind.MISCONFIGURED:
             self._stop_reason = verdict.detail

@@ -19,12 +19,14 @@ class Meaning(StrEnum):
     """How one goes on after a message.
 
     RETRY passes by itself, such as a lock. REJECT concerns this document. CLOSED_PERIOD is a reject that a posting in
-    the current period can mend. CONFIGURATION would meet every document. ASK: the posting may have been booked.
+    the current period can mend, SHORT_STOCK one that passes when stock arrives. CONFIGURATION would meet every
+    document. ASK: the posting may have been booked.
     """
 
     RETRY = "retry"
     REJECT = "reject"
     CLOSED_PERIOD = "closed_period"
+    SHORT_STOCK = "short_stock"
     CONFIGURATION = "configuration"
     ASK = "ask"
 
@@ -44,8 +46,8 @@ TABLE: Mapping[str, Meaning] = MappingProxyType(
         "M7/303": Meaning.CLOSED_PERIOD,  # period cannot be determined
         "F5/201": Meaning.CLOSED_PERIOD,  # posting period is not open
         "RW/033": Meaning.CLOSED_PERIOD,  # account assignment blocked in the period
+        "M7/021": Meaning.SHORT_STOCK,  # stock deficit
         # What a document is refused for most often; in the table so that they are told from the Gateway's own ids.
-        "M7/021": Meaning.REJECT,  # stock deficit
         "M7/022": Meaning.REJECT,  # excess quantity
         "CO/017": Meaning.REJECT,  # order does not exist
         # The Gateway: every request of this kind would fail.
@@ -57,7 +59,7 @@ TABLE: Mapping[str, Meaning] = MappingProxyType(
 )
 
 #: When several messages come in one answer, the first of these that is among them decides.
-_ORDER = (Meaning.ASK, Meaning.RETRY, Meaning.CONFIGURATION, Meaning.CLOSED_PERIOD, Meaning.REJECT)
+_ORDER = (Meaning.ASK, Meaning.RETRY, Meaning.CONFIGURATION, Meaning.CLOSED_PERIOD, Meaning.REJECT, Meaning.SHORT_STOCK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from millrace.ledger import DesiredDocument, queries
+from millrace.ledger.short_stock import RETRY_SECONDS
 from sandbox import erp_metadata
 from sandbox.erp import SandboxErp
 from sandbox.erp_fields import SERVICES
@@ -145,7 +146,7 @@ def _dated(connector: str, order: str, day: date, **more: Any) -> DesiredDocumen
     return replace(plain, attributes={**plain.attributes, "posting_date": str(day)})
 
 
-def test_a_deficit_rejects_an_unknown_material_rejects_and_a_lock_is_waited_for(
+def test_short_stock_waits_for_stock_an_unknown_material_rejects_and_a_lock_is_waited_for(
     sap: Sap, world_of: Callable[..., tuple[World, SandboxErp]]
 ) -> None:
     world, erp = world_of("sap_goods_movement")
@@ -157,12 +158,13 @@ def test_a_deficit_rejects_an_unknown_material_rejects_and_a_lock_is_waited_for(
     for _ in range(8):
         world.post()
         world.clock.advance(70)
-    assert world.ledger.ask(queries.dead_letters_by_reason) == {"M7/021": 1, "CO/017": 1}
+    assert world.ledger.ask(queries.dead_letters_by_reason) == {"CO/017": 1}
     assert erp.rules.locked, "the lock still stands, so the rest of the order waits behind it"
-    erp.rules.change(locked=[])
+    erp.rules.change(locked=[], at_most={})
+    world.clock.advance(RETRY_SECONDS)
     world.settle()
     items = sap.entities("API_MATERIAL_DOCUMENT_SRV", "A_MaterialDocumentItem")
-    assert [item["Material"] for item in items if item["ManufacturingOrder"] == order] == ["BUSY", "PLENTY"]
+    assert [item["Material"] for item in items if item["ManufacturingOrder"] == order] == ["BUSY", "PLENTY", "SCARCE"]
 
 
 def test_listed_components_and_the_receipt_are_booked_and_cancelled_with_their_confirmation(

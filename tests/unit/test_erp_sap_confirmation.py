@@ -142,7 +142,8 @@ def test_booked_needs_number_and_own_reference() -> None:
 @pytest.mark.parametrize(
     ("status", "content", "kind", "reason"),
     [
-        (400, error("M7/021"), Kind.REJECTED, "M7/021"),
+        (400, error("M7/022"), Kind.REJECTED, "M7/022"),
+        (400, error("M7/021"), Kind.REJECTED, "stock_short"),
         (400, error("/IWBEP/CM/1", "RU/505"), Kind.REJECTED, "RU/505"),
         (400, error("/IWBEP/CM/1", "CO/469"), Kind.RETRY, "locked"),
         (400, error("/IWCOR/CX_DS_EP_PROPERTY_ERROR"), Kind.MISCONFIGURED, "request_refused"),

@@ -232,7 +232,8 @@ def refusal(*codes: str, **options: Any) -> tuple[Kind, str | None]:
     ("codes", "expected"),
     [
         (("M7/053",), (Kind.REJECTED, "closed_period")),
-        (("/IWBEP/CX_1/2", "M7/021", "M7/001"), (Kind.REJECTED, "M7/021")),
+        (("/IWBEP/CX_1/2", "M7/021", "M7/001"), (Kind.REJECTED, "stock_short")),
+        (("M7/021", "CO/017"), (Kind.REJECTED, "CO/017")),
         (("M7/021", "M3/897"), (Kind.RETRY, "locked")),
         (("/IWBEP/CM_COS/005",), (Kind.UNKNOWN, "ask_again")),
         (("M3/897", "/IWBEP/CM_COS/005"), (Kind.UNKNOWN, "ask_again")),

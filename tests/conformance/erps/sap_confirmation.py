@@ -48,7 +48,7 @@ class Erp(ErpService):
         return [_booking(entity) for entity in self.sandbox.store.documents()]
 
     def business_error(self) -> httpx.Response:
-        return sap_error("M7/021")
+        return sap_error("M7/022")
 
     def lock(self) -> httpx.Response:
         return sap_error("CO/469")
