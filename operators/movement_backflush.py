@@ -102,9 +102,15 @@ class Backflushing:
         parts = [(bad, BILL_WRONG), (person, SERIALISED), (stuck, UNIT_UNKNOWN)]
         return _described(made, conversions), pl.concat([whole, *(_open(each, reason) for each, reason in parts)])
 
-    def forget(self, frontier: int) -> None:
-        """Confirmations leave after the correction horizon, orders that ended with their last confirmation."""
-        kept = self.confirmed.filter(pl.col("last_event_time").to_physical() > frontier)
+    def forget(self, frontier: int, waiting: pl.Series) -> None:
+        """Confirmations leave after the correction horizon, orders that ended with their last confirmation.
+
+        Args:
+            frontier: What is older leaves, microseconds.
+            waiting: Keys of confirmations that still wait for something; these stay.
+        """
+        recent = pl.col("last_event_time").to_physical() > frontier
+        kept = self.confirmed.filter(recent | pl.col("document_key").is_in(waiting.implode()))
         over = (pl.col("changed").to_physical() <= frontier) & pl.col("ended")
         gone = self.orders.filter(over).join(kept, on=_ORDER, how="anti")
         if kept.height < self.confirmed.height or gone.height:

@@ -14,7 +14,7 @@ import polars as pl
 
 from operators.backflush_rules import BackflushRules
 from operators.clock import Tick
-from operators.consumption import ADJUSTED, IDENTITY, identity_key, movements
+from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
 from operators.movement_backflush import Backflushing
 from operators.movement_open import OPEN, UNIT_UNKNOWN, OpenMovements
@@ -82,6 +82,7 @@ class MovementDocuments:
                 self._forget(value.frontier)
         # What a slot sends of one document in turn is complete each time: the last of it counts.
         output.given_up.extend(self.open.give_up(self._watermark, self._frontier))
+        self._stuck = self._stuck.filter(pl.col("document_key").is_in(self.open.items["document_key"].implode()))
 
     def _refer(self, reference: MovementReference, output: MovementsOutput) -> None:
         keys = [self.backflush.order(reference.orders, reference.bill), self.backflush.confirm(reference.confirmed)]
@@ -134,9 +135,7 @@ class MovementDocuments:
         if frontier - self._frontier < HOUR:
             return
         self._frontier = frontier
-        self.backflush.forget(frontier)
-        newest = pl.col("last_time").to_physical().max().over(IDENTITY)
-        self._stuck = self._stuck.filter(newest > frontier)
+        self.backflush.forget(frontier, self.open.items["source"])
 
     def flush(self, output: MovementsOutput) -> None:
         """The end of a finite input: what is still open is given up."""
