@@ -121,7 +121,7 @@ def move(connection: Connection, batch: Batch, before: int, folder: str, at: int
         False where something has changed since it was read: then nothing is done.
     """
     if connection.dialect.name == "postgresql":  # SQLite's write transaction keeps everybody out as it is
-        connection.execute(text("LOCK TABLE documents, lanes IN SHARE ROW EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE lanes, documents IN SHARE ROW EXCLUSIVE MODE"))
     orders = sorted({(row["order_id"], row["plant"]) for row in batch.documents})
     if read_batch(connection, orders, before) != batch:
         return False

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, ex
 from millrace.ledger.advance import Advance
 from millrace.ledger.dialect import among
 from millrace.ledger.difference import PostingRules
+from millrace.ledger.locks import lock_documents_of
 from millrace.ledger.marks import mark
 from millrace.ledger.model import Step
 from millrace.ledger.neighbours import Neighbourhood
@@ -73,6 +74,7 @@ class Claims:
     steps: list[Step] = field(default_factory=list)
     _lanes: dict[Lane, Row[Any]] = field(default_factory=dict)
     _put_off: set[Lane] = field(default_factory=set)
+    _looked: bool = False
     _dues: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, rooms: Mapping[int, int], tiers: Collection[int] = TIERS) -> list[Step]:
@@ -95,13 +97,13 @@ class Claims:
         wanted = limit
         while wanted > 0:
             due = self._due(tier, wanted)
-            self._take_lanes(due)
+            self._take_lanes(self._held(due))
             more = len(due) == wanted  # fewer: there are no others
             wanted = limit - (len(self.steps) - before) if more else 0
         return len(self.steps) - before
 
     def _due(self, tier: int, limit: int) -> list[Lane]:
-        seen = [lane for lane in self._lanes if lane not in self._put_off]  # these are due no more
+        seen = [lane for lane in self._lanes if lane not in self._put_off]  # the others are due no more
         query = (
             select(*_LANE_KEY, lanes.c.tier, lanes.c.fence, lanes.c.lease_owner, lanes.c.lease_until)
             .where(*_due_in(self.system, tier, self.now))
@@ -114,6 +116,12 @@ class Claims:
         found = {(row.plant, row.order_id): row for row in self.connection.execute(query)}
         self._lanes.update(found)
         return list(found)
+
+    def _held(self, due: list[Lane]) -> list[Lane]:
+        """Those of which no document is written by another transaction; only the first look waits for such."""
+        elsewhere = lock_documents_of(self.connection, due, wait=not self._looked)
+        self._looked = self._looked or bool(due)
+        return [lane for lane in due if lane not in elsewhere]
 
     def _take_lanes(self, due: list[Lane]) -> None:
         begun = self._take_open_postings(due)

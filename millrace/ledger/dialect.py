@@ -44,6 +44,8 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         _check_folder(engine)
         _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
     _check_schema(engine)
     return engine
 
@@ -75,6 +77,12 @@ def _prepare_sqlite(engine: Engine) -> None:
         # A writer that starts as a reader fails at its first write if another has written meanwhile.
         write = connection.get_execution_options().get(_WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    from millrace.ledger.postgres_text import allow_any_text  # noqa: PLC0415 - its driver is an extra
+
+    event.listen(engine, "connect", lambda connection, _record: allow_any_text(connection))
 
 
 def _check_schema(engine: Engine) -> None:

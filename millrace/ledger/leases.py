@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from millrace.ledger.dialect import among
+from millrace.ledger.locks import hold_lanes
 from millrace.ledger.model import Status
 from millrace.ledger.replica import known_dead
 from millrace.ledger.rows import audit_row, step_of
@@ -20,13 +22,16 @@ def extend(connection: Connection, system: str, owner: str, held: Collection[Lan
     """Keep the leases on some lanes for longer. Returns those that are still held."""
     if not held:
         return set()
-    rows = connection.execute(
-        update(lanes)
-        .where(lanes.c.system == system, among(_LANE_KEY, held), lanes.c.lease_owner == owner)
-        .values(lease_until=until)
-        .returning(*_LANE_KEY)
-    )
-    return {(row.plant, row.order_id) for row in rows}
+    kept = hold_lanes(connection, lanes.c.system == system, among(_LANE_KEY, held), lanes.c.lease_owner == owner)
+    _set(connection, system, kept, lease_until=until)
+    return set(kept)
+
+
+def _set(connection: Connection, system: str, of: Collection[Lane], *those: ColumnElement[bool], **values: Any) -> None:
+    """Write lanes that are held, or some of them; no others, which might not come in their order."""
+    if of:
+        here = (lanes.c.system == system, among(_LANE_KEY, of), *those)
+        connection.execute(update(lanes).where(*here).values(**values))
 
 
 def give_back(connection: Connection, system: str, owner: str, now: int, who: str) -> int:
@@ -34,8 +39,7 @@ def give_back(connection: Connection, system: str, owner: str, now: int, who: st
 
     For a replica that cannot know whether its claim was written.
     """
-    mine = (LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner == owner)
-    held: Sequence[Lane] = [(row.plant, row.order_id) for row in connection.execute(select(*_LANE_KEY).where(*mine))]
+    held = hold_lanes(connection, LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner == owner)
     rows = connection.execute(
         select(postings).where(
             OPEN_POSTING,
@@ -52,7 +56,7 @@ def give_back(connection: Connection, system: str, owner: str, now: int, who: st
         )
         entries = [audit_row(step_of(row), Status.UNKNOWN, now, who, "found in flight") for row in rows]
         connection.execute(insert(audit), entries)
-    connection.execute(update(lanes).where(*mine).values(lease_owner=None, lease_until=None, due_at=now))
+    _set(connection, system, held, lease_owner=None, lease_until=None, due_at=now)
     return len(rows)
 
 
@@ -65,21 +69,21 @@ def end_of_dead(connection: Connection, system: str, now: int) -> int:
     )
     dead = [holder for holder in holders if known_dead(holder)]
     if dead:
-        theirs = (LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner.in_(dead))
-        connection.execute(update(lanes).where(*theirs).values(lease_until=now))
+        theirs = hold_lanes(connection, LANE_IN_USE, lanes.c.system == system, lanes.c.lease_owner.in_(dead))
+        _set(connection, system, theirs, lease_until=now)
     return len(dead)
 
 
 def mend(connection: Connection, system: str, now: int, latest_due: int, latest_lease: int) -> None:
     """After the clock was put back: nothing waits, is leased or was sent later than can be."""
     of_lanes = (LANE_IN_USE, lanes.c.system == system)
-    connection.execute(update(lanes).where(*of_lanes, lanes.c.due_at > latest_due).values(due_at=now))
-    connection.execute(
-        update(lanes).where(*of_lanes, lanes.c.lease_until > latest_lease).values(lease_until=latest_lease)
-    )
+    put_off, leased = lanes.c.due_at > latest_due, lanes.c.lease_until > latest_lease
+    late = hold_lanes(connection, *of_lanes, or_(put_off, leased))
+    _set(connection, system, late, put_off, due_at=now)
+    _set(connection, system, late, leased, lease_until=latest_lease)
     of_postings = (OPEN_POSTING, postings.c.system == system)
-    late = postings.c.next_attempt_at > latest_due
-    connection.execute(update(postings).where(*of_postings, late).values(next_attempt_at=now))
+    waits = postings.c.next_attempt_at > latest_due
+    connection.execute(update(postings).where(*of_postings, waits).values(next_attempt_at=now))
     connection.execute(update(postings).where(*of_postings, postings.c.sent_at > latest_lease).values(sent_at=now))
 
 

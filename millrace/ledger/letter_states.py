@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, or_, select, update
@@ -13,6 +13,7 @@ from millrace.ledger.dialect import insert
 from millrace.ledger.healing import heal
 from millrace.ledger.model import DeadLetter, LetterState
 from millrace.ledger.tables import audit, dead_letters
+from millrace.ledger.upserts import changed_by
 
 #: A letter put again keeps its identity, how often it was sent again, and where its pieces were seen.
 _KEPT = ("event_id", "replays", "found_in")
@@ -37,7 +38,8 @@ def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], n
     if not letters:
         return 0
     statement = insert(engine, dead_letters)
-    changed: int = connection.execute(
+    changed = changed_by(
+        connection,
         statement.on_conflict_do_update(
             index_elements=[dead_letters.c.event_id],
             set_={c.name: statement.excluded[c.name] for c in dead_letters.c if c.name not in _KEPT},
@@ -47,10 +49,21 @@ def put(engine: Engine, connection: Connection, letters: Sequence[DeadLetter], n
                 and_(statement.excluded.kind == "POSTING", statement.excluded.revision == dead_letters.c.revision),
             ),
         ),
-        [_row(letter) for letter in letters],
-    ).rowcount
+        [_row(letter) for letter in _newest(letters)],
+        dead_letters.c.event_id,
+    )
     heal(connection, [letter.document_key for letter in letters if letter.kind == "TOTAL"], now, who)
     return changed
+
+
+def _newest(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """One letter per event, since one statement may write a row once; sorted, as all writers of letters do."""
+    newest: dict[str, DeadLetter] = {}
+    for letter in letters:
+        known = newest.get(letter.event_id)
+        if known is None or letter.revision + (letter.kind == "POSTING") > known.revision:
+            newest[letter.event_id] = letter
+    return sorted(newest.values(), key=lambda letter: letter.event_id)
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:

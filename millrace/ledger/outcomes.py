@@ -13,6 +13,7 @@ from millrace.ledger import alerts, short_stock
 from millrace.ledger.compensation import moves_to_current_period
 from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import put
+from millrace.ledger.locks import lock_documents
 from millrace.ledger.model import Action, DeadLetter, DocumentState, LetterState, Outcome, Status, Step
 from millrace.ledger.reasons import error_class
 from millrace.ledger.rows import NAMESPACE, audit_row
@@ -40,6 +41,7 @@ def record_outcomes(
     fences = _fences(connection, outcomes)
     fresh = _still_claimed(_newest(outcomes), fences, owner)
     if fresh:
+        lock_documents(connection, {outcome.step.document_key for outcome in fresh})
         _write_postings(connection, fresh, now)
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)
@@ -73,6 +75,7 @@ def _fences(connection: Connection, outcomes: Iterable[Outcome]) -> dict[LaneKey
     rows = connection.execute(
         select(*key, lanes.c.lease_owner, lanes.c.fence)
         .where(among(key, {_lane(outcome) for outcome in outcomes}))
+        .order_by(*key)
         .with_for_update()
     )
     return {(row.system, row.plant, row.order_id): (row.lease_owner, row.fence) for row in rows}

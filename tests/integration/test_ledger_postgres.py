@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DataError
 
-from millrace.ledger import Ledger, outcomes
+from millrace.ledger import Ledger, outcomes, postgres_text
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.tables import metadata
 from sinks.patience import patiently
@@ -22,6 +23,7 @@ from tests.conformance.erp_world import SYSTEM, Clock, World, document
 from tests.property.cluster import CarelessCluster, Cluster
 from tests.servers import Postgres
 from tests.unit.archive_case import check_archive
+from tests.unit.hostile_text import check_any_text
 from tests.unit.ledger_desk import RULES, book_all, claim, finish
 from tests.unit.ledger_upgrade import check_upgraded
 from tests.unit.ledger_v1 import make_v1
@@ -208,3 +210,15 @@ def test_poster_and_flow_wait_for_a_server_that_is_restarted_and_go_on(url: str,
         assert world.ledger.inconsistent() == []
     finally:
         world.close()
+
+
+def test_texts_of_hostile_records_come_back_as_they_were(url: str) -> None:
+    with Ledger(url) as ledger:
+        check_any_text(ledger)
+
+
+def test_without_the_escape_a_hostile_record_cannot_be_stored(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    monkeypatch.setattr(postgres_text, "escaped", lambda text: text)
+    with Ledger(url) as ledger, pytest.raises(DataError, match="NUL"):
+        check_any_text(ledger)

@@ -11,6 +11,7 @@ from millrace.errors import Misconfigured
 from millrace.ledger import Ledger, queries
 from millrace.ledger.tables import SCHEMA_VERSION
 from tests.conformance.erp_world import SYSTEM, Clock, document
+from tests.unit.hostile_text import check_any_text
 from tests.unit.ledger_desk import claim, want
 
 
@@ -45,3 +46,7 @@ def test_the_oldest_unsettled_document_and_overdue_postings_are_known(ledger: Le
     clock.advance(60)
     assert ledger.ask(queries.oldest_unsettled) == since
     assert ledger.ask(lambda connection: queries.overdue(connection, SYSTEM, clock() - 1)) == 1
+
+
+def test_texts_of_hostile_records_come_back_as_they_were(ledger: Ledger) -> None:
+    check_any_text(ledger)
