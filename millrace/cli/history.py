@@ -13,19 +13,23 @@ from rich.console import Console
 from rich.table import Table
 
 from millrace.cli.history_erase import erase_command, retain_command
+from millrace.cli.history_publish import publish_command
 from millrace.cli.history_settled import read_states
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from schemas.contracts import contracts
 from sinks.history.compact import Compacted, compact, only_one
+from sinks.history.dictionary import write_dictionary
 from sinks.history.manifest import write_manifest
+from sinks.history.places import located
 from sinks.history.verify import Verified, against_flow, verify
 from sinks.history.zones import topics
 
 app = typer.Typer(help="The history of accepted events, for analysts.", no_args_is_help=True)
 app.command("erase")(erase_command)
 app.command("retain")(retain_command)
-Root = Annotated[Path, typer.Option("--root", help="Folder of the history (`history` of the flow).")]
+app.command("publish")(publish_command)
+Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")]
 
@@ -48,14 +52,16 @@ def compact_command(
     as_json: AsJson = False,
 ) -> None:
     """Make one sorted file of each closed plant-day. One-shot: run it daily. Flows and readers may go on meanwhile."""
-    states = read_states(recovery or [], retired or [])
+    states, history = read_states(recovery or [], retired or []), located(root)
     last = (before or datetime.now(UTC)).date()
     done = []
-    with only_one(root):
-        for name in topic or topics(root):
-            done.append(compact(root, name, last, states.settled, dry_run=dry_run))
+    with only_one(history):
+        for name in topic or topics(history):
+            done.append(compact(history, name, last, states.settled, dry_run=dry_run))
             if not dry_run:
-                write_manifest(root, name, states.complete_up_to(name))
+                write_manifest(history, name, states.complete_up_to(name))
+        if not dry_run:
+            write_dictionary(history)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in done], indent=2))
     else:
@@ -72,8 +78,9 @@ def verify_command(
     as_json: AsJson = False,
 ) -> None:
     """Read every file to its last page; damaged, missing and doubled ones are named. Exit code 1 when there are any."""
-    with only_one(root):
-        found = [verify(root, name) for name in topic or topics(root)]
+    history = located(root)
+    with only_one(history):
+        found = [verify(history, name) for name in topic or topics(history)]
     if ledger is not None:
         _against(found, ledger)
     if as_json:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import pickle
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,26 @@ class States:
         return None if reached is None else _EPOCH + timedelta(microseconds=reached)
 
 
-def read_states(stores: Sequence[Path], retired: Iterable[str]) -> States:
+def read_states(stores: Sequence[Path], retired: Sequence[str], patience: float = 10.0) -> States:
     """Read recovery stores; flows may be running on them.
+
+    What lanes had reached counts once an object store has the files of that moment. Where their spool does not
+    empty in `patience` seconds, nobody knows what is complete, and `progress` is empty.
 
     Raises:
         Misconfigured: A folder is no recovery store.
     """
+    first = last = _read(stores, retired)
+    until = time.monotonic() + patience
+    while not all(last.numbers.get(writer, 0) >= number for writer, number in first.written.items()):
+        if time.monotonic() > until:
+            return replace(last, progress={})
+        time.sleep(0.2)
+        last = _read(stores, retired)
+    return replace(last, progress=first.progress)
+
+
+def _read(stores: Sequence[Path], retired: Iterable[str]) -> States:
     states = States(retired=frozenset(retired))
     for store in stores:
         for lane in _lane_states(store):

@@ -31,6 +31,7 @@ from millrace.ledger.status import flow_lanes, letters_of_order, postings_by_sys
 from millrace.secret import refuse_password
 from millrace.settings import load
 from sinks.erp.settings import PosterSettings
+from sinks.history.places import located
 
 T = TypeVar("T")
 #: Seconds after which an unknown posting needs a look.
@@ -170,7 +171,7 @@ def trace(
     ledger: LedgerUrl = None,
     config: Config = None,
     history: Annotated[
-        Path | None, typer.Option("--history", help="Root of the raw zone; adds the order's events.")
+        str | None, typer.Option("--history", help="Root of the raw zone, or s3://...; adds the order's events.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -179,7 +180,7 @@ def trace(
     Exit code 0: found. 1: the order is unknown. 2: no ledger.
     """
     settings = load(ConfirmationsSettings, config)
-    root = history or settings.history
+    root = located(history) if history else settings.history
     reports, letters = asked(
         ledger_url(ledger, settings),
         lambda found: (

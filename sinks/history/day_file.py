@@ -66,6 +66,11 @@ class DayFile:
         """The file."""
         return self.found.path
 
+    @property
+    def number(self) -> int:
+        """The id as a number that tables can keep, 60 bits."""
+        return numbered(self.id)
+
     def holds(self, raw: RawFile) -> bool:
         """Whether the rows of a raw file are in this file.
 
@@ -104,6 +109,16 @@ def read_footer(path: Place) -> DayFile | None:
         raise
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise Misconfigured(f"{path}: is no readable day file: {error!r}") from error
+
+
+def numbered(id_: str) -> int:
+    """An id as a number of 60 bits."""
+    return int(id_[:15], 16)
+
+
+def id_in(meta: Any) -> str:
+    """Id in the footer of a day file; KeyError when it is none."""
+    return str(meta.metadata[_ID].decode())
 
 
 def _times(meta: Any) -> tuple[datetime | None, datetime | None]:

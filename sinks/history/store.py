@@ -228,11 +228,13 @@ def answered(path: ObjectPath) -> Iterator[None]:
 
 def _found(bucket: str, meta: Any) -> Found:
     written = int(meta["last_modified"].timestamp() * 1_000_000) * 1000
-    return Found(ObjectPath(bucket, meta["path"]), meta["size"], written, meta["e_tag"] or "", meta["version"] or "")
+    # Azure quotes the tag in some answers and not in others.
+    version = (meta["e_tag"] or "").strip('"')
+    return Found(ObjectPath(bucket, meta["path"]), meta["size"], written, version, meta["version"] or "")
 
 
 def _only_over(known: Found) -> dict[str, str]:
-    return {name: value for name, value in (("e_tag", known.version), ("version", known.generation)) if value}
+    return {"e_tag": f'"{known.version}"'} | ({"version": known.generation} if known.generation else {})
 
 
 def _in_arrow(path: ObjectPath) -> str:

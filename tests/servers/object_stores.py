@@ -1,14 +1,17 @@
-"""Object stores: moto (an emulated S3, everywhere), and MinIO, Azurite and fake-gcs-server, which are built once."""
+"""Object stores: moto (an emulated S3, everywhere), and MinIO and Azurite, which are built once."""
 
 from __future__ import annotations
 
-import json
+import base64
+import hashlib
+import hmac
 import os
 import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import Self
 
@@ -115,27 +118,11 @@ def azurite(folder: Path) -> ObjectStoreServer:
     return ObjectStoreServer(folder, command, "abfss", _azure, _azure_container)
 
 
-def fake_gcs(folder: Path) -> ObjectStoreServer:
-    """An emulated GCS.
-
-    Raises:
-        ServersUnavailable: Go is missing or cannot build it.
-    """
-    program = str(installed("fake-gcs-server", "github.com/fsouza/fake-gcs-server@latest"))
-
-    def command(port: int, folder: Path) -> Sequence[str]:
-        place = ["-host", "127.0.0.1", "-port", str(port), "-filesystem-root", str(folder / "data")]
-        return [program, "-scheme", "http", *place, "-public-host", f"127.0.0.1:{port}"]
-
-    return ObjectStoreServer(folder, command, "gs", _gcs, _gcs_bucket)
-
-
 #: By name, as `MILLRACE_OBJECT_STORES` lists them.
 STORES: Mapping[str, Callable[[Path], ObjectStoreServer]] = {
     "moto": moto,
     "minio": minio,
     "azurite": azurite,
-    "fake-gcs": fake_gcs,
 }
 
 
@@ -168,11 +155,6 @@ def _azure(port: int, _folder: Path) -> Mapping[str, str]:
 
 def _azure_container(port: int, name: str) -> None:
     """Signed by hand: the only request that no client of ours makes."""
-    import base64
-    import hashlib
-    import hmac
-    from email.utils import formatdate
-
     headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
     canonical = "".join(f"{key}:{value}\n" for key, value in sorted(headers.items()))
     resource = f"/{_ACCOUNT}/{_ACCOUNT}/{name}\nrestype:container"
@@ -181,18 +163,6 @@ def _azure_container(port: int, name: str) -> None:
     headers["Authorization"] = f"SharedKey {_ACCOUNT}:{signed}"
     address = f"http://127.0.0.1:{port}/{_ACCOUNT}/{name}"
     httpx.put(address, params={"restype": "container"}, headers=headers, trust_env=False).raise_for_status()
-
-
-def _gcs(port: int, folder: Path) -> Mapping[str, str]:
-    account = folder / "account.json"
-    base = f"http://127.0.0.1:{port}"
-    account.write_text(json.dumps({"gcs_base_url": base, "disable_oauth": True, "client_email": "", "private_key": ""}))
-    return {"GOOGLE_SERVICE_ACCOUNT": str(account), "GOOGLE_BASE_URL": base}
-
-
-def _gcs_bucket(port: int, name: str) -> None:
-    address = f"http://127.0.0.1:{port}/storage/v1/b"
-    httpx.post(address, json={"name": name}, trust_env=False).raise_for_status()
 
 
 def _in_child(code: str, *arguments: str) -> None:
