@@ -28,7 +28,7 @@ from operators.shifts import CalendarBook, utc_calendar
 from operators.windows import Window
 from sinks.batches import Batch, of_lane, of_reference
 from sinks.history.spool import SpoolLimit
-from sinks.metrics import observe, observe_lane, observe_reference
+from sinks.metrics import observe, observe_announced, observe_lane, observe_reference
 from sinks.projections import CONTRACT as PROJECTION
 from sinks.projections import ProjectionSink
 from sinks.replenishment_batches import of_announced
@@ -113,7 +113,7 @@ def wire(
     name, owner = settings.flow, settings.owner
     batches: Stream[Batch] = op.merge(
         "announced",
-        op.map("of_announced", streams.announced, lambda pair: of_announced(pair[1], owner)),
+        op.map("of_announced", streams.announced, lambda pair: of_announced(observe_announced(pair[1], name), owner)),
         op.map("of_lane", streams.lanes, lambda item: of_lane(observe_lane(item, name), name, owner)),
         op.map("of_reference", materials, lambda item: of_reference(observe_reference(item, name), name, owner)),
     )

@@ -18,6 +18,7 @@ import polars as pl
 
 from operators.demand_days import DemandDays
 from operators.replenishment_crossings import Crossings
+from operators.replenishment_figures import Figures
 from operators.replenishment_policy import PolicyBook
 from operators.replenishment_queue import Queue
 from operators.replenishment_request import Price, own_record
@@ -71,17 +72,19 @@ class Announced:
         alerts: Fields of Alert without its envelope.
         projections: Rows of SIGNAL.
         summaries: How places and requests stand, the newest version of each.
+        figures: What people who watch the flow are told.
     """
 
     requests: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     projections: list[pl.DataFrame] = field(default_factory=list)
     summaries: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        return not (self.requests or self.alerts or self.projections or self.summaries)
+        return not (self.figures.compared or self.requests or self.alerts or self.projections or self.summaries)
 
 
 class Shard:
@@ -154,7 +157,7 @@ class Shard:
         new_day = at % _DAY < self._config.step and self._config.rules.learns
         rows = self._queue.take(at)
         self._queue.judged = at
-        self._demand.add(_joined(rows, CONSUMED))
+        self._demand.add(rows.get(CONSUMED, pl.DataFrame()))
         counted, plain, revised = (_frame(rows, name) for name in (COUNTED, PLAIN, REVISED))
         touched = [self.stock.apply(counted, plain, revised)]
         self._mismatches(counted, pl.concat([plain, revised]), instant)
@@ -180,6 +183,7 @@ class Shard:
         alerts, found = self.requests.follow(instant)
         self._output_alerts(alerts)
         self._output.summaries.update(of_requests(found, instant))
+        self._output.figures.answered(rows, found.values())
         closed = self.crossings.close(found.values())
         after = self.requests.expected()
         changed = [before.join(after, on=after.columns, how="anti"), after.join(before, on=after.columns, how="anti")]
@@ -213,6 +217,7 @@ class Shard:
         for condition in found:
             group = f"{condition['plant']}|{condition['subject']}"
             standing[group].append({"error_class": "partner_data", **condition})
+        self._output.figures.count(standing)
         for group in sorted(standing):
             self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
 
@@ -284,10 +289,6 @@ _SCHEMAS = {COUNTED: BALANCE, PLAIN: MOVEMENT, REVISED: MOVEMENT, PAPERED: PAPER
 
 def _frame(rows: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
     return rows[name] if name in rows else pl.DataFrame(schema=_SCHEMAS[name])
-
-
-def _joined(rows: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
-    return rows.get(name, pl.DataFrame())
 
 
 def _micros(instant: datetime) -> int:

@@ -16,6 +16,7 @@ from millrace.metrics import business
 from millrace.metrics import flow as metrics
 from operators.lane_output import LaneOutput
 from operators.reference_lane import ReferenceOutput
+from operators.replenishment import Announced
 from operators.screen import NO_PROGRESS
 from sinks.batches import Batch
 
@@ -112,12 +113,12 @@ def observe_reference(output: ReferenceOutput, flow: str) -> ReferenceOutput:
     return output
 
 
-def observe_stock(flow: str, plant: str, compared: int, apart: int) -> None:
-    """Balances of a plant that were compared with the projected stock, and how many of them lay apart."""
-    business.STOCK_COMPARED.labels(flow, plant).inc(compared)
-    business.STOCK_APART.labels(flow, plant).inc(apart)
-
-
-def observe_response(flow: str, plant: str, seconds: float) -> None:
-    """A supplier has acknowledged a purchase order after so many seconds."""
-    business.SUPPLIER_RESPONSE.labels(flow, plant).observe(max(0.0, seconds))
+def observe_announced(announced: Announced, flow: str) -> Announced:
+    """Note whether stock was what the ERP says and how soon suppliers answered, and pass it on."""
+    figures = announced.figures
+    for plant, compared in figures.compared.items():
+        business.STOCK_COMPARED.labels(flow, plant).inc(compared)
+        business.STOCK_APART.labels(flow, plant).inc(figures.apart[plant])
+    for plant, seconds in figures.responses:
+        business.SUPPLIER_RESPONSE.labels(flow, plant).observe(seconds)
+    return announced
