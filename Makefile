@@ -7,7 +7,7 @@ RECORDS ?= 10000000
 PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark bench lock clean
+.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark bench bench-history lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ bench: env ## Benchmarks on a real broker, results under bench/results
 
 bench-posting: env ## Cost of a posting by answer time and orders in parallel, and in a ledger of 5 million documents
 	@$(BIN)/python -m bench.posting
+
+bench-history: env ## Reading the history: compacted, uncompacted and Delta, 100 million rows (ROWS=2000000 for a quick look)
+	@$(BIN)/python -m bench.history $(if $(ROWS),--rows $(ROWS))
 
 lock: ## Renew requirements.lock after a change of pyproject.toml (needs uv; UPGRADE=1 for newer versions)
 	uv pip compile -q pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --all-extras --group dev \

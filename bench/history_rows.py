@@ -1,0 +1,66 @@
+"""Machine cycles of a plant over some days, as a flow's lanes would have written them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from schemas.contracts import contract
+from schemas.types import polars_schema
+from sinks.parquet import HistoryWriter
+
+TOPIC, PLANT, MACHINES = "machine-cycle", "P1", 10_000
+START = datetime(2026, 3, 1, tzinfo=UTC)
+_DAY_US = 86_400_000_000
+
+
+def write_days(root: Path, count: int, days: int, files: int) -> None:
+    """Write rows to the raw zone, `files` files a day; the machines of a day take turns as on a topic."""
+    writer = HistoryWriter(root, "confirmations", "lane-00", {"MachineCycle": TOPIC}, lambda: "bench")
+    writer.restore(None)
+    per_file = max(count // (days * files), 1)
+    for day in range(days):
+        for number in range(files):
+            first = (day * files + number) * per_file
+            writer.write("MachineCycle", _rows(day, number / files, 1 / files, first, per_file))
+            writer.sync()
+
+
+def _rows(day: int, begin: float, share: float, first: int, count: int) -> pl.DataFrame:
+    """Events of one stretch of a day, in order of arrival: nearly that of their times."""
+    rng = np.random.default_rng(first)
+    machine = rng.integers(0, MACHINES, count)
+    start = int((START + timedelta(days=day)).timestamp() * 1_000_000)
+    time = start + np.sort((begin + share * rng.random(count)) * (_DAY_US - 1)).astype(np.int64)
+    offset = pl.Series(np.arange(first, first + count))
+    sequence = offset // MACHINES * 4 + offset % 4
+    name = pl.Series(machine).cast(pl.String).str.zfill(5)
+    good = pl.Series(rng.integers(1, 5, count)).cast(pl.Decimal(18, 6))
+    scrap = pl.Series((rng.random(count) < 0.03).astype(np.int64)).cast(pl.Decimal(18, 6))
+    columns = {
+        "event_id": "M" + name + "-" + sequence.cast(pl.String),
+        "event_time": pl.Series(time).cast(pl.Datetime("us", "UTC")),
+        "plant": pl.Series([PLANT]).new_from_index(0, count),
+        "source": "M" + name,
+        "sequence": sequence,
+        "work_center": "W" + name.str.slice(0, 3),
+        "order_id": pl.Series(machine // 4 + 1_000_000).cast(pl.String),
+        "operation": pl.Series(["0010"]).new_from_index(0, count),
+        "counting": pl.Series(["DELTA"]).new_from_index(0, count),
+        "quantity_good": good,
+        "quantity_scrap": scrap,
+        "quantity_rework": (good * 0).cast(pl.Decimal(18, 6)),
+        "unit": pl.Series(["C62"]).new_from_index(0, count),
+    }
+    place = {"origin": pl.Series(65536 + machine % 8).cast(pl.Int32), "offset": offset}
+    schema = polars_schema(contract("MachineCycle"))
+    absent = {
+        key: pl.Series([None], dtype=kind).new_from_index(0, count)
+        for key, kind in schema.items()
+        if key not in columns
+    }
+    frame = pl.DataFrame({**columns, **absent, **place})
+    return frame.select(*(pl.col(key).cast(kind) for key, kind in schema.items()), "origin", "offset")
