@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from dataflows import parts
-from dataflows.settings import EVENTS, REFERENCES, ConfirmationsSettings
+from dataflows.flow_settings import FlowSettings
 from dataflows.total_documents import ReferenceData, TotalDocuments
 from millrace.errors import Rejected, Retriable
-from millrace.ledger import Ledger
+from millrace.ledger import Ledger, goods_movement
 from millrace.ledger.desk import Desk
 from millrace.ledger.letters import Letter
 from millrace.ledger.model import DesiredDocument
@@ -35,7 +35,7 @@ _AS_READ = (ErrorClass.TRANSPORT, ErrorClass.MAPPING)
 
 
 def open_desk(
-    ledger: Ledger, settings: ConfirmationsSettings, orders: Sequence[str] = (), materials: Sequence[str] = ()
+    ledger: Ledger, settings: FlowSettings, orders: Sequence[str] = (), materials: Sequence[str] = ()
 ) -> Desk:
     """A desk over a ledger.
 
@@ -61,7 +61,7 @@ class Payloads:
         schemas: Where writers' schemas come from.
     """
 
-    settings: ConfirmationsSettings
+    settings: FlowSettings
     schemas: SchemaSource
     _codecs: dict[str, Codec] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ class Payloads:
             return None if codec is None or letter.kind != "RECORD" else _decoded(codec, letter)
 
     def _codec(self, topic: str) -> Codec | None:
-        names = {self.settings.topic(name): name for name in (*EVENTS, *REFERENCES)}
+        names = {self.settings.topic(name): name for name in (*self.settings.events, *self.settings.references)}
         if topic not in names:
             return None
         if topic not in self._codecs:
@@ -117,7 +117,7 @@ def _decoded(codec: Codec, letter: Letter) -> Any:
 class _Totals:
     """Makes documents of totals; the reference data is read when the first one asks for it."""
 
-    settings: ConfirmationsSettings
+    settings: FlowSettings
     schemas: SchemaSource
     orders: Sequence[str]
     materials: Sequence[str]
@@ -125,6 +125,9 @@ class _Totals:
 
     def documents(self, letter: Letter) -> Sequence[DesiredDocument]:
         """The desired document of a letter's total; Rejected while what it waits for is missing."""
+        if letter.topic == goods_movement.KIND:
+            told = "its flow books it as soon as what it waits for is known; what has serial numbers a person posts"
+            raise Rejected(letter.reason, told)
         if self._made is None:
             orders, materials = self._frame("WorkOrder", self.orders), self._frame("Material", self.materials)
             references = ReferenceData.of(orders, materials.iter_rows(named=True))

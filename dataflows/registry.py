@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bytewax.dataflow import Dataflow
@@ -14,6 +15,7 @@ from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.replenishment_settings import ReplenishmentSettings
 from dataflows.settings import ConfirmationsSettings
 from millrace.errors import Misconfigured
+from millrace.settings import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,21 @@ FLOWS: dict[str, Flow] = {
         ),
     )
 }
+
+
+def settings_of(config: Path | None) -> FlowSettings:
+    """Settings of whatever flow a file is of: what most commands need (ledger, Kafka, history) all flows have.
+
+    Raises:
+        Misconfigured: It is of no flow; told as for the flow that comes nearest, the one it has the most keys of.
+    """
+    problems = []
+    for flow in FLOWS.values():
+        try:
+            return load(flow.settings, config)
+        except Misconfigured as error:
+            problems.append(error)
+    raise min(problems, key=lambda error: len(str(error).splitlines()))
 
 
 def flow_named(name: str) -> Flow:

@@ -15,14 +15,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from dataflows.desk import open_desk
-from dataflows.settings import ConfirmationsSettings
+from dataflows.registry import settings_of
 from millrace.cli.status import asked, ledger_url
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.desk import Desk
 from millrace.ledger.letter_states import Person
 from millrace.ledger.letters import LetterFilter
-from millrace.settings import load
 
 T = TypeVar("T")
 WHICH, WHO = "Which letters", "Who and why"
@@ -134,7 +133,7 @@ def at_desk(
         Misconfigured: There is no ledger under that name, or the action is refused.
         Retriable: The ledger, Kafka or the registry is down.
     """
-    settings = load(ConfirmationsSettings, config)
+    settings = settings_of(config)
 
     def acted(found: Ledger) -> T:
         with closing(open_desk(found, settings, orders, materials)) as desk:

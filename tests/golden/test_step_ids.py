@@ -10,7 +10,9 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, TestingSource
 from bytewax.visualize import to_rendered
 
+from dataflows import goods_movements
 from dataflows.confirmations import wire
+from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.settings import ConfirmationsSettings
 from operators.shifts import CalendarBook, utc_calendar
 
@@ -38,6 +40,16 @@ def confirmations() -> Dataflow:
     return wire(settings, lanes, orders, calendar, sinks, ["lane-00"], hold=True)
 
 
+def movements() -> Dataflow:
+    """The flow of goods movements, likewise."""
+    lanes: Any = TestingSource([])
+    references: Any = Named()
+    sinks: dict[str, Any] = {"ledger": TestingSink([]), "topics": TestingSink([])}
+    settings = GoodsMovementsSettings(default_zone="UTC")
+    calendar = CalendarBook([], utc_calendar())
+    return goods_movements.wire(settings, lanes, references, calendar, sinks, ["lane-00"])
+
+
 def steps(operators: Sequence[Any]) -> Iterator[str]:
     """Steps that keep state or a position, `type id`, outermost first."""
     for operator in operators:
@@ -48,4 +60,6 @@ def steps(operators: Sequence[Any]) -> Iterator[str]:
 
 def test_no_step_that_keeps_state_changed_its_id() -> None:
     """A change makes running flows start from nothing: give them a way before the golden file follows."""
-    assert sorted(steps(to_rendered(confirmations()).substeps)) == GOLDEN.read_text().splitlines()
+    flows = (confirmations(), movements())
+    found = sorted(step for flow in flows for step in steps(to_rendered(flow).substeps))
+    assert found == GOLDEN.read_text().splitlines()
