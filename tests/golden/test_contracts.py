@@ -33,7 +33,7 @@ FINGERPRINTS = {
     "ShipmentNotice": "shipment-notice purchase_order tier 2 527f289376065728",
     "StateTime": "state-time work_center tier 3 c1b648c216ecddb4",
     "StockProjection": "stock-projection material tier 3 c192f63c6858d734",
-    "WorkOrder": "work-order order_id tier 1 compacted 66d00ba4d66be229",
+    "WorkOrder": "work-order order_id tier 1 compacted bb8843e875aff2fe",
 }
 
 
