@@ -20,6 +20,7 @@ from sinks.erp.leases import HeldLeases
 from sinks.erp.metrics import EVERY_SECONDS, LedgerMetrics
 from sinks.erp.poster import Counts, Poster, sleep_or_stop
 from sinks.erp.registry import create
+from sinks.erp.replicas import part_of
 from sinks.erp.reports import no_route
 from sinks.erp.results import KafkaTopic, Publisher
 from sinks.erp.results_settings import ResultsSettings
@@ -89,7 +90,7 @@ async def _poster(
     channel = await stack.enter_async_context(Channel(system))
     leases = HeldLeases(settings.lease, system.answer_timeout)
     driver = Driver(connector, channel, system, clock=ledger.now, may_send=leases.may_send, lookup_before_resend=ask)
-    part = system if system.rate is None else system.model_copy(update={"rate": system.rate / settings.replicas})
+    part = part_of(system, settings.replicas)
     rules = posting_rules(connector, settings)
     return Poster(ledger, driver, connector, part, leases=leases, poll_seconds=settings.poll_seconds, rules=rules)
 

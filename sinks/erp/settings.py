@@ -107,7 +107,7 @@ class PosterSettings(BaseModel, extra="forbid", frozen=True):
         poll_seconds: How often an idle poster looks for new work.
         name: Name of this poster in audit and dead letters; replicas may share it.
         owner: Who answers for the postings and their dead letters; None names the owner of the document's contract.
-        replicas: Posters that serve the same ledger; each takes its part of a system's `rate`.
+        replicas: Posters that serve the same ledger; each takes its part of a system's `rate` and retry budgets.
         lease_seconds: How long a claim on an order lasts without a heartbeat, and so how long its orders wait after
             a replica was lost with its machine. Without a value twice the longest `answer_timeout` and 30 s more.
         metrics_port: Port of metrics and probes on all interfaces; None serves none.

@@ -15,7 +15,8 @@ class TierSettings(BaseModel, extra="forbid", frozen=True):
     Args:
         share: Most of `concurrency` and `rate` that this tier and the less urgent ones may take together; the rest
             is kept free for more urgent documents. One slot is left to every tier.
-        retries_per_minute: Repeated attempts of this tier; more are put off, while first attempts go on.
+        retries_per_minute: Repeated attempts of this tier, of all `replicas` together; more are put off, while first
+            attempts go on.
         sla_seconds: Documents that are not booked after this are reported once a minute and by `millrace status`.
     """
 

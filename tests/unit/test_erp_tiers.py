@@ -13,6 +13,7 @@ from millrace.ledger.difference import PostingRules
 from millrace.ledger.model import Step
 from millrace.ledger.sla import breaches
 from sinks.erp.driver import Attempt, Driver
+from sinks.erp.replicas import part_of
 from sinks.erp.settings import SystemSettings
 from sinks.erp.tier_limits import LONGEST_RETRY_WAIT, RetryBudget, TierLimits
 from sinks.erp.tier_settings import Tiers
@@ -101,6 +102,16 @@ def test_more_retries_than_the_budget_are_put_off_and_never_for_ever() -> None:
     assert max(budget.wait() for _ in range(2000)) <= LONGEST_RETRY_WAIT
     clock.advance(3600)
     assert budget.wait() == 0.0
+
+
+def test_replicas_together_have_one_rate_and_one_retry_budget() -> None:
+    whole = system(rate=30.0, tiers={"tier2": {"retries_per_minute": 90}})
+    part = part_of(whole, 3)
+    assert (part.rate, part.tiers.tier2.retries_per_minute, part.tiers.tier1.retries_per_minute) == (10, 30, 200)
+    clock = Clock()
+    limits = [TierLimits(part, clock.seconds) for _ in range(3)]
+    assert sum(each.retry_wait(2) == 0 for each in limits for _ in range(90)) == 90
+    assert part_of(system(), 3).rate is None
 
 
 def test_a_less_urgent_tier_cannot_have_the_larger_share() -> None:
