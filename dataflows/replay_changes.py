@@ -40,10 +40,12 @@ class Held(StrEnum):
     """Why a change is shown but never put.
 
     HISTORY_SHORT: the history holds fewer events than the ledger has counted. OLDER_ORDER: the order is given in an
-    older version than the ledger has used.
+    older version than the ledger has used. COUNTED: the ledger has counted other events in the window than the files of
+    a backfill hold.
     """
 
     HISTORY_SHORT = "history_short"
+    COUNTED = "counted"
     OLDER_ORDER = "older_order"
 
 

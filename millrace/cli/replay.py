@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +13,19 @@ import typer
 from rich.console import Console
 
 from dataflows import parts
+from dataflows.files import FileRun
 from dataflows.master_data import master_data
 from dataflows.registry import flow_named
 from dataflows.replay import Replay
-from dataflows.replay_apply import put_live, put_scratch
+from dataflows.replay_apply import put_scratch
 from dataflows.replay_changes import Compared, frame
 from dataflows.replay_compare import compare_with, late_additions, made_documents, standing_documents
 from dataflows.replay_flows import REPLAYABLE, replayable
 from dataflows.replay_range import Range, text
-from millrace.cli.desk_options import person
+from millrace.cli.replay_files import run_backfill
+from millrace.cli.replay_options import TABLE, Into, Options, left_over, put_with_bar, write_outcome
 from millrace.cli.replay_report import plain, progress, show
+from millrace.cli.run_files import file_inputs
 from millrace.cli.status import asked, ledger_url
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
@@ -32,43 +34,7 @@ from millrace.settings import load
 from millrace.telemetry import configure_logging
 from sources.history import HistoryAccount
 
-TABLE, SUMMARY = "changes.parquet", "summary.json"
 Texts = list[str] | None
-
-
-class Into(StrEnum):
-    """Where what a replay makes is put."""
-
-    SCRATCH = "scratch"
-    LIVE = "live"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What is done with what a replay makes."""
-
-    into: Into | None
-    dry_run: bool
-    reason: str | None
-    who: str | None
-    patience_s: float
-    as_json: bool
-
-    def check(self) -> None:
-        """Refuse what can't be meant.
-
-        Raises:
-            Misconfigured: Nothing is to be done, or a live replay has no reason.
-        """
-        if self.into is None and not self.dry_run:
-            raise Misconfigured("--dry-run, --into: say --dry-run to compare only, or --into scratch or --into live")
-        if self.live and not (self.reason or "").strip():
-            raise Misconfigured("--reason: a live replay changes what is booked; say why, it stands in the audit")
-
-    @property
-    def live(self) -> bool:
-        """Whether the ledger is changed."""
-        return self.into is Into.LIVE and not self.dry_run
 
 
 def replay(
@@ -99,6 +65,14 @@ def replay(
         Texts, typer.Option("--material-file", help="Material records, instead of the topic.")
     ] = None,
     calendar_files: Annotated[Texts, typer.Option("--calendar-file", help="ShiftCalendar records.")] = None,
+    inputs: Annotated[
+        Texts,
+        typer.Option("--input", help="Backfill: file, directory or pattern, in place of the history; again for more."),
+    ] = None,
+    mappings: Annotated[
+        Texts,
+        typer.Option("--mapping", "--contract", help="Mapping file or contract of the inputs, as `millrace run`."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads; they change no total.")] = 1,
     patience_s: Annotated[
         float, typer.Option("--wait", min=0, help="Seconds to wait for documents that a poster works on.")
@@ -115,9 +89,21 @@ def replay(
     configure_logging()
     settings = load(flow_named(flow).settings, config)
     wanted = Range(_instant("--from", begin), _instant("--to", end), tuple(plants or ()), tuple(orders or ()))
+    folder = out or _folder(flow, config, wanted)
+    if inputs or mappings:
+        if wanted != Range():
+            raise Misconfigured("--from, --to, --plant, --order: a backfill takes all that is in its files")
+        what = FileRun(
+            file_inputs(inputs or [], mappings or []),
+            folder / "work" / "files",
+            order_files or (),
+            material_files or (),
+            calendar_files or (),
+            workers,
+        )
+        raise typer.Exit(run_backfill(settings, what, folder, options, flow))
     files = {"WorkOrder": order_files or (), "Material": material_files or ()}
     known = master_data(settings, parts.schema_source(settings), files, calendar_files or ())
-    folder = out or _folder(flow, config, wanted)
     copy = folder / "scratch" / "history" if into is Into.SCRATCH and not dry_run else None
     made = Replay(replayable(flow), settings, wanted, known, folder, history=copy, workers=workers)
     raise typer.Exit(_run(made, options, flow))
@@ -135,24 +121,14 @@ def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str) 
         account = made.compute(heard)
     compared = compare_with(ledger, made)
     frame(compared.changes).write_parquet(made.folder / TABLE, compression="zstd")
-    fates = _put(ledger, made, compared, options, flow) if options.live else None
+    what = f"replay of {flow} {_told(made.wanted)}"
+    fates = put_with_bar(ledger, compared.to_put, options, what) if options.live else None
     outcome = _outcome(made, compared, account, fates, options, flow)
     if options.as_json:
         typer.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
     else:
         show(outcome, compared, Console())
-    left = any(change.held for change in compared.changes) or bool(fates and _left(fates))
-    return 1 if left else 0
-
-
-def _put(ledger: Ledger, made: Replay, compared: Compared, options: Options, flow: str) -> dict[Fate, int]:
-    by, todo = person(options.who, str(options.reason)), compared.to_put
-    with progress("documents", len(todo), Console(stderr=True)) as heard:
-        return put_live(ledger, todo, by, f"replay of {flow} {_told(made.wanted)}", options.patience_s, heard)
-
-
-def _left(fates: dict[Fate, int]) -> int:
-    return sum(fates.get(fate, 0) for fate in (Fate.UNDER_WAY, Fate.PARKED, Fate.SUPERSEDED))
+    return 1 if left_over(compared, fates) else 0
 
 
 def _outcome(
@@ -174,9 +150,7 @@ def _outcome(
         "into": "live" if options.live else "scratch" if made.history is not None else None,
     }
     outcome = plain(compared, account, fates, more)
-    partial = made.folder / f".{SUMMARY}.partial"
-    partial.write_text(json.dumps(outcome, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.rename(made.folder / SUMMARY)
+    write_outcome(made.folder, outcome)
     return outcome
 
 

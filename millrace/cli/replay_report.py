@@ -81,7 +81,7 @@ def show(outcome: Mapping[str, Any], compared: Compared, console: Console) -> No
             f"{rate['events']} events, {rate['events_per_second']} events/s, {rate['times_as_fast']} times as fast as "
             "they came in",
         )
-    for name in ("ledger", "history"):
+    for name in ("ledger", "history", "generation"):
         if outcome.get(name):
             _say(console, f"{name}: {outcome[name]}")
     if outcome["put"] is not None:
