@@ -1,4 +1,10 @@
-"""The table of a run: each fault with its times, what was lost or doubled meanwhile, and the seconds to recover."""
+"""The table of a run: each fault with its times, what was lost or doubled meanwhile, and the seconds to recover.
+
+Where a loss or a double came from is told by time alone: it stands with every fault that was on between the first and
+the last change of its operation's postings, and with none where nothing was ever posted. Faults overlap with deaths
+all the time, and what a process did under one shows after the next, so no record of the run could name the one cause.
+The last line of a run counts every operation once, and is exact.
+"""
 
 from __future__ import annotations
 
