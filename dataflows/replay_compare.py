@@ -60,7 +60,7 @@ def made_documents(replay: Replay) -> Iterator[DesiredDocument]:
     """What a replay made of its range."""
     for contract in replay.announced.contracts():
         documents = replay.announced.documents(contract)
-        for record in document_records(documents, replay.settings.flow):
+        for record in document_records(documents, replay.settings.flow, whole=True):
             document = CONVERTERS[contract](record)
             if not replay.widen or replay.wanted.holds(
                 document.plant, document.order_id, document.sort_key, replay.touched

@@ -54,6 +54,7 @@ def _add_document(branch: Tree, report: DocumentReport, events: Events) -> None:
     document, attributes = report.document, report.document["attributes"]
     window = branch.add(f"{escape(_heading(document['kind'], attributes))}: {document['state']}")
     final = ", final" if document["final"] else ""
+    final += ", withdrawn" if document["cancelled"] else ""
     desired = window.add(
         f"document {escape(document['key'])}, revision {document['revision']} "
         f"(order version {document['reference_version']}){final}: {_quantities(document['quantities'])} "

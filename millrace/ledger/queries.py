@@ -127,9 +127,10 @@ def booked_totals(connection: Connection) -> dict[OperationKey, Quantities]:
 
 
 def desired_totals(connection: Connection) -> dict[OperationKey, Quantities]:
-    """What the ERPs should show by operation."""
+    """What the ERPs should show by operation; nothing of what is withdrawn."""
     columns = (documents.c.plant, documents.c.order_id, documents.c.operation, documents.c.quantities)
-    return _totals((row[:3], row[3]) for row in connection.execute(select(*columns)))
+    wanted = select(*columns).where(documents.c.cancelled.is_(False))
+    return _totals((row[:3], row[3]) for row in connection.execute(wanted))
 
 
 def _totals(rows: Iterator[tuple[Any, str]]) -> dict[OperationKey, Quantities]:

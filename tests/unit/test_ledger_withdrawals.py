@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from millrace.cli.app import app
 from millrace.ledger import Ledger, Status, queries, withdrawals
 from millrace.ledger.archiving import archive
 from millrace.ledger.model import Action, DesiredDocument
@@ -142,3 +144,11 @@ def test_without_the_order_what_no_flow_announces_again_stays_booked(
     book_all(ledger)
     stand(ledger, standing())
     assert (book_all(ledger), booked(ledger)) == ([], {"yield": Decimal(8)})
+
+
+def test_trace_says_that_a_document_is_withdrawn(ledger: Ledger, tmp_path: Path) -> None:
+    want(ledger, document(1, ORDER, **{"yield": "5"}))
+    stand(ledger, standing())
+    command = ["trace", ORDER, "--ledger", f"sqlite:///{tmp_path}/ledger.db"]
+    assert "(order version 2), withdrawn: yield 5" in CliRunner().invoke(app, command, env={"COLUMNS": "200"}).stdout
+    assert ledger.ask(queries.desired_totals) == {}
