@@ -29,6 +29,7 @@ from sinks.erp.settings import PlantSettings, PosterSettings, RouteSettings, Sys
 from sinks.erp.tier_settings import SecondTier, ThirdTier, Tiers, TierSettings
 from sinks.erp.tryton_moves import Places
 from sinks.history.places import ObjectPath
+from sinks.history.retention import RetentionRule, RetentionSettings
 from sources.kafka_settings import KafkaSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -59,6 +60,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`results`", ResultsSettings),
     ("`dependencies`: a list of rules", DependencyRule),
     ("`dependencies[].document`, `dependencies[].waits_for`", Match),
+    ("`millrace history retain`", RetentionSettings),
+    ("`default`, `topics`: a rule", RetentionRule),
 )
 HEAD = """\
 # Settings

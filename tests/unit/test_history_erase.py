@@ -21,6 +21,7 @@ from sinks.history.compact import compact, only_one
 from sinks.history.erase import Erasure
 from sinks.history.erasure_report import FOLDER, Report
 from sinks.history.manifest import read_manifest
+from sinks.history.rows import HistoryRows
 from sinks.history.verify import verify
 from tests.unit.erase_case import TOPIC, call, everything, fill, in_days, killed, life, reports, seen, without_people
 
@@ -120,6 +121,20 @@ def test_the_command_says_what_waits_and_ends_with_1(tmp_path: Path) -> None:
     said = call(*arguments, "--root", tmp_path, code=1)
     assert sum(said["topics"][0]["not_final"].values()) > 0
     assert seen(tmp_path)["operator"].eq("ann").sum() > 0
+
+
+def test_a_replay_reads_the_same_rows_afterwards(tmp_path: Path) -> None:
+    fill(tmp_path)
+    history = HistoryRows(tmp_path, {"OperationReport": TOPIC})
+
+    def rows() -> pl.DataFrame:
+        days = [history.load("OperationReport", day, lambda frame: frame) for day in history.days()]
+        return without_people(pl.concat(days)).sort("event_id")
+
+    before = rows()
+    call(*ERASE, "--root", tmp_path)
+    assert rows().equals(before)
+    assert before.height == seen(tmp_path).height
 
 
 def test_an_erased_raw_file_is_compacted_like_any_other(tmp_path: Path) -> None:
