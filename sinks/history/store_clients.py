@@ -36,6 +36,8 @@ _PARTS = {
     "abfss": {"AZURE_STORAGE_ACCOUNT_KEY": "access_key"},
     "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key"},
 }
+#: What names of variables have that hold the address of a store.
+_ADDRESS = ("ENDPOINT", "STORAGE_URL", "BASE_URL")
 #: How long a credential from a file counts before the file is looked at again.
 READ_AGAIN = timedelta(minutes=5)
 #: An outage is the caller's to wait for: a call gives up soon.
@@ -119,8 +121,9 @@ def _from_files(scheme: str) -> dict[str, str]:
 
 def _speaks_http(scheme: str) -> bool:
     """An address that begins with http:// is what the operator wants, as for a server in the same namespace."""
-    addresses = (value for name, value in os.environ.items() if name.startswith((_PREFIX[scheme], "AZURITE_")))
-    return any(value.startswith("http://") for value in addresses)
+    named = [name for name in os.environ if name.startswith((_PREFIX[scheme], "AZURITE_"))]
+    addresses = [os.environ[name] for name in named if any(word in name for word in _ADDRESS)]
+    return any(address.startswith("http://") for address in addresses)
 
 
 def _first_line(error: BaseException) -> str:
