@@ -9,15 +9,26 @@ import polars as pl
 from bytewax.dataflow import Dataflow
 from bytewax.outputs import Sink
 
-from dataflows import confirmations
+from dataflows import confirmations, goods_movements
 from dataflows.master_data import MasterData
 from dataflows.replay import Replayable
 from dataflows.replay_range import Linear
 from millrace.errors import Misconfigured
+from operators.consumption_route import consumption_route
 from operators.lane_totals import total
+from operators.movement_reference import MovementReference, MovementReferenceLane
 from sinks.batches import Batch
 from sources.file_reference import FileReference
 from sources.history import HistoryLanes
+
+
+def _goods_movements(
+    settings: Any, lanes: HistoryLanes, master: MasterData, sinks: dict[str, Sink[Batch]], names: Sequence[str]
+) -> Dataflow:
+    frames = [(name, frame) for name, frame in master.frames if name in settings.referred()]
+    references: Any = FileReference(frames, lambda: MovementReferenceLane({}, {}), MovementReference)
+    return goods_movements.wire(settings, lanes, references, master.calendar, sinks, names)
+
 
 _COUNTED = (
     pl.col("order_id").is_not_null()
@@ -40,6 +51,12 @@ REPLAYABLE: dict[str, Replayable] = {
         # As operators.routes.direct: increments of a named order, and whatever an operator reports.
         linear=Linear({"MachineCycle": _COUNTED, "OperationReport": pl.lit(value=True)}),
         kinds=("ProductionConfirmation",),
+    ),
+    "goods-movements": Replayable(
+        wire=_goods_movements,
+        route=lambda settings: consumption_route(settings.rules()),
+        linear=Linear({"MaterialConsumption": pl.lit(value=True)}),
+        kinds=("GoodsMovement",),
     ),
 }
 

@@ -22,6 +22,7 @@ from sources.history import HistoryDay
 #: A window with no bounds: a completion, or a whole operation.
 UNBOUND = datetime.fromtimestamp(0, UTC).isoformat()
 ORDER = ("plant", "order_id")
+_NO_ORDER = pl.col("order_id").fill_null("") == ""
 Orders = frozenset[tuple[str, str]]
 
 
@@ -119,7 +120,7 @@ def touched_orders(rows: HistoryRows, days: Collection[date], wanted: Range, win
 
 def _orders_in(rows: HistoryRows, contract: str, day: date, inside: pl.Expr) -> set[tuple[str, str]]:
     def query(frame: pl.LazyFrame) -> pl.LazyFrame:
-        return frame.filter(inside & pl.col("order_id").is_not_null()).select(ORDER).unique()
+        return frame.filter(inside & ~_NO_ORDER).select(ORDER).unique()
 
     return set(rows.load(contract, day, query).unique().iter_rows())
 
@@ -135,7 +136,7 @@ def _last_named(
     """By work centre the last order that a row of its timeline named before the range."""
 
     def query(frame: pl.LazyFrame) -> pl.LazyFrame:
-        timeline = ~linear.of(contract) & pl.col("order_id").is_not_null()
+        timeline = ~linear.of(contract) & ~_NO_ORDER
         early = frame.filter(timeline & (pl.col("event_time").to_physical() < before))
         return early.select("plant", "work_center", "order_id", at=pl.col("event_time").to_physical())
 
@@ -153,7 +154,7 @@ def needed(contract: str, linear: Linear, touched: Orders | None, inside: pl.Exp
         return pl.lit(value=True)
     keys = [f"{plant}\x1f{order}" for plant, order in sorted(touched)]
     mine = pl.concat_str(list(ORDER), separator="\x1f").is_in(keys)
-    return ~linear.of(contract) | pl.when(pl.col("order_id").is_null()).then(inside).otherwise(mine)
+    return ~linear.of(contract) | pl.when(_NO_ORDER).then(inside).otherwise(mine)
 
 
 __all__ = ["ORDER", "UNBOUND", "Linear", "Orders", "Range", "days_of", "margin", "needed", "text", "touched_orders"]

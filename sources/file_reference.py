@@ -10,7 +10,7 @@ Delivery: everything once, before the first event; a run on files starts again f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +85,16 @@ def _enveloped(given: Any, path: Path, place: int) -> Any:
 class ReferenceFiles(StatefulSourcePartition[ReferenceOutput, None]):
     """Hands out each contract's records once."""
 
-    def __init__(self, frames: Sequence[tuple[str, pl.DataFrame]]) -> None:
-        self._lane = ReferenceLane({}, {})
+    def __init__(
+        self, frames: Sequence[tuple[str, pl.DataFrame]], build: Callable[[], Any], output: Callable[[], Any]
+    ) -> None:
+        self._lane, self._output = build(), output
         self._frames = iter(frames)
 
     def next_batch(self) -> list[ReferenceOutput]:
         """The next contract's records."""
         name, frame = next(self._frames)
-        output = ReferenceOutput()
+        output = self._output()
         self._lane.accept(output, name, frame)
         return [output]
 
@@ -106,10 +108,17 @@ class FileReference(FixedPartitionedSource[ReferenceOutput, None]):
 
     Args:
         frames: Contract and records; materials before orders spares totals a wait.
+        build: Makes the rules of the flow's reference lane.
+        output: Makes an empty output of it.
     """
 
-    def __init__(self, frames: Sequence[tuple[str, pl.DataFrame]]) -> None:
-        self._frames = frames
+    def __init__(
+        self,
+        frames: Sequence[tuple[str, pl.DataFrame]],
+        build: Callable[[], Any] = lambda: ReferenceLane({}, {}),
+        output: Callable[[], Any] = ReferenceOutput,
+    ) -> None:
+        self._frames, self._build, self._output = frames, build, output
 
     def list_parts(self) -> list[str]:
         """One lane."""
@@ -117,4 +126,4 @@ class FileReference(FixedPartitionedSource[ReferenceOutput, None]):
 
     def build_part(self, _step_id: str, _for_part: str, _resume_state: Any) -> ReferenceFiles:
         """Begin at the first record."""
-        return ReferenceFiles(self._frames)
+        return ReferenceFiles(self._frames, self._build, self._output)
