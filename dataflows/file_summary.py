@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from dataflows.files import SUMMARY, Results
+from dataflows.flow_settings import FlowSettings
 from dataflows.settings import EVENTS
 from millrace.ledger.model import DeadLetter
 from operators.confirmations import QUANTITIES, TIMES
@@ -135,7 +136,7 @@ def summarize(results: Results) -> Summary:
         rows=rows,
         records=records,
         documents=results.documents.height,
-        dead_letters=_reasons(results.letters),
+        dead_letters=letters_by_reason(results.letters),
         alerts=dict(sorted(Counter(alert["kind"] for alert in results.collected.alerts).items())),
         operations=operations(results.documents),
         checks=_checks(rows, records, results),
@@ -157,7 +158,7 @@ def _records(results: Results) -> dict[str, Records]:
             dead=sum(n for key, n in counts.items() if key.startswith(f"dead:{name}:")),
             in_documents=in_documents[name],
             given_up=given_up[name],
-            history=_history_rows(results, name),
+            history=history_rows(results.settings, name),
         )
         for name in EVENTS
         if made[name]
@@ -180,13 +181,15 @@ def events_given_up(letters: Iterable[DeadLetter]) -> Counter[str]:
     return found
 
 
-def _history_rows(results: Results, name: str) -> int:
-    root = results.settings.history
-    files = below(root / results.settings.topic(name), ".parquet") if root else []
+def history_rows(settings: FlowSettings, name: str) -> int:
+    """Rows of a contract in the history of a run."""
+    root = settings.history
+    files = below(root / settings.topic(name), ".parquet") if root else []
     return sum(scan([found.path]).select(pl.len()).collect().item() for found in files)
 
 
-def _reasons(letters: pl.DataFrame) -> list[dict[str, Any]]:
+def letters_by_reason(letters: pl.DataFrame) -> list[dict[str, Any]]:
+    """Number of dead letters, and of the events that they stand for, by kind, reason and field at fault."""
     key = ["kind", "reason", "field"]
     counted = letters.group_by(key).agg(pl.len().alias("letters"), pl.col("events").sum())
     return counted.with_columns(pl.col("kind").cast(pl.String)).sort(key).to_dicts()

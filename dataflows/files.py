@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 from bytewax.dataflow import Dataflow
@@ -13,13 +14,13 @@ from bytewax.outputs import Sink
 
 from dataflows import parts
 from dataflows.confirmations import wire
+from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import master_data
 from dataflows.run import run
 from dataflows.settings import ConfirmationsSettings
 from millrace.errors import MillraceError, Misconfigured
 from millrace.shutdown import draining
 from operators.lane import Lane
-from operators.shifts import CalendarBook
 from schemas.registry import FolderSchemas
 from sinks import files as sink
 from sinks.batches import Batch
@@ -27,6 +28,7 @@ from sources.file_lanes import LANE, FileAccount, FileInput, FileLanes
 from sources.file_reference import FileReference
 from sources.files import find_files
 
+Settings = TypeVar("Settings", bound=FlowSettings)
 #: A finite run keeps all of its windows until the end: longer than any input reaches back.
 FOREVER_H = 10_000 * 8766
 #: Rows of a file may stand in any order, so every gap in a source's numbers may still be filled.
@@ -48,6 +50,7 @@ class FileRun:
         orders: WorkOrder files, directories or patterns.
         materials: Material files.
         calendars: ShiftCalendar files.
+        confirmations: ProductionConfirmation files, for backflush.
         workers: Worker threads; they change no total.
         overwrite: Replace the results of an earlier run in `out`.
     """
@@ -59,6 +62,7 @@ class FileRun:
     calendars: Sequence[str] = ()
     workers: int = 1
     overwrite: bool = False
+    confirmations: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Results:
         self.documents = self.collected.newest_documents()
 
 
-def finite(settings: ConfirmationsSettings, out: Path) -> ConfirmationsSettings:
+def finite(settings: Settings, out: Path) -> Settings:
     """Settings as they hold for files: nothing leaves the state before the end, results go to the folder."""
     return settings.model_copy(
         update={
@@ -105,13 +109,14 @@ def build(settings: ConfirmationsSettings, what: FileRun, account: FileAccount, 
     """
     files = {"WorkOrder": what.orders, "Material": what.materials}
     known = master_data(settings, FolderSchemas(), files, what.calendars)
-    lanes = FileLanes(what.inputs, _lane_builder(settings, known.calendar), account)
+    plain = parts.lane_builder(settings, {}, known.calendar, parts.event_topics(settings))
+    lanes = FileLanes(what.inputs, finite_lanes(plain), account)
     sinks: dict[str, Sink[Batch]] = {"collect": sink.CollectSink(collected)}
     return wire(settings, lanes, FileReference(known.frames), known.calendar, sinks, [LANE], hold=False)
 
 
-def _lane_builder(settings: ConfirmationsSettings, calendar: CalendarBook) -> Callable[[str], Lane]:
-    plain = parts.lane_builder(settings, {}, calendar, parts.event_topics(settings))
+def finite_lanes(plain: Callable[[str], Lane]) -> Callable[[str], Lane]:
+    """Lanes as `plain` makes them, for rows in any order: numbers are told apart over all files, with any gap."""
 
     def make(name: str) -> Lane:
         lane = plain(name)
@@ -142,7 +147,7 @@ def run_files(settings: ConfirmationsSettings, what: FileRun, heard: Callable[[i
     for given in what.inputs:
         find_files(given.path)
     flow = build(settings, what, account, collected)
-    _prepare(what.out, overwrite=what.overwrite)
+    prepare(what.out, overwrite=what.overwrite)
     run(flow, None, epoch_s=EPOCH_S, workers=what.workers)
     if account.failure is not None:
         raise account.failure
@@ -154,7 +159,7 @@ def run_files(settings: ConfirmationsSettings, what: FileRun, heard: Callable[[i
     return Results(account, collected, letters, settings)
 
 
-def _prepare(out: Path, *, overwrite: bool) -> None:
+def prepare(out: Path, *, overwrite: bool) -> None:
     """An empty folder, or one whose results may be replaced; anything else in it is left alone."""
     out.mkdir(parents=True, exist_ok=True)
     present = [out / name for name in OUTPUTS if (out / name).exists()]

@@ -52,6 +52,7 @@ FLOWS: dict[str, Flow] = {
             GoodsMovementsSettings,
             goods_movements.build,
             "reported consumption and confirmed yields become goods movements",
+            on_files=True,
         ),
         Flow(
             "replenishment",

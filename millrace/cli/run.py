@@ -51,6 +51,10 @@ def run(
     materials: Annotated[
         list[str] | None, typer.Option("--materials", rich_help_panel=ON_FILES, help="Material records.")
     ] = None,
+    confirmed: Annotated[
+        list[str] | None,
+        typer.Option("--confirmations", rich_help_panel=ON_FILES, help="ProductionConfirmation records."),
+    ] = None,
     calendar: Annotated[
         list[str] | None, typer.Option("--calendar", rich_help_panel=ON_FILES, help="ShiftCalendar records.")
     ] = None,
@@ -84,6 +88,7 @@ def run(
         out=out,
         orders=orders or [],
         materials=materials or [],
+        confirmations=confirmed or [],
         calendar=calendar or [],
         zone=zone,
         workers=workers,

@@ -1,4 +1,4 @@
-"""`millrace run confirmations --input FILE... --mapping MAP --out DIR`: the flow on finite files."""
+"""`millrace run FLOW --input FILE... --mapping MAP --out DIR`: a flow on finite files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from rich.console import Console
 
 from dataflows.file_summary import Summary, summarize
 from dataflows.files import FileRun, run_files
-from dataflows.registry import Flow
-from dataflows.settings import EVENTS, ConfirmationsSettings
+from dataflows.flow_settings import FlowSettings
+from dataflows.movement_files import run_movement_files
+from dataflows.movement_settings import GoodsMovementsSettings
+from dataflows.movement_summary import MovementSummary
+from dataflows.registry import FLOWS, Flow
 from millrace.cli.file_report import reading, show
+from millrace.cli.movement_report import show_movements
 from millrace.errors import Misconfigured
 from schemas.mapping import Mapping, load
 from sources.file_lanes import FileInput
@@ -31,6 +35,7 @@ class FileOptions:
     out: Path | None
     orders: Sequence[str]
     materials: Sequence[str]
+    confirmations: Sequence[str]
     calendar: Sequence[str]
     zone: str | None
     workers: int
@@ -40,7 +45,7 @@ class FileOptions:
     @property
     def any(self) -> bool:
         """Whether one was given that only a run on files has."""
-        lists = (self.inputs, self.mappings, self.orders, self.materials, self.calendar)
+        lists = (self.inputs, self.mappings, self.orders, self.materials, self.confirmations, self.calendar)
         return any(lists) or self.out is not None or self.overwrite or self.as_json or self.zone is not None
 
 
@@ -60,7 +65,7 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
     if not given.inputs or given.out is None:
         raise Misconfigured("--input, --out: a run on files needs both")
     settings = _with_zone(settings, given.zone)
-    inputs = file_inputs(given.inputs, given.mappings)
+    inputs = file_inputs(given.inputs, given.mappings, flow)
     what = FileRun(
         inputs=inputs,
         out=given.out,
@@ -69,23 +74,29 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
         calendars=given.calendar,
         workers=given.workers,
         overwrite=given.overwrite,
+        confirmations=given.confirmations,
     )
     with reading(inputs, Console(stderr=True)) as heard:
-        results = run_files(settings, what, heard)
-    summary = summarize(results)
+        summary: Summary | MovementSummary
+        if isinstance(settings, GoodsMovementsSettings):
+            summary = run_movement_files(settings, what, heard)
+        else:
+            summary = summarize(run_files(settings, what, heard))
     summary.write(given.out)
     _print(summary, given.out, as_json=given.as_json)
     return summary.exit_status
 
 
-def _print(summary: Summary, out: Path, *, as_json: bool) -> None:
+def _print(summary: Summary | MovementSummary, out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary.as_json(), ensure_ascii=False, indent=2))
+    elif isinstance(summary, MovementSummary):
+        show_movements(summary, out, Console())
     else:
         show(summary, out, Console())
 
 
-def file_inputs(inputs: Sequence[str], mappings: Sequence[str]) -> list[FileInput]:
+def file_inputs(inputs: Sequence[str], mappings: Sequence[str], flow: Flow = FLOWS["confirmations"]) -> list[FileInput]:
     """Each input with its mapping or contract.
 
     Raises:
@@ -96,7 +107,7 @@ def file_inputs(inputs: Sequence[str], mappings: Sequence[str]) -> list[FileInpu
             f"--mapping: {len(inputs)} inputs need one mapping or contract for all of them, or one each in "
             f"the same order; {len(mappings)} are given"
         )
-    kinds = {name: _mapping(name) for name in dict.fromkeys(mappings)}
+    kinds = {name: _mapping(name, flow) for name in dict.fromkeys(mappings)}
     each = list(mappings) if len(mappings) == len(inputs) else [mappings[0]] * len(inputs)
     return [
         FileInput(path, kinds[name], None if kinds[name] is not None else name)
@@ -104,18 +115,18 @@ def file_inputs(inputs: Sequence[str], mappings: Sequence[str]) -> list[FileInpu
     ]
 
 
-def _mapping(name: str) -> Mapping | None:
+def _mapping(name: str, flow: Flow) -> Mapping | None:
     """None where the name is one of the contracts that the flow reads."""
-    if name in EVENTS:
+    if name in flow.settings.events:
         return None
     mapping = load(name)
-    strange = [output.contract for output in mapping.outputs if output.contract not in EVENTS]
+    strange = [output.contract for output in mapping.outputs if output.contract not in flow.settings.events]
     if strange:
-        raise Misconfigured(f"{name}: outputs: the confirmations flow takes no {strange[0]}")
+        raise Misconfigured(f"{name}: outputs: the {flow.name} flow takes no {strange[0]}")
     return mapping
 
 
-def _with_zone(settings: ConfirmationsSettings, zone: str | None) -> ConfirmationsSettings:
+def _with_zone(settings: FlowSettings, zone: str | None) -> FlowSettings:
     if zone is None:
         return settings
     try:

@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from dataflows.flow_settings import FlowSettings
+from dataflows.registry import settings_of
 from dataflows.replenishment_settings import ReplenishmentSettings
-from dataflows.settings import ConfirmationsSettings
 from millrace.cli import status_material, status_tables
 from millrace.cli.trace_events import Events, events_of
 from millrace.cli.trace_tree import plain_trace, trace_tree
@@ -71,7 +71,7 @@ def status(
     if plant is not None:
         raise Misconfigured("--plant: goes with --material")
     found = asked(
-        ledger_url(ledger, load(ConfirmationsSettings, config)), partial(_status, allowed=_allowed(post_config))
+        ledger_url(ledger, settings_of(config)), partial(_status, allowed=_allowed(post_config))
     )
     found["needs_a_look"] = _needs_a_look(found, unknown_after)
     if as_json:
@@ -179,7 +179,7 @@ def trace(
 
     Exit code 0: found. 1: the order is unknown. 2: no ledger.
     """
-    settings = load(ConfirmationsSettings, config)
+    settings = settings_of(config)
     root = located(history) if history else settings.history
     reports, letters = asked(
         ledger_url(ledger, settings),

@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from dataflows.settings import EVENTS, ConfirmationsSettings
+from dataflows.flow_settings import FlowSettings
+from dataflows.settings import EVENTS
 from millrace.errors import Misconfigured
 from sinks.history.places import Place
 from sinks.history.reading import read
@@ -46,7 +47,7 @@ class Events:
         return dict(sorted(inside["contract"].value_counts().iter_rows()))
 
 
-def events_of(root: Place, settings: ConfirmationsSettings, order: str) -> Events:
+def events_of(root: Place, settings: FlowSettings, order: str) -> Events:
     """Events that name the order; those that got it from their machine's job are in the documents' origins.
 
     Raises:
