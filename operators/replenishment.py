@@ -23,7 +23,7 @@ from operators.replenishment_policy import PolicyBook
 from operators.replenishment_queue import Queue
 from operators.replenishment_request import Price, own_record
 from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
-from operators.replenishment_summary import of_places, of_requests
+from operators.replenishment_summary import of_requests
 from operators.replenishment_units import BaseUnits
 from operators.request_book import RequestBook
 from operators.request_lifecycle import Terms
@@ -71,7 +71,7 @@ class Announced:
         requests: Fields of ReplenishmentRequest.
         alerts: Fields of Alert without its envelope.
         projections: Rows of SIGNAL.
-        summaries: How places and requests stand, the newest version of each.
+        summaries: How requests stand, the newest version of each.
         figures: What people who watch the flow are told.
     """
 
@@ -240,9 +240,7 @@ class Shard:
             self._output.summaries.update(of_requests(found, instant))
             projections = project(self.stock.stock(places), self.requests.expected())
             self.crossings.rearm(projections)
-        signal = self.crossings.signal(projections, instant)
-        self._output.projections.append(signal)
-        self._output.summaries.update(of_places(signal, instant))
+        self._output.projections.append(self.crossings.signal(projections, instant))
 
     def _output_alerts(self, alerts: Sequence[dict[str, Any]]) -> None:
         self._held += [{"alert": each} for each in alerts]

@@ -1,4 +1,4 @@
-"""How places and requests stand, for people who ask: one entry each, the newest version counts."""
+"""How requests stand, for people who ask: one entry each, the newest version counts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import polars as pl
-
 from operators.request_book import place_of
 from operators.request_lifecycle import Line, Progress
 from operators.safety_stock import Place
-from operators.stock import STOCK_KEY
 
 Entry = dict[str, Any]
-
-
-def of_places(signal: pl.DataFrame, instant: datetime) -> dict[tuple[str, ...], Entry]:
-    """Entries of rows of SIGNAL."""
-    entries: dict[tuple[str, ...], Entry] = {}
-    for row in signal.to_dicts():
-        place = (row["plant"], row["material"], row["storage_location"])
-        content = {name: value for name, value in row.items() if name not in STOCK_KEY and name != "instant"}
-        entry = _entry("stock|" + "|".join(place[1:]), place, instant, content)
-        entries[place[0], entry["name"]] = entry
-    return entries
 
 
 def of_requests(found: Mapping[tuple[str, str], Progress], instant: datetime) -> dict[tuple[str, ...], Entry]:
@@ -75,4 +61,4 @@ def _entry(name: str, place: Place, instant: datetime, content: Entry | None) ->
     return {**where, "name": name, "instant": instant, "content": content}
 
 
-__all__ = ["Entry", "of_places", "of_requests"]
+__all__ = ["Entry", "of_requests"]

@@ -134,7 +134,7 @@ class StockLevels:
 
     def prune(self) -> None:
         """Let go of what no balance will be compared with any more."""
-        every = merge_movements([chunk.rows for chunk in self._chunks])
+        every = pl.concat([pl.DataFrame(schema=MOVEMENT), *(chunk.rows for chunk in self._chunks)])
         self.balances, kept = retain(self.balances, every, self.keep)
         self._chunks, self._pruned_at = ([_Chunk(kept)] if kept.height else []), kept.height
         self._saved.pop("balances", None)

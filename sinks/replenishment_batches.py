@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
 from operators import replenishment_request
 from operators.replenishment import Announced
+from operators.replenishment_crossings import SIGNAL
+from operators.stock import STOCK_KEY
 from sinks.batches import Batch
 from sinks.dead_letter import owner_of
 
@@ -32,5 +41,39 @@ def of_announced(announced: Announced, owner: str | None = None) -> Batch:
         contract=replenishment_request.CONTRACT,
         alerts=alerts,
         projections=announced.projections,
-        standings=list(announced.summaries.values()),
+        standings=[*place_standings(announced.projections), *map(_standing, announced.summaries.values())],
     )
+
+
+def place_standings(projections: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+    """Entries of `stock_standings`: of each place the newest of these rows of SIGNAL."""
+    if not projections:
+        return []
+    newest = pl.concat(projections).unique(list(STOCK_KEY), keep="last", maintain_order=True)
+    told = [_text(name, kind).alias(name) for name, kind in SIGNAL.items() if name not in (*STOCK_KEY, "instant")]
+    rows = newest.select(
+        *STOCK_KEY,
+        pl.concat_str(pl.lit("stock"), "material", "storage_location", separator="|").alias("name"),
+        pl.col("instant").to_physical().alias("instant"),
+        pl.struct(told).struct.json_encode().alias("content"),
+    )
+    return rows.to_dicts()
+
+
+def _text(name: str, kind: pl.DataType) -> pl.Expr:
+    """A value of JSON: decimals as text without idle zeros, instants as ISO 8601."""
+    if isinstance(kind, pl.Datetime):
+        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%:z")
+    if isinstance(kind, pl.Decimal):
+        return pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    return pl.col(name)
+
+
+def _standing(entry: Mapping[str, Any]) -> dict[str, Any]:
+    content = entry["content"]
+    text = None if content is None else json.dumps(content, default=_plain, ensure_ascii=False)
+    return {**entry, "instant": int(entry["instant"].timestamp() * 1_000_000), "content": text}
+
+
+def _plain(value: Any) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value.isoformat())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, select
@@ -24,12 +23,12 @@ def put(engine: Engine, connection: Connection, entries: Iterable[Mapping[str, A
     Args:
         engine: The database.
         connection: Write transaction.
-        entries: With the columns of the table; `instant` is a datetime, `content` JSON values, or null to remove.
+        entries: With the columns of the table; `content` is JSON, or null to remove.
     """
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for entry in sorted(entries, key=lambda each: each["instant"]):
+    for entry in sorted(entries, key=lambda each: int(each["instant"])):
         newest[entry["plant"], entry["name"]] = entry
-    rows = [_row(newest[key]) for key in sorted(newest)]  # one order for all writers: no deadlocks
+    rows = [dict(newest[key]) for key in sorted(newest)]  # one order for all writers: no deadlocks
     if gone := [row for row in rows if row["content"] is None]:
         _remove(connection, gone)
     if kept := [row for row in rows if row["content"] is not None]:
@@ -47,20 +46,6 @@ def _remove(connection: Connection, rows: list[dict[str, Any]]) -> None:
     same = and_(old.plant == bindparam("of_plant"), old.name == bindparam("of_name"), old.instant <= bindparam("at"))
     named = [{"of_plant": row["plant"], "of_name": row["name"], "at": row["instant"]} for row in rows]
     connection.execute(delete(stock_standings).where(same), named)
-
-
-def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
-    content = entry["content"]
-    text = None if content is None else json.dumps(content, default=_plain, ensure_ascii=False)
-    instant = int(entry["instant"].timestamp() * 1_000_000)
-    names = ("plant", "name", "material", "storage_location")
-    return {**{name: entry[name] for name in names}, "instant": instant, "content": text}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    return str(value.isoformat())
 
 
 def of_material(connection: Connection, material: str, plant: str | None = None) -> list[dict[str, Any]]:

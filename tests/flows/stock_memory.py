@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class Heard:
                 self.requests.setdefault(record["document_key"], record)
                 self.asked.append((record["document_key"], record["quantity"]))
             self.alerts.update({alert["event_id"]: alert for alert in item.alerts})
-            self.standings.update({(entry["plant"], entry["name"]): entry for entry in item.standings})
+            self.standings.update({(entry["plant"], entry["name"]): _read(entry) for entry in item.standings})
             self.signals += [row for frame in item.projections for row in frame.to_dicts()]
 
     def quantities(self) -> list[Any]:
@@ -95,6 +96,10 @@ class Heard:
         for alert in ordered:
             standing[alert["kind"], alert["subject"]] = not alert["closed"]
         return {key for key, stands in standing.items() if stands}
+
+
+def _read(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "content": None if entry["content"] is None else json.loads(entry["content"])}
 
 
 class _Sink(DynamicSink[Any]):

@@ -47,8 +47,7 @@ def contradictions(heard: Heard) -> set[str]:
 def supplied(heard: Heard) -> Decimal:
     """What the state counts as asked for, in the end."""
     place = heard.standings["P1", "stock|STEEL|RM01"]["content"]
-    found: Decimal = place["open_requests"]
-    return found
+    return Decimal(place["open_requests"])
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -66,6 +66,7 @@ def test_requests_stand_over_kills_and_the_status_shows_them(flow: StockProcess)
     told = defaultdict(set)
     for record in flow.sent("ReplenishmentRequest"):
         told[record["document_key"]].add((record["quantity"], record["crossed_at"], record["projected"]))
+    assert len(told) > len(MATERIALS)
     assert {len(contents) for contents in told.values()} == {1}
     for name in MATERIALS:
         numbers = sorted(int(key.rpartition("|")[2]) for key in told if f"|{name}|" in key)
@@ -76,9 +77,8 @@ def test_requests_stand_over_kills_and_the_status_shows_them(flow: StockProcess)
     assert projections["event_id"].n_unique() == projections.height
     assert Decimal(shown["stock"][0]["on_hand"]) == whole
     assert {each["request"] for each in shown["requests"]} == {key for key in told if "|M0|" in key}
-    assert all(
-        each["waits_for"] == ["posting to the ERP", "a purchase order for 200"] for each in shown["requests"][:1]
-    )
+    assert {each["waits_for"][0] for each in shown["requests"]} == {"posting to the ERP"}
+    assert all(each["waits_for"][1].startswith("a purchase order for") for each in shown["requests"])
 
 
 def _status(flow: StockProcess) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -121,4 +120,5 @@ def test_thousands_of_interleavings_that_are_late_end_in_one_state() -> None:
     }
     keys = [each["document_key"] for each in every.requests]
     assert len(keys) == len(set(keys))
-    assert timedelta(0) < max(each["crossed_at"] for each in every.requests) - STORY[0]["event_time"]
+    # Control of the test above: judged while records still come, the order of arrival decides what is asked for.
+    assert len({tuple(each) for each in without_plant(every.requests, "quantity", "crossed_at")}) > 1
