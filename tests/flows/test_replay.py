@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from dataflows.settings import ConfirmationsSettings, CounterRule
 from millrace import shutdown
 from millrace.errors import MillraceError
 from millrace.ledger import Ledger
+from millrace.ledger.archiving import archive
 from millrace.ledger.letter_states import Person
 from millrace.ledger.replaying import Fate
 from operators.counter_policy import CounterPolicy
+from sinks.history.compact import compact
 from tests.conformance.erp_world import SYSTEM
 from tests.flows import replay_case as case
 from tests.flows.memory import cycle, order
@@ -265,3 +268,33 @@ def test_more_history_than_at_the_interruption_begins_anew(tmp_path: Path) -> No
     (tmp_path / "more").mkdir()
     run_flow(tmp_path / "more", more, case.settings(tmp_path / "more", history=tmp_path / "history"))
     assert not replay(tmp_path, settings).resumed
+
+
+def test_each_record_counts_once_whether_compacted_or_written_again(tmp_path: Path) -> None:
+    """A flow that began anew on the same topics has written the same records under another generation."""
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(12, 6), settings)
+    (tmp_path / "anew").mkdir()
+    run_flow(tmp_path / "anew", records(12, 6), case.settings(tmp_path / "anew", history=settings.history))
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+    for topic in ("machine-cycle", "machine-state"):
+        compact(tmp_path / "history", topic, date(2027, 1, 1), lambda _writer: 10**9)
+    assert list((tmp_path / "history" / "_days").glob("machine-cycle/plant=*/date=*/day.parquet"))
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+
+
+def test_an_archived_order_is_compared_and_comes_back_with_its_correction(tmp_path: Path) -> None:
+    settings = case.settings(tmp_path)
+    run_flow(tmp_path, records(13, 12), settings)
+    with Ledger(str(settings.ledger)) as ledger:
+        route(ledger)
+        book_all(ledger)
+        archive(ledger, tmp_path / "archive", -1, "ann")
+    assert in_ledger(settings) == {}
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+    changed = settings.model_copy(update={"counters": RESET})
+    found = compared(changed, replay(tmp_path, changed))
+    assert put(settings, found.to_put) == {Fate.PUT: len(found.changes)}
+    with Ledger(str(settings.ledger)) as ledger:
+        route(ledger)
+        assert {amount for step in book_all(ledger) for amount in step.quantities.values()} == {ONE_STEP}
