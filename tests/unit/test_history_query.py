@@ -19,7 +19,8 @@ from schemas.contracts import contract
 from schemas.types import polars_schema
 from sinks.history.catalog import views
 from sinks.history.compact import compact
-from sinks.history.tables import TABLES, connect
+from sinks.history.query import query
+from sinks.history.tables import TABLES, Beside, connect, empty_ledger
 from sinks.parquet import HistoryWriter
 from tests.unit.history_case import BEFORE
 
@@ -108,12 +109,9 @@ def test_stops_and_elements_of_iso_22400_come_from_the_states(root: Path) -> Non
 
 
 def test_views_over_a_history_without_events_are_empty(tmp_path: Path) -> None:
-    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
-    call("ledger", "upgrade", "--ledger", ledger)
+    beside = Beside(ledger=empty_ledger())
     for name in (*views(), *TABLES, "freshness"):
-        said = views()[name].parameters.values() if name in views() else ()
-        needed = [f"--{each.name}=B1" for each in said if each.about == "required"]
-        assert json.loads(call("query", name, "--root", tmp_path, "--ledger", ledger, "--json", *needed)) == [], name
+        assert query(tmp_path, f"SELECT * FROM {name}", {"batch": "B1"}, beside).is_empty(), name  # noqa: S608
 
 
 def test_a_saved_database_shows_compacted_days_and_follows_them(root: Path, tmp_path: Path) -> None:

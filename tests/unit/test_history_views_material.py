@@ -206,6 +206,54 @@ def test_stock_runs_from_balance_to_balance_and_tells_what_a_balance_did_not_exp
     ]
 
 
+#: A view, the data that it is asked over, and what it forgets.
+FORGETFUL = {
+    "what was returned": ("lot_steps", "CASE c.kind WHEN 'RETURN' THEN -c.quantity ELSE c.quantity END", "c.quantity"),
+    "that a lot has a history of its own": (
+        "lot_genealogy",
+        "UNION ALL\n    SELECT w.direction",
+        "UNION ALL\n    SELECT NULL",
+    ),
+    "who delivered": ("lot_genealogy", "LEFT JOIN receipts r ON", "LEFT JOIN receipts r ON false AND"),
+}
+
+
+@pytest.mark.parametrize("forgotten", FORGETFUL)
+def test_a_genealogy_that_forgets_something_differs(chain: Written, forgotten: str) -> None:
+    """Control of the tests above."""
+    view, right, wrong = FORGETFUL[forgotten]
+    variables = {"batch": "B1" if view == "lot_steps" else "H1"}
+    sql = views()[view].sql
+    assert right in sql
+    asked = [query(chain.root, each, variables) for each in (sql, sql.replace(right, wrong))]
+    assert not asked[0].equals(asked[1])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("WHEN kind IN ('ISSUE', 'SCRAP') THEN -quantity", "WHEN kind = 'ISSUE' THEN -quantity"),
+        ("WHEN status = 'RECEIVED' THEN quantity ELSE 0 END AS total,", "WHEN true THEN quantity END AS total,"),
+        ("unit, total - before\n    FROM receipts", "unit, total\n    FROM receipts"),
+    ],
+)
+def test_stock_that_forgets_scrap_cancellations_or_former_versions_differs(
+    history: Written, right: str, wrong: str
+) -> None:
+    """Control: a receipt is corrected and then cancelled, and something is scrapped."""
+    receipt = {"receipt_id": "R1", "receipt_item": "1", "purchase_order": "45", "purchase_order_item": "1"}
+    for version, status, quantity in ((1, "RECEIVED", 50), (2, "RECEIVED", 40), (3, "CANCELLED", 40)):
+        values = {**receipt, "version": version, "status": status, "stock_type": "UNRESTRICTED", "material": "STEEL"}
+        history.write("GoodsReceipt", version, quantity=Decimal(quantity), **values)
+    history.write("MaterialConsumption", 9, material="STEEL", kind="SCRAP", quantity=Decimal(3), order_id="O1")
+    assert history.ask("stock_timeline")[-1]["on_hand"] == -3
+    sql = views()["stock_movements"].sql
+    assert right in sql
+    total = "SELECT sum(change) AS total FROM ({})"
+    assert query(history.root, total.format(sql))["total"].to_list() == [-3]
+    assert query(history.root, total.format(sql.replace(right, wrong)))["total"].to_list() != [-3]
+
+
 def test_stock_agrees_with_the_sum_of_signed_movements_at_random(history: Written) -> None:
     rng = Random(11)
     sign = {"ISSUE": -1, "SCRAP": -1, "RETURN": 1, "BY_PRODUCT": 1}
