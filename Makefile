@@ -59,6 +59,9 @@ bench-posting: env ## Cost of a posting by answer time and orders in parallel, a
 bench-history: env ## Reading the history: compacted, uncompacted and Delta, 100 million rows (ROWS=2000000 for a quick look)
 	@$(BIN)/python -m bench.history $(if $(ROWS),--rows $(ROWS))
 
+bench-replenishment: env ## Cost of a record of consumption by the number of places whose stock is kept
+	@$(BIN)/python -m bench.replenishment
+
 lock: ## Renew requirements.lock after a change of pyproject.toml (needs uv; UPGRADE=1 for newer versions)
 	uv pip compile -q pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --all-extras --group dev \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade) -o requirements.lock

@@ -23,8 +23,17 @@ def cpu_seconds() -> float:
 
 def peak_rss_mib() -> float:
     """Largest resident memory so far; `ru_maxrss` would count the process that this one was forked from."""
+    return _status_mib("VmHWM:")
+
+
+def rss_mib() -> float:
+    """Resident memory now."""
+    return _status_mib("VmRSS:")
+
+
+def _status_mib(name: str) -> float:
     status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in status.splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
 
 

@@ -1,0 +1,98 @@
+"""`make bench-replenishment`: what a record of consumption costs by the number of places whose stock is kept.
+
+All runs read topics of one broker on one core; ratios are of CPU time per record. Results:
+`bench/results/replenishment.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.consumption import ConsumptionTopic, fill, truth
+from bench.process import Result, run_pinned
+from dataflows.replenishment_settings import ReplenishmentSettings
+from tests.servers import Kafka
+
+RESULTS = Path(__file__).parent / "results" / "replenishment.json"
+CORE = 0
+PLACES = (1_000, 100_000)
+#: Topics that stay empty are not made at all.
+READ = {"InventoryBalance", "MaterialConsumption"}
+console = Console()
+
+
+def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
+    """Drain and flow, for each number of places."""
+    runs: dict[str, Result] = {}
+    without = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
+    with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder), heap="1g") as kafka:
+        for count in places:
+            spec, name = ConsumptionTopic(records, count), f"places-{count}"
+            console.print(f"filling {name}: {records:,} records of {count:,} places")
+            for topic, partitions in (("consumption", 8), ("balances", 8), ("materials", 1)):
+                kafka.create_topic(f"{name}-{topic}", partitions)
+            fill(kafka.bootstrap, name, spec)
+            base = {"bootstrap": kafka.bootstrap, "count": records}
+            runs[f"drain_{count}"] = run_pinned("bench.drain", CORE, {**base, "topic": f"{name}-consumption"})
+            options = {**base, "topic": name, "places": count, "without": without}
+            runs[f"flow_{count}"] = run_pinned("bench.stock", CORE, options)
+            shown = runs[f"flow_{count}"]["on_hand"]
+            wanted = truth(spec, datetime.fromisoformat(runs[f"flow_{count}"]["judged_at"]))
+            if float(shown) != float(wanted):
+                raise SystemExit(f"{name}: the flow shows {shown} on hand, plain addition gives {wanted}")
+    return runs
+
+
+def summary(runs: dict[str, Result], places: tuple[int, ...]) -> dict[str, Any]:
+    """The figures that are kept."""
+    cost = {name: 1e6 / result["per_cpu_s"] for name, result in runs.items()}
+    return {
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "cpu_us_per_record": {name: round(value, 3) for name, value in cost.items()},
+        "ratio_to_drain": {str(n): round(cost[f"flow_{n}"] / cost[f"drain_{n}"], 2) for n in places},
+        "ratio_most_to_fewest_places": round(cost[f"flow_{max(places)}"] / cost[f"flow_{min(places)}"], 2),
+        "runs": runs,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """The table."""
+    table = Table(title="CPU time per record of consumption, one core, one run")
+    for heading in ("", "us per record", "peak MiB", "recovery MiB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, cost in result["cpu_us_per_record"].items():
+        run = result["runs"][name]
+        table.add_row(name, f"{cost:.3f}", f"{run['peak_rss_mib']:.0f}", str(run.get("recovery_mib", "")))
+    console.print(table)
+    ratios = ", ".join(f"{places} places {ratio}" for places, ratio in result["ratio_to_drain"].items())
+    console.print(f"to drain: {ratios}; most to fewest places {result['ratio_most_to_fewest_places']}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, help="records of consumption")
+    parser.add_argument("--places", type=int, nargs="+", default=list(PLACES), help="pairs of material and location")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args()
+    places = tuple(options.places)
+    result = summary(measure(options.records, places), places)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The product's replenishment flow on a topic of consumption, with recovery and de-duplication on.
+
+CPU is counted from the moment all balances and a tenth of the consumption are read until all of it is; per record that
+was read meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+
+from bench.process import Result, cpu_seconds, peak_rss_mib, rss_mib
+from dataflows.replenishment import build
+from dataflows.replenishment_settings import ReplenishmentSettings
+from dataflows.run import run
+from millrace.shutdown import draining
+from sinks.batches import Batch
+
+DRAIN_S = 6.0
+_PLACE = ["material", "storage_location"]
+
+
+@dataclass
+class Meter:
+    """What came out so far, and what it cost."""
+
+    events: int
+    places: int
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    shown: list[pl.DataFrame] = field(default_factory=list)
+    begun: tuple[float, float, int] | None = None
+    ended: tuple[float, float, int] | None = None
+    resident: list[tuple[int, float]] = field(default_factory=list)
+
+    def take(self, batch: Batch) -> None:
+        """Count a batch of what the flow announced."""
+        self.counts.update(batch.counts)
+        self.shown += [frame.select(*_PLACE, "instant", "on_hand") for frame in batch.projections]
+        read = self._sum("read:MaterialConsumption")
+        now = (cpu_seconds(), time.perf_counter(), read)
+        if not self.resident or read - self.resident[-1][0] >= self.events // 20:
+            self.resident.append((read, rss_mib()))
+        if self.begun is None and self._sum("read:InventoryBalance") >= self.places and read >= self.events // 10:
+            self.begun = now
+        if read >= self.events and self.ended is None:
+            self.ended = now
+            threading.Timer(DRAIN_S, draining.set).start()
+
+    def _sum(self, name: str) -> int:
+        return sum(counts.get(name, 0) for counts in self.counts.values())
+
+    def on_hand(self) -> tuple[Decimal, datetime]:
+        """Stock of all places, as the flow showed it last, and the instant of that."""
+        shown = pl.concat(self.shown).sort("instant")
+        last = shown["instant"][-1]
+        return Decimal(str(shown.unique(_PLACE, keep="last")["on_hand"].sum())), last
+
+
+class _Partition(StatelessSinkPartition[Batch]):
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def write_batch(self, items: list[Batch]) -> None:
+        for batch in items:
+            self._meter.take(batch)
+
+
+class _Sink(DynamicSink[Batch]):
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> _Partition:
+        return _Partition(self._meter)
+
+
+def measure(options: argparse.Namespace) -> Result:
+    """Run the flow over `options.count` records of consumption."""
+    meter = Meter(options.count, options.places)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ReplenishmentSettings.model_validate(
+            {
+                "kafka": {"bootstrap": options.bootstrap},
+                "topics": {
+                    "MaterialConsumption": f"{options.topic}-consumption",
+                    "InventoryBalance": f"{options.topic}-balances",
+                    "Material": f"{options.topic}-materials",
+                },
+                "without": options.without.split(","),
+                "rules": [{"reorder_point": 1000, "order_up_to": 5000}],
+                "lateness_s": 5,
+                "idle_s": 0.5,
+                "age_days": 4000,
+                "future_s": 1e9,
+            }
+        )
+        flow = build(settings, sinks={"meter": _Sink(meter)})
+        run(flow, Path(folder) / "recovery", layout=settings.layout())
+        stored = sum(path.stat().st_size for path in (Path(folder) / "recovery").rglob("*") if path.is_file())
+    if meter.begun is None or meter.ended is None:
+        raise ValueError(f"{options.topic}: the flow did not read everything")
+    cpu, wall, read = (b - a for a, b in zip(meter.begun, meter.ended, strict=True))
+    on_hand, instant = meter.on_hand()
+    return {
+        "records": read,
+        "on_hand": str(on_hand),
+        "judged_at": instant.isoformat(),
+        "cpu_s": cpu,
+        "wall_s": wall,
+        "per_cpu_s": read / cpu,
+        "peak_rss_mib": peak_rss_mib(),
+        "resident_mib": [[read, round(mib)] for read, mib in meter.resident],
+        "recovery_mib": round(stored / 2**20, 1),
+    }
+
+
+def main() -> None:
+    """Command line; prints the result as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--count", required=True, type=int)
+    parser.add_argument("--places", required=True, type=int)
+    parser.add_argument("--without", default="")
+    print(json.dumps(measure(parser.parse_args())))
+
+
+if __name__ == "__main__":
+    main()
