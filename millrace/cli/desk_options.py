@@ -40,7 +40,7 @@ def _which(name: str, text: str) -> Any:
 
 Kinds = Annotated[Texts, _which("--kind", "RECORD, TOTAL or POSTING")]
 Classes = Annotated[Texts, _which("--class", "transport, mapping, partner_data or application")]
-Codes = Annotated[Texts, _which("--code", "Machine-readable reason, such as order_unknown or M7/021")]
+Codes = Annotated[Texts, _which("--code", "Machine-readable reason, such as order_unknown or M7/022")]
 Flows = Annotated[Texts, _which("--flow", "Flow or poster that gave it up")]
 Owners = Annotated[Texts, _which("--owner", "Who answers for the flow")]
 Plants = Annotated[Texts, _which("--plant", "Plant")]
