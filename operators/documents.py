@@ -136,7 +136,7 @@ class Documents:
         if standing.height:
             output.orders.append(standing.drop("flipped"))
             self._cancellations.heard(self.references.orders)
-            self._held.drop(standing.filter("cancelled"))
+            self._held.drop(standing.filter(pl.col("cancelled") & pl.col("flipped")))
         self._announce(self.waiting.take(changed), output)
         touched = self.progress.join(changed, on=list(ORDER_ID), how="semi")
         self._complete(touched.select(OPERATION_KEY), output, standing.filter("flipped"))
