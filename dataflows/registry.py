@@ -59,6 +59,7 @@ FLOWS: dict[str, Flow] = {
             ReplenishmentSettings,
             replenishment.build,
             "stock by status and safety stock become replenishment requests, which are followed until goods come",
+            on_files=True,
         ),
     )
 }

@@ -35,6 +35,8 @@ from operators.stock_levels import StockLevels
 from operators.stock_mismatch import Tolerance, stock_mismatches
 
 STATE_VERSION = 1
+#: Ticks that rows wait for their material before that is told: at a start both are read side by side.
+_PATIENCE = 5
 _KEY = list(STOCK_KEY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
@@ -99,10 +101,10 @@ class Shard:
         self._demand = DemandDays(config.rules.days)
         self.crossings = Crossings(config.rules)
         self._prices: dict[tuple[str, str], tuple[datetime, Decimal, str]] = {}
-        self._unknown = False
         self._held: list[dict[str, Any]] = []
         self._durable = 0
         self._output = Announced()
+        self._patience = _PATIENCE
 
     def _terms(self, place: Place) -> Terms:
         rule = self._config.rules.rule(place)
@@ -121,13 +123,16 @@ class Shard:
         """Judge all instants up to a watermark (microseconds), and hand out what may be announced."""
         if watermark > NO_PROGRESS:
             self._advance(watermark // self._config.step * self._config.step)
+            self._patience = self._patience - 1 if self._units.changed else _PATIENCE
+            if not self._patience:
+                self._tell_unknown()
         return self._given()
 
     def flush(self) -> Announced:
         """The input has ended: everything that has come is judged, and handed out."""
         last = self._queue.last()
-        if last is not None:
-            self._advance(last)
+        self._advance(NO_PROGRESS if last is None else last)
+        self._tell_unknown()
         self._durable = len(self._held)
         return self._given()
 
@@ -165,7 +170,6 @@ class Shard:
         if new_day:
             self._demand.prune(instant)
             touched.append(self.crossings.places())
-        self._tell_unknown(instant)
         places = pl.concat(touched).unique()
         if places.height:
             self._cross(places, instant)
@@ -221,11 +225,12 @@ class Shard:
         for group in sorted(standing):
             self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
 
-    def _tell_unknown(self, instant: datetime) -> None:
-        conditions = self._units.unknown()
-        if conditions or self._unknown:
-            self._output_alerts(self.requests.alarms.update("units", conditions, instant))
-        self._unknown = bool(conditions)
+    def _tell_unknown(self) -> None:
+        """Rows that wait for their material are in no stock, so this is told though nothing is judged."""
+        if self._units.changed:
+            at = max(self._queue.judged, self._units.newest)
+            instant = _EPOCH + timedelta(microseconds=at)
+            self._output_alerts(self.requests.alarms.update("units", self._units.unknown(), instant))
 
     def _cross(self, places: pl.DataFrame, instant: datetime) -> None:
         """Which of the places cross now; what is asked for raises their projection at once."""
@@ -267,7 +272,6 @@ class Shard:
             "crossings": self.crossings.snapshot(),
             "prices": dict(self._prices),
             "held": list(self._held),
-            "unknown": self._unknown,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -279,7 +283,7 @@ class Shard:
         self._demand.restore(state["demand"])
         self.crossings.restore(state["crossings"])
         self._prices, self._held = dict(state["prices"]), list(state["held"])
-        self._unknown, self._durable = state["unknown"], len(state["held"])
+        self._durable = len(state["held"])
 
 
 _SCHEMAS = {COUNTED: BALANCE, PLAIN: MOVEMENT, REVISED: MOVEMENT, PAPERED: PAPER}

@@ -12,7 +12,8 @@ import polars as pl
 from operators.base_units import in_base_unit
 from operators.frames import from_bytes, to_bytes
 from operators.references import Conversions
-from operators.replenishment_rows import ROWS
+from operators.replenishment_rows import ROWS, effective
+from operators.screen import NO_PROGRESS
 
 _EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _SIX = Decimal("0.000001")
@@ -26,11 +27,16 @@ class BaseUnits:
     """Materials, and rows that wait for one.
 
     Args:
-        most: Rows that may wait; the oldest beyond that are let go, which is told.
+        most: Rows of a kind that may wait; the oldest beyond that are let go, which is told.
+        lost: Rows that were let go.
+        changed: Other rows wait than when `unknown` was last asked.
+        newest: Latest time of a row that waited, microseconds.
     """
 
     most: int
     lost: int = 0
+    changed: bool = False
+    newest: int = NO_PROGRESS
     _conversions: Conversions = field(default_factory=Conversions)
     _bases: pl.DataFrame | None = None
     _waiting: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -41,6 +47,7 @@ class BaseUnits:
             self._conversions.put(dict(record))
         self._bases = None
         waiting, self._waiting = self._waiting, {}
+        self.changed = self.changed or bool(waiting)
         return {name: self.convert(name, rows) for name, rows in waiting.items()}
 
     def convert(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -68,9 +75,12 @@ class BaseUnits:
         every = pl.concat([known, rows])
         self.lost += max(0, every.height - self.most)
         self._waiting[name] = every.tail(self.most)
+        self.newest = max(self.newest, rows.select(effective(name).max()).item())
+        self.changed = True
 
     def unknown(self) -> list[dict[str, Any]]:
         """Conditions: materials and units that rows wait for."""
+        self.changed = False
         rows = [frame.select(*_MATERIAL, "unit") for frame in self._waiting.values() if frame.height]
         if not rows:
             return []
@@ -80,11 +90,13 @@ class BaseUnits:
     def snapshot(self) -> dict[str, Any]:
         """Plain values and Arrow IPC bytes."""
         waiting = {name: to_bytes(rows) for name, rows in self._waiting.items() if rows.height}
-        return {"materials": self._conversions.snapshot(), "waiting": waiting, "lost": self.lost}
+        told = {"lost": self.lost, "newest": self.newest, "changed": self.changed}
+        return {"materials": self._conversions.snapshot(), "waiting": waiting, **told}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot."""
         self._conversions, self.lost = Conversions.of(state["materials"]), state["lost"]
+        self.newest, self.changed = state["newest"], state["changed"]
         self._bases = None
         self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
 

@@ -49,12 +49,14 @@ class Collected:
         state_times: Rows of STATE_TIMES, all revisions.
         letters: Dead letters.
         alerts: Fields of Alert without its envelope.
+        projections: Rows of SIGNAL.
     """
 
     documents: list[pl.DataFrame] = field(default_factory=list)
     state_times: list[pl.DataFrame] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    projections: list[pl.DataFrame] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, batches: Iterable[Batch]) -> None:
@@ -65,6 +67,7 @@ class Collected:
                 self.state_times += batch.state_times
                 self.letters += batch.letters
                 self.alerts += batch.alerts
+                self.projections += batch.projections
 
     def newest_documents(self) -> pl.DataFrame:
         """Rows of CONFIRMATION: the highest version of each document, by order, operation and window."""

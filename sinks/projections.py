@@ -16,7 +16,6 @@ from operators.lane_output import History
 from operators.replenishment_crossings import SIGNAL
 
 CONTRACT = "StockProjection"
-#: Rows that are kept until an epoch ends.
 _ROW_COLUMNS = {"sequence": pl.Int64(), "correlation_id": pl.String()}
 
 
@@ -34,6 +33,10 @@ class ProjectionPartition(StatefulSinkPartition[pl.DataFrame, Any]):
     def snapshot(self) -> Any:
         """Make durable what was written."""
         return self._writer.sync()
+
+    def close(self) -> None:
+        """The flow has ended; a finite one made no snapshot before."""
+        self._writer.sync()
 
 
 class ProjectionSink(FixedPartitionedSink[pl.DataFrame, Any]):

@@ -19,11 +19,16 @@ from dataflows.movement_files import run_movement_files
 from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.movement_summary import MovementSummary
 from dataflows.registry import FLOWS, Flow
+from dataflows.replenishment_files import ReplenishmentSummary, run_replenishment_files
+from dataflows.replenishment_settings import ReplenishmentSettings
 from millrace.cli.file_report import reading, show
 from millrace.cli.movement_report import show_movements
+from millrace.cli.replenishment_report import show_replenishment
 from millrace.errors import Misconfigured
 from schemas.mapping import Mapping, load
 from sources.file_lanes import FileInput
+
+AnySummary = Summary | MovementSummary | ReplenishmentSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,10 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
         confirmations=given.confirmations,
     )
     with reading(inputs, Console(stderr=True)) as heard:
-        summary: Summary | MovementSummary
-        if isinstance(settings, GoodsMovementsSettings):
+        summary: AnySummary
+        if isinstance(settings, ReplenishmentSettings):
+            summary = run_replenishment_files(settings, what, heard)
+        elif isinstance(settings, GoodsMovementsSettings):
             summary = run_movement_files(settings, what, heard)
         else:
             summary = summarize(run_files(settings, what, heard))
@@ -87,11 +94,13 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
     return summary.exit_status
 
 
-def _print(summary: Summary | MovementSummary, out: Path, *, as_json: bool) -> None:
+def _print(summary: AnySummary, out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary.as_json(), ensure_ascii=False, indent=2))
     elif isinstance(summary, MovementSummary):
         show_movements(summary, out, Console())
+    elif isinstance(summary, ReplenishmentSummary):
+        show_replenishment(summary, out, Console())
     else:
         show(summary, out, Console())
 

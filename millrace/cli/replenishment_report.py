@@ -1,0 +1,61 @@
+"""A finished run of replenishment on files, as tables on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dataflows.replenishment_files import ReplenishmentSummary
+
+_STOCK = (
+    "plant",
+    "material",
+    "storage_location",
+    "on_hand",
+    "quality_hold",
+    "in_transit",
+    "open_requests",
+    "projected",
+)
+_ASKED = ("request_number", "crossed_at", "quantity", "unit", "projected", "reorder_point", "delivery_date")
+_MOST_ROWS = 50
+
+
+def show_replenishment(summary: ReplenishmentSummary, out: Path, console: Console) -> None:
+    """Tables of a finished run."""
+    told = summary.as_json()
+    tables = (
+        ("Stock in the end, in base units", _STOCK, told["stock"]),
+        ("Requests", _ASKED, told["requests"]),
+        ("Dead letters", ("kind", "reason", "field", "letters", "events"), summary.dead_letters),
+    )
+    for title, columns, rows in tables:
+        if rows:
+            console.print(_table(title, columns, rows))
+    counted = ", ".join(f"{name} {count}" for name, count in summary.rows.items())
+    console.print(f"rows: {counted}", highlight=False)
+    alerts = ", ".join(f"{name} {count}" for name, count in summary.alerts.items()) or "none"
+    console.print(f"alerts that stand: {alerts}", highlight=False)
+    for check in summary.checks:
+        if not check.ok:
+            line = f"[red]differs[/]: {check.what}: {check.expected} expected, {check.found} found"
+            console.print(line, highlight=False)
+    verdict = "every count reconciles" if summary.reconciles else "[red]counts differ, see above[/]"
+    console.print(f"{verdict}; results in {escape(str(out))}", highlight=False)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, object]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for name in columns:
+        table.add_column(name.replace("_", " "))
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*(escape(str(row[name] if row[name] is not None else "")) for name in columns))
+    if len(rows) > _MOST_ROWS:
+        table.caption = f"and {len(rows) - _MOST_ROWS} more"
+    return table
+
+
+__all__ = ["show_replenishment"]
