@@ -1,4 +1,4 @@
-"""The rules as Bytewax steps. The only file of this package that knows the engine.
+"""The rules as Bytewax steps. In this package only `*streaming.py` know the engine.
 
 State is keyed by shard and window slot: the engine writes the whole state of every key touched in an epoch and keeps
 a row for every key ever seen, so keys are few, fixed and touched only when their window is.

@@ -18,6 +18,7 @@ from bytewax.inputs import Source
 from bytewax.outputs import Sink
 from pydantic import BaseModel
 
+from dataflows.registry import FLOWS
 from dataflows.settings import EVENTS, OUTPUTS, REFERENCES
 from millrace.errors import MillraceError
 from operators.routes import CONTRACT_CODE
@@ -30,7 +31,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("dataflows", "millrace", "operators", "schemas", "sinks", "sources")
 #: What may know the engine, the broker and HTTP; a path or the start of one.
 MAY_IMPORT = {
-    "bytewax": ("dataflows/", "operators/streaming.py", "sinks/", "sources/"),
+    "bytewax": (
+        *("dataflows/", "sinks/", "sources/"),
+        *("operators/streaming.py", "operators/movement_streaming.py", "operators/replenishment_streaming.py"),
+    ),
     "confluent_kafka": ("millrace/producer/", "sinks/", "sources/"),
     "aiohttp": ("sinks/erp/connections.py",),
     "httpx": ("schemas/registry.py",),
@@ -125,7 +129,7 @@ def offenders(rule: Callable[[Path, ast.Module], list[Any]]) -> dict[str, list[A
     return {name: broken for name, broken in found.items() if broken}
 
 
-def test_only_sources_sinks_flows_and_one_file_of_rules_know_engine_broker_and_http() -> None:
+def test_only_sources_sinks_flows_and_the_streaming_files_of_rules_know_engine_broker_and_http() -> None:
     def strangers(path: Path, tree: ast.Module) -> list[str]:
         place = path.relative_to(ROOT).as_posix()
         return [name for name in imports(tree) & set(MAY_IMPORT) if not place.startswith(MAY_IMPORT[name])]
@@ -208,6 +212,9 @@ def test_every_contract_file_is_registered_under_its_name() -> None:
 def test_every_contract_that_a_flow_names_exists_and_every_event_has_a_code() -> None:
     assert {*EVENTS, *REFERENCES, *OUTPUTS} <= set(contracts())
     assert set(EVENTS) <= set(CONTRACT_CODE) <= set(contracts())
+    for flow in FLOWS.values():
+        assert {*flow.settings.references, *flow.settings.outputs} <= set(contracts())
+        assert set(flow.settings.events) <= set(CONTRACT_CODE)
 
 
 def test_codes_of_contracts_never_change() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from dataflows.settings import ConfirmationsSettings
+from dataflows.registry import FLOWS
 from sinks.erp.settings import PosterSettings, SystemSettings
 from sources.kafka_settings import KafkaSettings
 from tools import settings_docs
@@ -16,7 +16,9 @@ def test_the_page_of_settings_is_fresh() -> None:
     assert settings_docs.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize("model", [ConfirmationsSettings, KafkaSettings, PosterSettings, SystemSettings])
+@pytest.mark.parametrize(
+    "model", [*(flow.settings for flow in FLOWS.values()), KafkaSettings, PosterSettings, SystemSettings]
+)
 def test_every_key_is_explained_and_nothing_else(model: type[BaseModel]) -> None:
     assert set(settings_docs.meanings(model)) == set(model.model_fields)
 
