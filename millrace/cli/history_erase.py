@@ -30,6 +30,7 @@ from sinks.history.retention import Retained, RetentionSettings, first_kept, ret
 from sinks.history.store import look
 from sinks.history.zones import topics
 
+_COUNTS = ("files", "rows", "days", "personal_rows")
 Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
 Recovery = Annotated[list[Path] | None, typer.Option(help="Recovery store of a flow that writes here; again for more.")]
 Retired = Annotated[
@@ -167,7 +168,10 @@ def _show(found: list[dict[str, Any]], more: dict[str, Any], report: Report | No
     if as_json:
         typer.echo(json.dumps({"topics": found, **more, "report": where}, indent=2))
         return
-    for each in found:
+    told = [each for each in found if each["not_final"] or any(each.get(name) for name in _COUNTS)]
+    if not told:
+        typer.echo("nothing found")
+    for each in told:
         counts = ", ".join(
             f"{value} {name.replace('_', ' ')}" for name, value in each.items() if isinstance(value, int)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -110,7 +111,9 @@ def _statement(name: str | None, sql: Path | None, known: list[str]) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise Misconfigured(f"--sql: {error}") from error
     if name not in {*views(), *known}:
-        raise Misconfigured(f"there is no view {name!r}; there are {', '.join([*views(), *known])}")
+        near = get_close_matches(str(name), [*views(), *known], 3, 0.4)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise Misconfigured(f"there is no view {name!r}{meant} `millrace query --list` names them")
     return f"SELECT * FROM {name}"  # noqa: S608 - one of the names above
 
 

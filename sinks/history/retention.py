@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.failpoints import hit
+from schemas.contracts import contracts
 from sinks.history.compact import Settled
 from sinks.history.day_file import DayFile, read_footer
 from sinks.history.erasure_report import Report, Touched, below_root
@@ -21,6 +22,9 @@ from sinks.history.manifest import checksum
 from sinks.history.places import Place
 from sinks.history.store import arrow_source, remove, sync
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
+
+#: Topics of which the newest record of a key counts, however old.
+_REFERENCE = frozenset(each.topic for each in contracts().values() if each.compacted)
 
 
 class RetentionRule(BaseModel):
@@ -41,7 +45,8 @@ class RetentionSettings(BaseModel):
     """Retention of a history.
 
     Args:
-        default: Rule of topics that have none of their own.
+        default: Rule of topics that have none of their own. Its `days` do not count for reference data (compacted
+            topics), of which the newest version may be old: name those topics.
         topics: Rules by topic.
     """
 
@@ -52,6 +57,8 @@ class RetentionSettings(BaseModel):
 
     def of(self, topic: str) -> RetentionRule:
         """The rule of a topic."""
+        if topic in _REFERENCE and topic not in self.topics:
+            return self.default.model_copy(update={"days": None})
         return self.topics.get(topic, self.default)
 
 

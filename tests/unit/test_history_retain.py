@@ -12,6 +12,7 @@ import pytest
 from millrace.errors import Misconfigured
 from sinks.history import personal
 from sinks.history.manifest import read_manifest
+from sinks.history.retention import RetentionSettings
 from sinks.history.verify import verify
 from tests.unit.erase_case import TOPIC, call, fill, killed, seen, without_people
 
@@ -45,6 +46,13 @@ def test_a_rule_keeps_what_it_does_not_speak_of(tmp_path: Path) -> None:
     for rules in ("{}", "default: {days: 400}", "topics: {machine-cycle: {days: 1}}"):
         retain(tmp_path, rules)
     assert seen(tmp_path).equals(before)
+
+
+def test_the_default_never_removes_reference_data() -> None:
+    """The newest version of a material may be years old."""
+    rules = RetentionSettings.model_validate({"default": {"days": 30}, "topics": {"work-order": {"days": 400}}})
+    days = {topic: rules.of(topic).days for topic in ("machine-cycle", "material", "shift-calendar", "work-order")}
+    assert days == {"machine-cycle": 30, "material": None, "shift-calendar": None, "work-order": 400}
 
 
 def test_persons_are_taken_out_of_old_days_while_their_rows_stay(tmp_path: Path) -> None:
