@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as bounded
@@ -25,6 +26,9 @@ from millrace.ledger.archiving import archive
 from millrace.ledger.letter_states import Person
 from millrace.ledger.replaying import Fate
 from operators.counter_policy import CounterPolicy
+from operators.routes import direct
+from schemas.contracts import contract
+from schemas.types import polars_schema
 from sinks.history.compact import compact
 from sources.history import pieces
 from tests.conformance.erp_world import SYSTEM
@@ -299,3 +303,12 @@ def test_an_archived_order_is_compared_and_comes_back_with_its_correction(tmp_pa
     with Ledger(str(settings.ledger)) as ledger:
         route(ledger)
         assert {amount for step in book_all(ledger) for amount in step.quantities.values()} == {ONE_STEP}
+
+
+@pytest.mark.parametrize("name", ["MachineCycle", "MachineState"])
+def test_what_is_read_of_a_timeline_is_what_the_lane_sends_there(name: str) -> None:
+    rows = [*records(1, 4)[name], *([cycle(1, "Z", 0, order_id=None)] if name == "MachineCycle" else [])]
+    frame = pl.DataFrame(rows, schema=polars_schema(contract(name)))
+    mask = direct(name, frame)
+    assert mask is not None
+    assert frame.select(linear=case.FLOW.linear.of(name))["linear"].to_list() in (mask.to_list(), [False])
