@@ -1,8 +1,8 @@
 """Who may do what on a Kafka cluster, derived from what the contracts declare: nothing else is granted.
 
 A producer may write the topics of its contracts, a consumer may read those of its own and commit to groups of its own:
-a flow to its name, others to `<kind>-<name>`, both also with `_` and more behind. `history:` parties are no clients of
-the broker: the flow that reads writes the history.
+a flow to its name (with `_` for `-`, as its settings have it), others to `<kind>-<name>`, both also with `_` and more
+behind. `history:` parties are no clients of the broker: the flow that reads writes the history.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def grants(contracts: Iterable[Contract], principal: str = PRINCIPAL, topic_pref
 
 def _reading(principal: str, topic: str, party: str) -> Iterator[Grant]:
     kind, _, name = party.partition(":")
-    group = name if kind == "flow" else f"{kind}-{name}"
+    group = name.replace("-", "_") if kind == "flow" else f"{kind}-{name}"
     yield Grant(principal, "TOPIC", topic, "READ")
     yield Grant(principal, "GROUP", group, "READ")
     yield Grant(principal, "GROUP", f"{group}_", "READ", "PREFIXED")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dataflows.movement_settings import GoodsMovementsSettings
 from millrace.cli.app import app
 from millrace.errors import Misconfigured
 from schemas.contracts import Contract, contracts, from_schema
@@ -36,6 +37,13 @@ def test_a_flow_may_read_its_topics_and_commit_to_its_groups_and_history_is_no_c
         ("GROUP", "confirmations_", "READ", "PREFIXED"),
         ("GROUP", "millrace-", "DESCRIBE", "PREFIXED"),
     }
+
+
+def test_a_flow_of_two_words_commits_to_the_group_that_its_settings_name() -> None:
+    """A flow's name stands in file names, where a hyphen separates."""
+    found = grants([probe(consumers=["flow:goods-movements"])])
+    groups = {each.name for each in found if (each.resource, each.operation) == ("GROUP", "READ")}
+    assert groups == {GoodsMovementsSettings().flow, "goods_movements_"}
 
 
 def test_two_parties_that_would_be_one_principal_are_refused() -> None:
