@@ -21,7 +21,7 @@ from millrace.errors import Misconfigured
 from operators.lane import Decoder, Lane, LaneOutput
 from operators.lane_output import History
 from operators.reference_lane import ReferenceOutput
-from operators.replenishment import Announced
+from operators.replenishment_config import Announced
 from operators.replenishment_rows import route
 from operators.replenishment_streaming import ShardLayout, replenishment_flow
 from operators.shifts import CalendarBook, utc_calendar

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from dataflows.flow_settings import FLOW_NAME, SECOND, FlowSettings
-from operators.replenishment import ReplenishmentConfig
+from operators.replenishment_config import ReplenishmentConfig
 from operators.replenishment_policy import PolicyBook, ReplenishmentRule
 from operators.stock_mismatch import Tolerance
 

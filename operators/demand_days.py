@@ -6,7 +6,7 @@ the first day on that it consumed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -42,7 +42,6 @@ class DemandDays:
         if not consumption.height:
             return
         self._fresh.append(consumption.select(*_KEY, pl.col("time").dt.date().alias("day"), "quantity"))
-        self._saved = None
         if sum(frame.height for frame in self._fresh) > _ROWS_BEFORE_SUM:
             self._consolidate()
 
@@ -50,7 +49,7 @@ class DemandDays:
         if self._fresh:
             rows = pl.concat([self._sums, *self._fresh])
             self._sums = rows.group_by(*_KEY, "day").agg(pl.col("quantity").sum().cast(QUANTITY)).sort(*_KEY, "day")
-            self._fresh = []
+            self._fresh, self._saved = [], None
             self._learned.clear()
 
     def prune(self, instant: datetime) -> None:
@@ -73,6 +72,8 @@ class DemandDays:
             places: Place, days of its horizon, days that have to be known.
             instant: Now, event time.
         """
+        if not places:
+            return {}
         self._consolidate()
         last = instant.date() - timedelta(days=1)
         missing = [each for each in places if self._learned.get(each[0], (None, 0, None))[:2] != (last, each[1])]
@@ -88,16 +89,17 @@ class DemandDays:
         for place, days, least in places:
             self._learned[place] = (last, days, _demand(consumed.get(place, {}), last, days, least))
 
-    def snapshot(self) -> bytes:
-        """Arrow IPC bytes."""
+    def snapshot(self) -> dict[str, bytes]:
+        """Arrow IPC bytes; sums are serialised again only when they were added up."""
         if self._saved is None:
-            self._consolidate()
             self._saved = to_bytes(self._sums)
-        return self._saved
+        return {"sums": self._saved, "fresh": to_bytes(pl.concat([self._sums.clear(), *self._fresh]))}
 
-    def restore(self, state: bytes) -> None:
+    def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from a snapshot."""
-        self._sums, self._saved = from_bytes(state, DEMAND), state
+        self._sums, self._saved = from_bytes(state["sums"], DEMAND), state["sums"]
+        fresh = from_bytes(state["fresh"], DEMAND)
+        self._fresh = [fresh] if fresh.height else []
 
 
 def _demand(consumed: dict[date, Decimal], last: date, days: int, least: int) -> Demand | None:

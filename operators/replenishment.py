@@ -9,7 +9,6 @@ after a crash the flow goes on from that state, so it neither asks twice nor tak
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,9 +16,8 @@ from typing import Any
 import polars as pl
 
 from operators.demand_days import DemandDays
+from operators.replenishment_config import Announced, ReplenishmentConfig
 from operators.replenishment_crossings import Crossings
-from operators.replenishment_figures import Figures
-from operators.replenishment_policy import PolicyBook
 from operators.replenishment_queue import Queue
 from operators.replenishment_request import Price, own_record
 from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
@@ -32,7 +30,7 @@ from operators.safety_stock import Place, project
 from operators.screen import NO_PROGRESS
 from operators.stock import BALANCE, MOVEMENT, STOCK_KEY
 from operators.stock_levels import StockLevels
-from operators.stock_mismatch import Tolerance, stock_mismatches
+from operators.stock_mismatch import stock_mismatches
 
 STATE_VERSION = 1
 #: Ticks that rows wait for their material before that is told: at a start both are read side by side.
@@ -40,53 +38,6 @@ _PATIENCE = 5
 _KEY = list(STOCK_KEY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ReplenishmentConfig:
-    """How stock is judged.
-
-    Args:
-        rules: How materials are ordered.
-        step: Microseconds between instants of judging.
-        keep: Movements and balances are kept this long before the newest balance of their key.
-        keep_papers: Papers of closed requests are kept this long.
-        tolerance: How far reported and projected stock may lie apart.
-        hold: Announce only from durable state; False without recovery.
-        most_waiting: Rows of each kind that may wait for their material, per shard.
-    """
-
-    rules: PolicyBook
-    step: int = 60_000_000
-    keep: timedelta = timedelta(hours=12)
-    keep_papers: timedelta = timedelta(days=30)
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    hold: bool = True
-    most_waiting: int = 100_000
-
-
-@dataclass(slots=True)
-class Announced:
-    """What a shard gives out.
-
-    Args:
-        requests: Fields of ReplenishmentRequest.
-        alerts: Fields of Alert without its envelope.
-        projections: Rows of SIGNAL.
-        summaries: How requests stand, the newest version of each.
-        figures: What people who watch the flow are told.
-    """
-
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
-    projections: list[pl.DataFrame] = field(default_factory=list)
-    summaries: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to announce."""
-        return not (self.figures.compared or self.requests or self.alerts or self.projections or self.summaries)
 
 
 class Shard:
@@ -164,7 +115,7 @@ class Shard:
         self._queue.judged = at
         self._demand.add(rows.get(CONSUMED, pl.DataFrame()))
         counted, plain, revised = (_frame(rows, name) for name in (COUNTED, PLAIN, REVISED))
-        touched = [self.stock.apply(counted, plain, revised)]
+        touched = [self.stock.apply(counted, plain, revised, instant)]
         self._mismatches(counted, pl.concat([plain, revised]), instant)
         touched.append(self._papers(_frame(rows, PAPERED), instant))
         if new_day:
@@ -214,15 +165,18 @@ class Shard:
         places = pl.concat([counted.select(_KEY), late.select(_KEY)]).unique()
         if not places.height:
             return
-        found = stock_mismatches(
-            self.stock.known(places), self.stock.movements(places), self._config.tolerance, instant
-        )
+        known = self.stock.known(places)
+        found = stock_mismatches(known, self.stock.movements(places), self._config.tolerance, instant)
         standing: dict[str, list[dict[str, Any]]] = {"|".join(place): [] for place in places.iter_rows()}
         for condition in found:
-            group = f"{condition['plant']}|{condition['subject']}"
-            standing[group].append({"error_class": "partner_data", **condition})
+            told = {"error_class": "partner_data", **condition}
+            standing[f"{condition['plant']}|{condition['subject']}"].append(told)
         self._output.figures.count(standing)
-        for group in sorted(standing):
+        counted_at: dict[str, list[str]] = {}
+        for plant, material, location, at in known.sort("as_of").select(*_KEY, "as_of").iter_rows():
+            counted_at.setdefault(f"{plant}|{material}|{location}", []).append(at.isoformat())
+        for group in sorted(standing):  # the oldest that is kept has none before it to be compared with
+            self.requests.alarms.keep(f"stock|{group}", counted_at.get(group, [])[1:])
             self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
 
     def _tell_unknown(self) -> None:

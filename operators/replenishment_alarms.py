@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,15 @@ class Alarms:
             # What was told stays: numbers may move on while a condition stands.
             self.standing[group] = {name: before.get(name, each) for name, each in now.items()}
         return raised + mended
+
+    def keep(self, group: str, names: Collection[str]) -> None:
+        """Forget what can no longer be judged: conditions whose identity does not end in one of these names."""
+        before = self.standing.get(group, {})
+        kept = {name: each for name, each in before.items() if name.rpartition("/")[2] in names}
+        if len(kept) < len(before):
+            self.forget(group)
+            if kept:
+                self.standing[group] = kept
 
     def forget(self, group: str) -> None:
         """A group has left the state; nothing is told."""

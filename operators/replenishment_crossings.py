@@ -117,7 +117,8 @@ class Crossings:
             for place in learning:
                 del self._policies[place]
             self._forget(learning)
-        missing = projections.select(_KEY).join(self._limits, on=_KEY, how="anti").unique().rows()
+        unlimited = projections.select(_KEY).join(self._limits, on=_KEY, how="anti").unique().rows()
+        missing = [place for place in unlimited if place not in self._policies]
         rules = {place: rule for place in missing if (rule := self._rules.rule(place)) is not None}
         learned = demand.demands(
             [(place, rule.learn_days, rule.learn_least) for place, rule in rules.items() if rule.learn_days], instant

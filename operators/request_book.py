@@ -87,9 +87,7 @@ class RequestBook:
 
     def _told(self, plant: str, found: Progress, instant: datetime, terms: Terms) -> list[dict[str, Any]]:
         """Conditions belong to an item, or to the request: an item may come to answer a request later."""
-        by_group: dict[str, list[dict[str, Any]]] = {f"{plant}|item|{line.name}": [] for line in found.lines}
-        if found.request is not None:
-            by_group[f"{plant}|request|{found.request['request_number']}"] = []
+        by_group: dict[str, list[dict[str, Any]]] = {group: [] for group in _alarm_groups(plant, found)}
         for condition in deviations(found, instant, terms):
             subject = condition["subject"].partition("|")[2]
             item = f"{plant}|item|{subject}"
@@ -121,7 +119,7 @@ class RequestBook:
         tagged = self._tagged()
         newest = tagged.group_by(_GROUP).agg(pl.col("time").max()).filter(pl.col("time") < instant - self.keep)
         old = set(newest.select(_GROUP).iter_rows())
-        gone = [group for group, papers in self._groups(old).items() if self._over(papers, instant)]
+        gone = [group for group, papers in self._groups(old).items() if self._over(group[0], papers, instant)]
         names = pl.DataFrame(gone, schema={"plant": pl.String, "together": pl.String}, orient="row")
         self.papers = tagged.join(names, on=_GROUP, how="anti").drop("together")
         for group in gone:
@@ -129,9 +127,13 @@ class RequestBook:
             self.closed.discard(group)
         self._pruned_at, self._expected, self._saved = self.papers.height, None, None
 
-    def _over(self, papers: list[dict[str, Any]], instant: datetime) -> bool:
+    def _over(self, plant: str, papers: list[dict[str, Any]], instant: datetime) -> bool:
+        """Whether nothing is expected of a group any more; what was not as agreed is then forgotten with it."""
         found = progress(papers, instant, self.terms(place_of(papers)))
-        return found.closed and all(line.order is not None for line in found.lines)
+        over = found.closed and all(line.order is not None for line in found.lines)
+        for group in _alarm_groups(plant, found) if over else ():
+            self.alarms.forget(group)
+        return over
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values and Arrow IPC bytes."""
@@ -153,6 +155,11 @@ class RequestBook:
         self._looks = dict(state["looks"])
         self._touched = {(plant, name) for plant, name in state["touched"]}
         self.alarms, self._pruned_at, self._expected = Alarms(state["alarms"]), state["pruned_at"], None
+
+
+def _alarm_groups(plant: str, found: Progress) -> list[str]:
+    items = [f"{plant}|item|{line.name}" for line in found.lines]
+    return items if found.request is None else [*items, f"{plant}|request|{found.request['request_number']}"]
 
 
 def place_of(papers: Iterable[Mapping[str, Any]]) -> Place:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -31,6 +31,7 @@ from operators.stock import (
 _KEY = list(STOCK_KEY)
 #: Frames of movements are joined when there are more, so that what an epoch adds is serialised alone.
 _MOST_CHUNKS = 24
+_NEVER_COUNTED = timedelta(days=30)
 #: Movements that may come before what is old is looked for.
 _LEAST_PRUNED = 20_000
 
@@ -61,13 +62,16 @@ class StockLevels:
     _pruned_at: int = 0
     _saved: dict[str, bytes] = field(default_factory=dict)
 
-    def apply(self, counted: pl.DataFrame, plain: pl.DataFrame, revised: pl.DataFrame) -> pl.DataFrame:
+    def apply(
+        self, counted: pl.DataFrame, plain: pl.DataFrame, revised: pl.DataFrame, instant: datetime
+    ) -> pl.DataFrame:
         """Take what came, each row once.
 
         Args:
             counted: Rows of BALANCE.
             plain: Rows of MOVEMENT that are never revised.
             revised: Rows of MOVEMENT that may be.
+            instant: Now, event time.
 
         Returns:
             STOCK_KEY of what changed.
@@ -82,7 +86,7 @@ class StockLevels:
         rest = plain.join(dirty, on=_KEY, how="anti") if dirty.height else plain
         if rest.height:
             self._add(rest)
-        self._tidy()
+        self._tidy(instant)
         return pl.concat([dirty, rest.select(_KEY).unique()])
 
     def _add(self, plain: pl.DataFrame) -> None:
@@ -119,10 +123,10 @@ class StockLevels:
     def _of(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
         return rows.join(keys, on=_KEY, how="semi")
 
-    def _tidy(self) -> None:
+    def _tidy(self, instant: datetime) -> None:
         rows = sum(chunk.rows.height for chunk in self._chunks)
         if rows > 2 * self._pruned_at + _LEAST_PRUNED:
-            self.prune()
+            self.prune(instant)
         elif len(self._chunks) > _MOST_CHUNKS:
             self._merge_small()
 
@@ -132,10 +136,16 @@ class StockLevels:
         half = _MOST_CHUNKS // 2
         self._chunks[half:] = [_Chunk(pl.concat([chunk.rows for chunk in self._chunks[half:]]))]
 
-    def prune(self) -> None:
-        """Let go of what no balance will be compared with any more."""
+    def prune(self, instant: datetime) -> None:
+        """Let go of what no balance will be compared with any more.
+
+        What moved where nobody ever counted leaves after `_NEVER_COUNTED`: a first balance will be newer than that.
+        """
         every = pl.concat([pl.DataFrame(schema=MOVEMENT), *(chunk.rows for chunk in self._chunks)])
         self.balances, kept = retain(self.balances, every, self.keep)
+        counted = self.balances.select(_KEY).unique()
+        recent = kept.filter(pl.col("time") > instant - _NEVER_COUNTED)
+        kept = pl.concat([kept.join(counted, on=_KEY, how="semi"), recent.join(counted, on=_KEY, how="anti")])
         self._chunks, self._pruned_at = ([_Chunk(kept)] if kept.height else []), kept.height
         self._saved.pop("balances", None)
 

@@ -16,7 +16,7 @@ from millrace.metrics import business
 from millrace.metrics import flow as metrics
 from operators.lane_output import LaneOutput
 from operators.reference_lane import ReferenceOutput
-from operators.replenishment import Announced
+from operators.replenishment_config import Announced
 from operators.screen import NO_PROGRESS
 from sinks.batches import Batch
 

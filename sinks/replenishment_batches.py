@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from operators import replenishment_request
-from operators.replenishment import Announced
+from operators.replenishment_config import Announced
 from operators.replenishment_crossings import SIGNAL
 from operators.stock import STOCK_KEY
 from sinks.batches import Batch

@@ -159,3 +159,13 @@ def test_disorder_within_the_lateness_changes_nothing() -> None:
     records = [balance(0, 300), *(issue(n, n, 30) for n in range(1, 8)), receipt("R1", 5, 200)]
     for _ in range(10):
         assert heard(chance.sample(records, len(records)), lateness_s=3600).requests == {}
+
+
+def test_a_request_without_known_value_awaits_approval() -> None:
+    """The price is that of the newest purchase order of the material, in the base unit."""
+    crossing = [balance(0, 150), issue(1, 10, 60)]
+    (unknown,) = heard(crossing, rule={"approval_above": 100}).requests.values()
+    assert (unknown["value"], unknown["approval_required"]) == (None, True)
+    bought = order(1, 1, item="90", unit="TNE", price=2000, status="COMPLETED")
+    (priced,) = heard([bought, *crossing], rule={"approval_above": 420}).requests.values()
+    assert (priced["value"], priced["currency"], priced["approval_required"]) == (420, "EUR", False)

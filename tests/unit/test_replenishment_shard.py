@@ -1,0 +1,123 @@
+"""One shard of replenishment, a step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from operators.replenishment import Shard
+from operators.replenishment_config import ReplenishmentConfig
+from operators.replenishment_policy import PolicyBook
+from operators.stock_mismatch import Tolerance
+from tests.flows.stock_records import Record, answer, at, balance, issue, material, notice, order, receipt
+from tests.property.shard_lives import config, given, micros
+
+
+def shard(**values: Any) -> Shard:
+    """A shard that knows steel and announces at once."""
+    made = Shard(config(1, hold=False, **values))
+    made.material([material()])
+    return made
+
+
+def step(of: Shard, minutes: float, *records: Record) -> list[tuple[str, bool]]:
+    """Records, then time: kinds of alerts, and whether they close."""
+    return [(alert["kind"], alert["closed"]) for alert in ticked(of, minutes, records).alerts]
+
+
+def ticked(of: Shard, minutes: float, records: Sequence[Record] = ()) -> Any:
+    for record in records:
+        for kind, rows in given(record)[0]:
+            of.take(kind, rows)
+    return of.tick(micros(at(minutes)))
+
+
+def test_a_mismatch_is_told_once_and_closed_by_the_movement_that_explains_it() -> None:
+    """50 are missing; the issue that explains them comes an hour late."""
+    one = shard()
+    assert step(one, 10, balance(0, 500)) == []
+    assert step(one, 70, balance(60, 450)) == [("stock_mismatch", False)]
+    assert step(one, 130, balance(120, 450)) == []
+    assert step(one, 140, issue(1, 30, 50)) == [("stock_mismatch", True)]
+
+
+def test_a_mismatch_leaves_with_its_balance_without_a_word() -> None:
+    """What can no longer be judged is neither repeated nor called mended."""
+    of = Shard(ReplenishmentConfig(PolicyBook([]), 60_000_000, keep=timedelta(hours=1), hold=False))
+    of.material([material()])
+    step(of, 10, balance(0, 500))
+    assert step(of, 70, balance(60, 450)) == [("stock_mismatch", False)]
+    of.stock.prune(at(70))
+    assert step(of, 400, balance(390, 450)) == []
+    of.stock.prune(at(400))
+    assert step(of, 500, balance(490, 450)) == []
+    assert of.requests.alarms.standing == {}
+
+
+def test_a_difference_within_the_tolerance_is_no_mismatch() -> None:
+    tolerance = Tolerance(percent=type(balance(0, 1)["unrestricted"])(20))
+    of = Shard(ReplenishmentConfig(PolicyBook([]), 60_000_000, tolerance=tolerance, hold=False))
+    of.material([material()])
+    step(of, 10, balance(0, 500))
+    assert step(of, 70, balance(60, 450)) == []
+
+
+def test_movements_of_a_place_that_nobody_counts_leave_after_a_month() -> None:
+    of = shard()
+    ticked(of, 0, [issue(1, 0, 5), issue(2, 60 * 24 * 40, 5)])
+    ticked(of, 60 * 24 * 41)
+    of.stock.prune(at(60 * 24 * 41))
+    places = given(issue(1, 0, 5))[0][0][1].select("plant", "material", "storage_location")
+    assert of.stock.movements(places)["movement_id"].to_list() == ["consumption|c2"]
+
+
+def test_records_wait_for_their_material_and_are_told_only_if_it_does_not_come() -> None:
+    of = Shard(config(1, hold=False))
+    assert [step(of, minute, *([balance(0, 50)] if not minute else [])) for minute in range(5)] == [
+        [], [], [], [], [("material_unknown", False)]]  # fmt: skip
+    of.material([material()])
+    asked = ticked(of, 10)
+    assert [alert["closed"] for alert in asked.alerts] in ([True], [])
+    assert [each["quantity"] for each in asked.requests] == [250]
+
+
+def test_what_is_closed_leaves_the_state_with_its_alerts() -> None:
+    of = Shard(ReplenishmentConfig(PolicyBook([]), 60_000_000, keep_papers=timedelta(days=1), hold=False))
+    of.material([material()])
+    ways = [
+        record
+        for item in range(1, 200)
+        for record in (
+            order(1, 10, item=str(item)),
+            answer(2, 10, item=str(item)),
+            notice(f"S{item}", 3, 10, item=str(item)),
+            receipt(f"R{item}", 4, 9, f"S{item}", item=str(item), delivery_completed=True),
+        )
+    ]
+    assert step(of, 10, *ways).count(("receipt_quantity", False)) == 199
+    assert of.requests.papers.height == 4 * 199
+    late = 60 * 24 * 3
+    step(of, late + 1, *(order(late, 10, item=f"open{number}") for number in range(1000)))
+    assert of.requests.papers.height == 1000
+    assert of.requests.alarms.standing == {}
+
+
+@pytest.mark.parametrize("learn_least", [3, 9])
+def test_nothing_is_ordered_until_enough_days_are_known(learn_least: int) -> None:
+    """Demand of 30 a day over five days; s is its lead time of two days."""
+    learned = {"learn_days": 9, "learn_least": learn_least, "lead_time_mean": 2, "lot_size": 100}
+    of = shard(reorder_point=None, order_up_to=None, **learned)
+    frames = [given(issue(day, 1440 * day + 5, 30)) for day in range(5)]
+    assert all(kind != "consumed" for frame, _ in frames for kind, _ in frame), "the route learns only when told to"
+    rows = [(kind, part) for frame, _ in frames for kind, part in frame]
+    for kind, part in rows:
+        of.take(kind, part)
+        used = part.with_columns(-part["quantity"]).select(
+            "plant", "material", "storage_location", "time", "unit", "quantity"
+        )
+        of.take("consumed", used)
+    found = ticked(of, 1440 * 5 + 10, [balance(0, 160)])
+    assert [each["reorder_point"] for each in found.requests] == ([60] if learn_least == 3 else [])
