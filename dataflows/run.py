@@ -24,6 +24,7 @@ from millrace.errors import MillraceError
 from millrace.health import health
 from millrace.metrics.flow import OPEN_WINDOWS, STORE_BYTES
 from millrace.metrics.held import held
+from millrace.telemetry import speak_as
 
 log = structlog.get_logger("millrace.run")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 64 << 20
@@ -69,6 +70,7 @@ def run(
             forget_unfinished(recovery)
         config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
     tell_probes(flow.flow_id, recovery, stall_after, alone=len(addresses) < 2 and workers == 1)
+    speak_as(flow=flow.flow_id, process=process)
     log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
     try:
         cli_main(  # type: ignore[no-untyped-call]

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import stamina
+import structlog
 
 from millrace.health import health
 from millrace.shutdown import draining
 
 T = TypeVar("T")
+log = structlog.get_logger("millrace.sink")
 
 
 def patiently(call: Callable[[], T], down: tuple[type[Exception], ...], waits_for: str = "ledger") -> T:
@@ -19,11 +21,13 @@ def patiently(call: Callable[[], T], down: tuple[type[Exception], ...], waits_fo
     Probes and metrics are told that `waits_for` is waited for, so that an outage is not taken for a stall.
     While the flow is drained the error is raised instead: the epoch stays open and is read again at the next start.
     """
+    event = f"{waits_for}_unavailable"
 
     def again(error: Exception) -> bool:
         if not isinstance(error, down) or draining.is_set():
             return False
         health.waits(waits_for)
+        log.warning(event, error=str(error))
         return True
 
     try:

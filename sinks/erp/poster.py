@@ -214,9 +214,10 @@ class Poster:
     def _report_lost(self, lost: Sequence[Outcome]) -> None:
         """Somebody else has taken these orders over and finds out by itself what became of them."""
         self.counts.lost += len(lost)
-        for outcome in lost:
-            step = outcome.step
-            log.warning("claim_lost", system=step.system, reference=step.external_reference, outcome=outcome.status)
+        if lost:
+            step, outcome = lost[0].step, lost[0].status
+            told = {"count": len(lost), "first": step.external_reference, "outcome": outcome}
+            log.warning("claim_lost", system=step.system, correlation_id=step.correlation_id, **told)
 
     async def _keep_leases(self) -> None:
         """Heartbeat: extend what is held, take note of what is lost, and free what waits in vain."""
@@ -246,7 +247,9 @@ class Poster:
         if verdict.retry_after is not None and verdict.reason != "settling":
             self._breaker.pause(min(verdict.retry_after, self._settings.retry_after_cap))
         if moves_to_current_period(attempt.outcome):
-            log.warning("closed_period", system=self._settings.name, document=attempt.outcome.step.document_key)
+            step = attempt.outcome.step
+            key, cause = step.document_key, step.correlation_id
+            log.warning("closed_period", system=self._settings.name, document=key, correlation_id=cause)
         elif status in (Status.BOOKED, Status.REJECTED) and not waits_for_stock(attempt.outcome):
             self._guard.add(status is Status.REJECTED)
         if verdict.kind is Kind.MISCONFIGURED:

@@ -13,6 +13,7 @@ from millrace.ledger import Ledger
 from millrace.ledger.alerts import ALERTS
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.results import RESULTS
+from millrace.telemetry import speak_as
 from sinks.dead_letter import owner_of
 from sinks.erp.channel import Channel
 from sinks.erp.driver import Driver
@@ -52,6 +53,7 @@ async def run_poster(
         Misconfigured: One sentence that says what to mend; what was in flight is finished and recorded.
     """
     systems = [system.name for system in settings.systems]
+    speak_as(poster=settings.name)
     health.begin(settings.name, max(settings.stall_s, settings.lease), expected=systems)
     with await _open_ledger(settings) as ledger:
         async with AsyncExitStack() as stack:

@@ -48,7 +48,7 @@ class WatchedDemo:
         }
         self.prometheus = Prometheus(folder, jobs, RULES)
         self._replenishment: Child | None = None
-        self._items = itertools.count(1_000)
+        self._items = itertools.count(1)
         self.begun = time.time()
 
     def start(self) -> None:
@@ -84,15 +84,17 @@ class WatchedDemo:
             moved = {field: record[field] + begin for field in ("event_time", "as_of") if field in record}
             value = Codec(contract(name), FolderSchemas()).encode([{**record, **moved}])[0]
             self._producer.produce(contract(name).topic, value, key="S")
-        assert self._producer.flush(30) == 0
+        self._producer.flush(1)  # the broker ends with the day
 
     def order_and_answer(self) -> None:
-        """One more item of a purchase order, acknowledged an hour later."""
-        item = str(next(self._items))
+        """Life goes on: one more item of a purchase order, its acknowledgement, and a count of the stock."""
+        number = next(self._items)
+        minutes, item = 245 + number / 4, str(1_000 + number)
         self._send(
             [
-                ("PurchaseOrder", stock_records.order(100, 10, item)),
-                ("OrderAcknowledgement", stock_records.answer(160, 10, item)),
+                ("PurchaseOrder", stock_records.order(minutes, 10, item)),
+                ("OrderAcknowledgement", stock_records.answer(minutes + 2, 10, item)),
+                ("InventoryBalance", stock_records.balance(minutes, 170)),
             ]
         )
 
