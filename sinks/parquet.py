@@ -94,7 +94,10 @@ class HistoryWriter:
             rows = pl.concat(frames) if len(frames) > 1 else frames[0]
             for plant, date, part in _by_day(rows):
                 folder = self._root / self._topics[contract] / f"plant={quote(plant, safe='')}" / f"date={date}"
-                patiently(partial(self._write, folder, part), (DiskFull,), "disk")
+                try:
+                    self._write(folder, part)
+                except DiskFull:
+                    patiently(partial(self._write, folder, part), (DiskFull,), "disk")
             del self._buffer[contract]
         self._rows = 0
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from millrace.cli.history_erase import erase_command, retain_command
 from millrace.cli.history_publish import publish_command
 from millrace.cli.history_settled import read_states
+from millrace.cli.history_upload import upload_command
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from schemas.contracts import contracts
@@ -29,6 +30,7 @@ app = typer.Typer(help="The history of accepted events, for analysts.", no_args_
 app.command("erase")(erase_command)
 app.command("retain")(retain_command)
 app.command("publish")(publish_command)
+app.command("upload")(upload_command)
 Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")]

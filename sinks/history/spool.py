@@ -13,6 +13,7 @@ us, the spool grows to its limit; then the lane takes no more batches, so that t
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import threading
 import time
@@ -93,10 +94,12 @@ class Spool:
         """Go on at a number; files numbered at or above it are gone from the folder already.
 
         Raises:
-            Misconfigured: Files below the number are neither in the spool nor known to be in the store.
+            Misconfigured: Files below the number are neither in the spool nor known to be in the store, or another
+                process uploads them.
         """
         make_folder(self._folder, self._folder)
         self._writer = writer
+        self._hold()
         mark, lost = self._read("mark"), self._read("lost")
         found = {each.number: each for each in self._files()}
         if mark is None:
@@ -112,6 +115,15 @@ class Spool:
             else:
                 self._add(each)
         self._thread.start()
+
+    def _hold(self) -> None:
+        """Keep other processes off, until this one ends."""
+        path = self._folder / f"{self._writer}.lock"
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Misconfigured(f"{path}: another process uploads these files") from error
 
     def wrote(self, number: int, path: Path) -> None:
         """A durable file waits for its upload."""
@@ -164,7 +176,9 @@ class Spool:
         with self._wake:
             self._closed = True
             self._wake.notify()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        os.close(self._lock)
 
     def _run(self) -> None:
         """Upload until the process ends. Whatever fails counts as the store being down, and is tried again."""

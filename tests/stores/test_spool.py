@@ -85,6 +85,9 @@ def go_back(root: ObjectPath, folder: Path, kind: type[Spool]) -> list[str]:
         epoch(first, number)
         states.append(first.sync())
     settle(spool)
+    late, _ = life(root, folder)
+    with pytest.raises(Misconfigured, match="another process"):
+        late.restore(states[1])
     spool.close()
     second, spool = life(root, folder, kind)
     second.restore(states[1])
@@ -162,9 +165,10 @@ def test_a_lost_spool_stops_the_flow_and_can_be_gone_on_without(
     spool.close()
     lost = tmp_path / "new"
     server.link.heal()
-    later, _ = life(root, lost)
+    later, spool = life(root, lost)
     with pytest.raises(Misconfigured, match=r"counts on 15 files.*is lost with its disk"):
         later.restore(state)
+    spool.close()
     (lost / "spool" / "confirmations-state1-lane-00.lost").write_text("15\n")
     later, spool = life(root, lost)
     later.restore(state)

@@ -12,6 +12,7 @@ import pytest
 
 import sinks.history.spool
 from sinks.history.places import ObjectPath
+from tests.servers.object_stores import ObjectStoreServer
 from tests.stores.case import in_raw
 from tests.stores.spool_life import ids_of
 
@@ -30,9 +31,18 @@ def live(root: ObjectPath, folder: Path, point: str = "") -> int:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_any_point_loses_and_doubles_nothing(root: ObjectPath, tmp_path: Path, point: str) -> None:
-    """Killed once where it stands, once more while it tidies up what it uploaded too early, then left alone."""
+def test_a_kill_at_any_point_loses_and_doubles_nothing(
+    root: ObjectPath, tmp_path: Path, point: str, server: ObjectStoreServer
+) -> None:
+    """Killed once where it stands, once more while it tidies up what it uploaded too early, then left alone.
+
+    The writer's kills come a second time while the store is down.
+    """
     assert live(root, tmp_path, point) == -9
+    if point.startswith("history"):
+        server.link.cut()
+        assert live(root, tmp_path, point) == -9
+        server.link.heal()
     assert live(root, tmp_path, "spool.before_purge") in (0, -9)
     assert live(root, tmp_path) == 0
     assert in_raw(root) == ids_of(EPOCHS)
