@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -230,6 +231,21 @@ def test_effectiveness_and_oee_need_the_planned_run_time_of_every_count(world: W
     assert full["effectiveness"] == pytest.approx(float(effectiveness), abs=1e-4)
     product = float(full["apt"] / full["pbt"] * effectiveness * full["good"] / produced)
     assert full["oee"] == pytest.approx(product, abs=1e-4)
+
+
+def test_a_saved_file_answers_alike_in_plain_duckdb_wherever_it_is_opened(world: World, tmp_path: Path) -> None:
+    """By the zone of the session, a stop at one in the morning in Tokyo would fall on another date."""
+    save(world.root, tmp_path / "history.duckdb")
+    answers = []
+    for zone in ("UTC", "Asia/Tokyo"):
+        with duckdb.connect(str(tmp_path / "history.duckdb"), read_only=True) as opened:
+            opened.execute(f"SET TimeZone = '{zone}'")
+            opened.execute("SET VARIABLE \"from\" = '2026-03-28'")
+            opened.execute("SET VARIABLE \"to\" = '2026-03-28'")
+            asked = [f"SELECT * FROM {name}" for name in ("downtime", "production_by_day", "scrap_pareto")]  # noqa: S608
+            answers.append([opened.sql(each).to_arrow_table().to_pylist() for each in asked])
+    assert answers[0] == answers[1]
+    assert all(answers[0])
 
 
 def test_the_head_of_every_view_names_its_columns_and_variables(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@
 SELECT plant, work_center, state, coalesce(reason, '') AS reason, count(*) AS stops, sum(seconds) AS seconds
 FROM state_intervals
 WHERE state IN ('DOWN', 'DELAY')
-  AND (getvariable('from') IS NULL OR CAST(begins AS DATE) >= CAST(getvariable('from') AS DATE))
-  AND (getvariable('to') IS NULL OR CAST(begins AS DATE) <= CAST(getvariable('to') AS DATE))
+  AND (getvariable('from') IS NULL OR CAST(begins AT TIME ZONE 'UTC' AS DATE) >= CAST(getvariable('from') AS DATE))
+  AND (getvariable('to') IS NULL OR CAST(begins AT TIME ZONE 'UTC' AS DATE) <= CAST(getvariable('to') AS DATE))
 GROUP BY ALL
 ORDER BY plant, seconds DESC, work_center, state, reason

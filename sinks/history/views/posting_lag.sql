@@ -12,7 +12,7 @@
 -- column event_max [SEC]: Longest.
 -- column posting_p50 [SEC]: Median from planned to booked.
 -- column posting_p95 [SEC]: 95th percentile of that.
-SELECT plant, system, kind, CAST(booked_at AS DATE) AS date, count(*) AS postings, count(booked_at) AS booked,
+SELECT plant, system, kind, CAST(booked_at AT TIME ZONE 'UTC' AS DATE) AS date, count(*) AS postings, count(booked_at) AS booked,
        quantile_disc(event_to_booked, 0.5) AS event_p50, quantile_disc(event_to_booked, 0.95) AS event_p95,
        max(event_to_booked) AS event_max,
        quantile_disc(planned_to_booked, 0.5) AS posting_p50, quantile_disc(planned_to_booked, 0.95) AS posting_p95
