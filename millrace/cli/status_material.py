@@ -11,8 +11,10 @@ from rich.table import Table
 from sqlalchemy import Connection, select
 
 from millrace.ledger import Ledger, stock_standings
+from millrace.ledger.approval_requirement import missing
 from millrace.ledger.model import DocumentState
 from millrace.ledger.tables import documents, postings
+from millrace.ledger.text import load_json
 
 _STATUSES = ("on_hand", "quality_hold", "blocked", "allocated", "in_transit", "open_requests", "projected")
 _AHEAD = ("reorder_point", "order_up_to", "demand_mean", "days_of_cover", "crosses_at", "stock_out_at")
@@ -60,15 +62,21 @@ def _documents(connection: Connection, numbers: list[str]) -> dict[str, dict[str
 def _document(connection: Connection, row: Any) -> dict[str, Any]:
     newest = select(postings.c.status, postings.c.erp_document).where(postings.c.document_key == row.key)
     posting = connection.execute(newest.order_by(postings.c.step.desc()).limit(1)).one_or_none()
-    waits: list[str] = []
-    if row.state == DocumentState.WAITING and row.waits_for:
-        waits = [str(row.waits_for)]
-    elif row.state in (DocumentState.REJECTED, DocumentState.PARKED):
-        waits = [f"a person: {row.reason or row.state}"]
-    elif row.state != DocumentState.SETTLED:
-        waits = ["posting to the ERP"]
+    waits = _waits(row)
     number = posting.erp_document if posting is not None else None
     return {"state": row.state, "erp_document": number, "waits_for": waits}
+
+
+def _waits(row: Any) -> list[str]:
+    """What keeps the document from the ERP; no poster may have looked at it yet."""
+    if row.state == DocumentState.SETTLED:
+        return []
+    if row.state in (DocumentState.REJECTED, DocumentState.PARKED):
+        return [f"a person: {row.reason or row.state}"]
+    approvals = [each for each in load_json(row.requires) if missing(load_json(row.attributes), each)]
+    if approvals:
+        return [f"approval ({approvals[0]['why']})"]
+    return [str(row.waits_for)] if row.state == DocumentState.WAITING and row.waits_for else ["posting to the ERP"]
 
 
 def show(found: dict[str, Any], console: Console) -> None:
