@@ -128,7 +128,6 @@ class Replay:
         Raises:
             MillraceError: A signal ended it early, or a file can't be read.
         """
-        account = HistoryAccount(heard=heard)
         work, digest = self.folder / WORK, self._print()
         done = work / "computed.json"
         self.resumed = _known(work) == digest
@@ -138,22 +137,21 @@ class Replay:
             heard(sum(day.rows for day in self.days))
             return HistoryAccount(**json.loads(done.read_text(encoding="utf-8")))
         hit("replay.before_compute")
+        account = self._run(HistoryAccount(heard=heard), work / "state", digest)
+        hit("replay.before_computed")
+        _write(done, account.plain())
+        return account
+
+    def _run(self, account: HistoryAccount, state: Path, digest: str) -> HistoryAccount:
         begun = time.monotonic()
-        run(
-            self._build(account, work / "state"),
-            work / "state",
-            partitions=1,
-            layout={"replay": digest},
-            epoch_s=0.0,  # a snapshot after each batch: only what is in one leaves the state
-            workers=self.workers,
-        )
+        flow = self._build(account, state)
+        # A snapshot after each batch: only what is in one leaves the state.
+        run(flow, state, partitions=1, layout={"replay": digest}, epoch_s=0.0, workers=self.workers)
         account.seconds = time.monotonic() - begun
         if account.failure is not None:
             raise account.failure
         if draining.is_set():
             raise MillraceError(f"{self.folder}: interrupted; call it again to go on")
-        hit("replay.before_computed")
-        _write(done, account.plain())
         return account
 
     def _build(self, account: HistoryAccount, state: Path) -> Dataflow:

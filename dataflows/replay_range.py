@@ -138,9 +138,10 @@ def _last_named(
     def query(frame: pl.LazyFrame) -> pl.LazyFrame:
         timeline = ~linear.of(contract) & ~_NO_ORDER
         early = frame.filter(timeline & (pl.col("event_time").to_physical() < before))
-        return early.select("plant", "work_center", "order_id", at=pl.col("event_time").to_physical())
+        by_center = early.sort("event_time").group_by("plant", "work_center")
+        return by_center.agg(pl.col("order_id").last(), at=pl.col("event_time").to_physical().max())
 
-    if str(linear.of(contract)) == str(pl.lit(value=True)):
+    if linear.of(contract).meta.eq(pl.lit(value=True)):
         return
     for plant, work_center, order, at in rows.load(contract, day, query).iter_rows():
         known = named.get((plant, work_center))

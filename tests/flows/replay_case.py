@@ -20,9 +20,10 @@ from dataflows.replay_changes import Compared
 from dataflows.replay_compare import compare_with, late_additions, standing_documents
 from dataflows.replay_flows import replayable
 from dataflows.replay_range import Range
-from dataflows.settings import ConfirmationsSettings
+from dataflows.settings import ConfirmationsSettings, CounterRule
 from millrace.ledger import Ledger
 from millrace.ledger.tables import audit, documents
+from operators.counter_policy import CounterPolicy
 from operators.shifts import CalendarBook, utc_calendar
 from schemas.contracts import contract
 from schemas.types import polars_schema
@@ -31,6 +32,9 @@ from tests.flows import memory
 from tests.flows.memory import START, Script, batch, cycle, order
 
 FLOW = replayable("confirmations")
+#: A rule for counters that fall back, and what it adds each time: the counter of machine C falls to 2.
+RESET = (CounterRule(policy=CounterPolicy(lower="reset", reset_below=10)),)
+ONE_STEP = Decimal(2)
 HOUR = 3_600_000_000
 BEGIN = int(START.timestamp() * 1e6)
 
