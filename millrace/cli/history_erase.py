@@ -17,7 +17,7 @@ import typer
 from millrace.cli.history_settled import States, read_states
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
-from millrace.ledger.erasure import LettersErased, erase_letters
+from millrace.ledger.erasure import erase_letters, letters_naming
 from millrace.ledger.letter_states import Person
 from millrace.settings import load
 from sinks.history import personal
@@ -63,11 +63,11 @@ def erase_command(
         report = None if dry_run else Report.begin(history, _said("erase", reason))
         done = _erase(history, Erasure(history, operator, states.settled, report), states)
         done += [_erase_letters_file(history, path, operator, report) for path in letters or []]
-        found = _in_ledger(ledger, operator, reason, dry_run=dry_run) if ledger else LettersErased()
+        found = _in_ledger(ledger, operator, reason, dry_run=dry_run) if ledger else {"erased": 0, "open": 0}
         if report is not None:
-            report.end(ledger_letters=found.erased, waiting=_waiting(done) + found.open)
-    _show([asdict(each) for each in done], {"ledger_letters": asdict(found)} if ledger else {}, report, as_json)
-    if _waiting(done) or found.open:
+            report.end(ledger_letters=found["erased"], waiting=_waiting(done) + found["open"])
+    _show([asdict(each) for each in done], {"ledger_letters": found} if ledger else {}, report, as_json)
+    if _waiting(done) or found["open"]:
         raise typer.Exit(1)
 
 
@@ -152,11 +152,16 @@ def _erase_letters_file(root: Place, path: Path, operator: str, report: Report |
     return Erased(str(path), int(bool(count)), count)
 
 
-def _in_ledger(url: str, operator: str, reason: str, *, dry_run: bool) -> LettersErased:
-    by = Person(getpass.getuser(), reason)
-    with Ledger(url, who="cli") as opened, opened.changing() as connection:
-        names = partial(personal.holds, person=operator)
-        return erase_letters(connection, names, operator, by, opened.now(), dry_run=dry_run)
+def _in_ledger(url: str, operator: str, reason: str, *, dry_run: bool) -> dict[str, int]:
+    """Dead letters that are erased, or would be, and those that a replay still needs."""
+    with Ledger(url, who="cli") as opened:
+        found = opened.ask(lambda connection: letters_naming(connection, partial(personal.holds, person=operator)))
+        erased = sum(each.is_done_with for each in found)
+        waiting = len(found) - erased
+        if not dry_run:
+            with opened.changing() as connection:
+                erased = erase_letters(connection, found, operator, Person(getpass.getuser(), reason), opened.now())
+    return {"erased": erased, "open": waiting}
 
 
 def _waiting(done: Sequence[Erased | Retained]) -> int:

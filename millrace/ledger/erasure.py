@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
@@ -16,47 +16,46 @@ _DONE = {LetterState.REPLAYED.value, LetterState.RESOLVED.value, LetterState.DIS
 _ROWS = 1_000
 
 
-@dataclass(slots=True)
-class LettersErased:
-    """Letters that named a person.
+class Letter(NamedTuple):
+    """A dead letter that names a person."""
 
-    Args:
-        erased: Letters that are done with and lost their payload, or would.
-        open: Letters that a replay still needs: they keep it until they are replayed or discarded.
-    """
+    event_id: str
+    state: str
+    detail: str
 
-    erased: int = 0
-    open: int = 0
+    @property
+    def is_done_with(self) -> bool:
+        """Nobody will send it again: it needs its payload no more."""
+        return self.state in _DONE
 
 
-def erase_letters(
-    connection: Connection, names: Callable[[bytes], bool], person: str, by: Person, now: int, *, dry_run: bool = False
-) -> LettersErased:
-    """Go through all dead letters; each that changes gets an audit row.
+def letters_naming(connection: Connection, names: Callable[[bytes], bool]) -> list[Letter]:
+    """Dead letters whose payload names a person, as `names` tells."""
+    columns = dead_letters.c
+    found = connection.execution_options(yield_per=_ROWS).execute(
+        select(columns.event_id, columns.state, columns.detail, columns.payload).order_by(columns.event_id)
+    )
+    return [Letter(row.event_id, row.state, row.detail) for row in found if names(row.payload)]
+
+
+def erase_letters(connection: Connection, letters: Sequence[Letter], person: str, by: Person, now: int) -> int:
+    """Take the payload of letters that are done with, and the name out of their sentence; returns how many.
+
+    Each gets an audit row, and the run as a whole one more. A letter that was moved on meanwhile is left alone.
 
     Args:
         connection: Write transaction.
-        names: Whether a payload names the person.
-        person: Taken out of the sentence that tells what was wrong.
+        letters: What `letters_naming` found.
+        person: As the payloads name the person.
         by: Who erases, and why.
         now: Microseconds UTC.
-        dry_run: Count only.
     """
-    found = LettersErased()
-    letters = dead_letters.c
-    rows = connection.execution_options(yield_per=_ROWS).execute(
-        select(letters.event_id, letters.state, letters.detail, letters.payload).order_by(letters.event_id)
-    )
-    mine = [(row.event_id, row.state, row.detail) for row in rows if names(row.payload)]
-    for letter_id, state, detail in mine:
-        if state not in _DONE:
-            found.open += 1
-            continue
-        found.erased += 1
-        if not dry_run:
-            changed = {"payload": b"", "detail": detail.replace(person, ERASED)}
-            connection.execute(update(dead_letters).where(letters.event_id == letter_id).values(changed))
-            note(connection, by, now, change=(state, ERASED), letter_id=letter_id)
-    if not dry_run:
-        note(connection, by, now, change=(None, ERASED))
-    return found
+    erased = 0
+    for letter in letters:
+        here = (dead_letters.c.event_id == letter.event_id, dead_letters.c.state == letter.state)
+        values = {"payload": b"", "detail": letter.detail.replace(person, ERASED)}
+        if letter.is_done_with and connection.execute(update(dead_letters).where(*here).values(values)).rowcount:
+            note(connection, by, now, change=(letter.state, ERASED), letter_id=letter.event_id)
+            erased += 1
+    note(connection, by, now, change=(None, ERASED))
+    return erased
