@@ -94,6 +94,8 @@ _NEWEST: dict[tuple[str, str], float] = {}
 
 def _advance(flow: str, plant: str, newest: float) -> None:
     """The newest of all lanes; late events do not set it back."""
+    if (flow, plant) not in _NEWEST:
+        metrics.GAPS.labels(flow, plant)  # 0 from now on: what first appears as 1 has not grown
     if newest > _NEWEST.get((flow, plant), 0.0):
         _NEWEST[flow, plant] = newest
         metrics.NEWEST.labels(flow, plant).set(newest)

@@ -69,6 +69,7 @@ class KafkaReader:
         self.unread, self._tell_at = 0, 0.0
         self._paused: set[Place] = set()
         self._last_data = dict.fromkeys(self._places, time.monotonic())
+        SOURCE_FAILURES.labels(config.group, "_ALL_BROKERS_DOWN")  # 0 from now on: what first appears has not grown
         self._consumer = Consumer(self._client())
         fresh = {"earliest": -2, "latest": -1}[config.start]
         self._consumer.assign([TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()])

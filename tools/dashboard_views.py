@@ -165,7 +165,7 @@ PROCUREMENT = Dashboard(
                 "stat",
             ),
             Panel(
-                "Balances compared, an hour",
+                "Places compared, an hour",
                 "short",
                 {
                     "{{plant}} compared": "sum by (plant) (increase(millrace_stock_compared_total[1h]))",

@@ -29,7 +29,7 @@ class Figures:
 
     Args:
         documents: Unsettled documents.
-        unknown_since: Since when the oldest unknown posting of a system has been so, microseconds UTC.
+        unknown_since: When the oldest posting of a system whose outcome is unknown was sent, microseconds UTC.
         letters: Open dead letters by class.
     """
 
@@ -53,7 +53,7 @@ def figures(connection: Connection) -> Figures:
     key = (documents.c.system, documents.c.tier, documents.c.state)
     unsettled = select(*key, func.count(), func.min(documents.c.open_since)).where(UNSETTLED_DOCUMENT).group_by(*key)
     unknown = (
-        select(postings.c.system, func.min(postings.c.updated_at))
+        select(postings.c.system, func.min(func.coalesce(postings.c.sent_at, postings.c.updated_at)))
         .where(OPEN_POSTING, postings.c.status == Status.UNKNOWN.value)
         .group_by(postings.c.system)
     )

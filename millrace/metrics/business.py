@@ -42,15 +42,16 @@ STOCK_COMPARED = counter(
     GROUP,
     "millrace_stock_compared_total",
     ("flow", "plant"),
-    "balances",
-    "Balances of the ERP that were compared with what their predecessor and the movements since lead to.",
+    "places",
+    "Places whose stock by the ERP was compared with what earlier balances and the movements since lead to.",
 )
 STOCK_APART = counter(
     GROUP,
     "millrace_stock_apart_total",
     ("flow", "plant"),
-    "balances",
-    "Those that lay apart by more than the tolerance; 1 less their share is the inventory accuracy.",
+    "places",
+    "Those with a difference that nothing explains, in any balance of the last `keep_h`; 1 less their share is the "
+    "inventory accuracy.",
 )
 SUPPLIER_RESPONSE = histogram(
     GROUP,

@@ -71,7 +71,7 @@ OLDEST_UNKNOWN = gauge(
     "millrace_oldest_unknown_seconds",
     ("erp",),
     "seconds",
-    "How long the oldest posting whose outcome is unknown has been so; 0 where none is.",
+    "How long ago the oldest posting whose outcome is unknown was sent; 0 where none is.",
 )
 OPEN_LETTERS = gauge(
     GROUP,

@@ -89,8 +89,9 @@ class LedgerMetrics:
             posting.OPEN_DOCUMENTS.labels(*key).set(counts.get(key, 0))
         self._shown |= counts.keys()
         for system in self._systems:
-            unknown = found.unknown_since.get(system, now)
-            posting.OLDEST_UNKNOWN.labels(system).set(max(0, now - unknown) / 1e6)
+            if system:
+                unknown = found.unknown_since.get(system, now)
+                posting.OLDEST_UNKNOWN.labels(system).set(max(0, now - unknown) / 1e6)
             for tier in TIERS:
                 since = found.open_since.get((system, tier), now)
                 posting.OLDEST_OPEN.labels(system, tier).set(max(0, now - since) / 1e6)

@@ -13,7 +13,7 @@ from tools.prometheus_rules import groups
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"\b(\d+)([mhd])\b")
 _RANGE = re.compile(r"\[(\d+)([mhd])\]")
-_THRESHOLD = re.compile(r"> (\d{2,})$")
+_THRESHOLD = re.compile(r"> (\d{2,})(?![\d.])")
 #: Shorter than this a range holds no two scrapes.
 _SHORTEST_S = 3
 

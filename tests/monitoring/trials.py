@@ -66,7 +66,10 @@ def _discard(plant: WatchedPlant) -> None:
 
 
 def _lose_answers(plant: WatchedPlant) -> None:
-    """The answer is lost, then nobody can be asked."""
+    """The answer is lost, then nobody can be asked; a session is open since the first booking."""
+    _documents(plant)
+    booked = 'millrace_postings_total{erp="sandbox-erp",outcome="booked",tier="1"}'
+    plant.wait(lambda: plant.metric(booked, plant.poster_port) > 0, "nothing was booked")
     plant.erp.order_fault("lose_answer", 1)
     plant.erp.order_fault("refuse", None)
     _documents(plant)
@@ -89,16 +92,14 @@ def _new_broker(plant: WatchedPlant) -> None:
 
 
 def _many_orders(plant: WatchedPlant) -> None:
-    names = [f"R{number:03d}" for number in range(80)]
+    names = [f"R{number:03d}" for number in range(150)]
     plant.release(*names)
     for name in names:
         plant.piece(ago_s=20, order_id=name)
 
 
 TRIALS: dict[str, Trial] = {
-    "process-down": Trial(
-        ("MillraceProcessDown",), lambda p: p.process("poster").kill(), lambda p: p.start_poster(), quick=True
-    ),
+    "process-down": Trial(("MillraceProcessDown",), lambda p: p.process("poster").kill(), lambda p: p.start_poster()),
     "loop-stalled": Trial(("MillraceLoopStalled", "MillraceHistoryStale"), _hang, lambda p: p.start_flow()),
     "waits-for-system": Trial(
         ("MillraceWaitsForSystem",), _wait_for_ledger, lambda p: p.release_ledger(), keep=lambda _: None
@@ -114,7 +115,7 @@ TRIALS: dict[str, Trial] = {
         settings={"flow": {"batch": 1}},
         keep=lambda _: None,
     ),
-    "records-refused": Trial(("MillraceRecordsRefused",), _refused, lambda _: None, keep=_refused, quick=True),
+    "records-refused": Trial(("MillraceRecordsRefused",), _refused, lambda _: None, keep=_refused),
     "dead-letters-wait": Trial(("MillraceDeadLettersWait",), lambda p: p.garbage(1), _discard),
     "sequence-gaps": Trial(("MillraceSequenceGaps",), lambda p: p.lose(3), lambda p: p.resend()),
     "erp-down": Trial(
@@ -135,7 +136,7 @@ TRIALS: dict[str, Trial] = {
         ("MillraceRateUsedUp",),
         _many_orders,
         lambda p: p.start_poster(system={"rate": None}),
-        settings={"system": {"rate": 2, "burst": 1}},
+        settings={"system": {"rate": 2, "burst": 4}},
         keep=lambda _: None,
     ),
     "confirmations-slow": Trial(
