@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -89,7 +90,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     for place in found["stock"]:
         where = (place["plant"], place["storage_location"])
         _row(stock, (*where, place["unit"], *(place[name] for name in _STATUSES)))
-        _row(ahead, (*where, place["at"], *(place[name] for name in _AHEAD)))
+        _row(ahead, (*where, _minute(place["at"]), *_foreseen(place)))
     requests = _table("Open requests and orders", ("request", "location", "quantity", "stage", "ERP", "waits for"))
     for each in found["requests"]:
         document = each["document"] or {}
@@ -100,6 +101,17 @@ def show(found: dict[str, Any], console: Console) -> None:
     for table in (stock, ahead, requests):
         if table.row_count:
             console.print(table)
+
+
+def _foreseen(place: dict[str, Any]) -> list[str | None]:
+    """Limits, and what lies ahead in days and minutes: for people that is exact enough."""
+    cover = place["days_of_cover"]
+    days = None if cover is None else f"{Decimal(cover):.1f}"
+    return [*(place[name] for name in _AHEAD[:3]), days, *(_minute(place[name]) for name in _AHEAD[4:])]
+
+
+def _minute(instant: str | None) -> str | None:
+    return None if instant is None else f"{instant[:16].replace('T', ' ')}Z"
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
