@@ -89,7 +89,8 @@ class Compared:
     Args:
         changes: Documents that differ.
         same: Documents that do not.
-        open: Documents whose window had not closed where the history ends, and which the ledger does not know yet.
+        open: Documents whose window had not closed where the history ends and which the ledger does not know yet, and
+            completions of their orders.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -124,9 +125,11 @@ def compare(
     ends = [before for d in listed if (before := standing.get(d.key)) is not None and is_completion(before)]
     covered = in_history(ends) if ends else set()
     for document in listed:
-        before = standing.get(document.key)
+        before, still = standing.get(document.key), (document.plant, document.order_id) in running
         if before is None:
-            _unknown(document, (document.plant, document.order_id) in running, closed_up_to, compared)
+            _unknown(document, still, closed_up_to, compared)
+        elif is_completion(before) and still:
+            compared.open += 1
         elif is_completion(before):
             _known(_of_same_events(document, before, covered), before, compared)
         else:

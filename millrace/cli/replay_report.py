@@ -84,6 +84,11 @@ def show(outcome: Mapping[str, Any], compared: Compared, console: Console) -> No
     for name in ("ledger", "history", "generation"):
         if outcome.get(name):
             _say(console, f"{name}: {outcome[name]}")
+    if outcome.get("dead_letters"):
+        _say(
+            console,
+            f"dead letters: {outcome['dead_letters']}, in work/files/dead_letters.parquet beside {outcome['table']}",
+        )
     if outcome["put"] is not None:
         _say(console, "put: " + (", ".join(f"{name} {n}" for name, n in outcome["put"].items()) or "nothing"))
 

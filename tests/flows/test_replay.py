@@ -50,7 +50,7 @@ def test_a_replay_of_the_whole_history_changes_nothing(ran: tuple[Path, Confirma
     folder, settings = ran
     found = compared(settings, replay(folder, settings))
     assert found.changes == []
-    assert found.same == len(in_ledger(settings)) > 60
+    assert (found.same + found.open, found.open) == (len(in_ledger(settings)), 1), "the order that still runs is open"
 
 
 @pytest.mark.parametrize("window", ["shift", "operation"])
