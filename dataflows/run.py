@@ -7,6 +7,7 @@ import gc
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
 from dataflows.state import prepare, store_bytes
+from dataflows.state_lock import in_use
 from dataflows.unfinished_epochs import forget_unfinished
 from millrace import shutdown
 from millrace.errors import MillraceError
@@ -58,35 +60,36 @@ def run(
         stall_after: Seconds without a turn of a worker after which it counts as stalled.
 
     Raises:
-        Misconfigured: The store was made for another layout.
+        Misconfigured: The store was made for another layout, or a command works on it.
     """
     os.environ.pop(_OPEN_API, None)
     shutdown.install()
     tune()
-    config = None
-    if recovery is not None:
-        prepare(recovery, partitions, layout or {}, process)
-        if process == 0:  # the others join it before anything is read from the store
-            forget_unfinished(recovery)
-        config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
-    tell_probes(flow.flow_id, recovery, stall_after, alone=len(addresses) < 2 and workers == 1)
-    speak_as(flow=flow.flow_id, process=process)
-    log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
-    try:
-        cli_main(  # type: ignore[no-untyped-call]
-            flow,
-            workers_per_process=workers,
-            process_id=process if addresses else None,
-            addresses=list(addresses) or None,
-            epoch_interval=timedelta(seconds=epoch_s),
-            recovery_config=config,
-        )
-    except BytewaxRuntimeError as error:
-        # The engine wraps what a step raised; what was raised on purpose says in one sentence what to do.
-        cause = own_error(error)
-        if cause is None:
-            raise
-        raise cause from error
+    with in_use(recovery) if recovery is not None else nullcontext():
+        config = None
+        if recovery is not None:
+            prepare(recovery, partitions, layout or {}, process)
+            if process == 0:  # the others join it before anything is read from the store
+                forget_unfinished(recovery)
+            config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
+        tell_probes(flow.flow_id, recovery, stall_after, alone=len(addresses) < 2 and workers == 1)
+        speak_as(flow=flow.flow_id, process=process)
+        log.info("flow_started", flow=flow.flow_id, process=process, processes=len(addresses) or 1)
+        try:
+            cli_main(  # type: ignore[no-untyped-call]
+                flow,
+                workers_per_process=workers,
+                process_id=process if addresses else None,
+                addresses=list(addresses) or None,
+                epoch_interval=timedelta(seconds=epoch_s),
+                recovery_config=config,
+            )
+        except BytewaxRuntimeError as error:
+            # The engine wraps what a step raised; what was raised on purpose says in one sentence what to do.
+            cause = own_error(error)
+            if cause is None:
+                raise
+            raise cause from error
 
 
 def tell_probes(flow: str, recovery: Path | None, stall_after: float, *, alone: bool) -> None:

@@ -6,23 +6,16 @@ numbered at or above what that snapshot says. The store only moves forward, so w
 
 from __future__ import annotations
 
-import io
-import pickle
-import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dataflows.unfinished_epochs import PARTITIONS, resume_epoch
-from millrace.errors import Misconfigured
+from dataflows.state_store import finished, plain
 
-ATTEMPTS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LANES = "SELECT state_key, snap_epoch, ser_change FROM snaps WHERE step_id LIKE '%.events' AND ser_change IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,52 +86,14 @@ def _add(states: States, lane: dict[str, Any]) -> None:
 
 
 def _lane_states(store: Path) -> list[dict[str, Any]]:
-    """The newest finished snapshot of each lane.
-
-    Snapshots that are superseded are removed while we look, so a lane that has only younger ones is looked for again.
-    """
-    parts = sorted(store.glob(PARTITIONS))
-    if not parts:
-        raise Misconfigured(f"{store}: is no recovery store of a flow")
-    newest: dict[str, tuple[int, bytes]] = {}
-    for _ in range(ATTEMPTS):
-        epoch = resume_epoch(parts)
-        found = [row for part in parts for row in _rows(part)]
-        newest = {}
-        for name, at, packed in sorted(row for row in found if row[1] < epoch):
-            newest[name] = (at, packed)
-        if newest.keys() == {name for name, _, _ in found}:
-            break
+    """The newest finished snapshot of each lane."""
     return [
-        {"name": name, "state": state["lane"]}
-        for name, (_, packed) in sorted(newest.items())
-        if "history" in (state := _unpack(packed))["lane"]
+        {"name": row.key, "state": state["lane"]}
+        for row in finished(store, "%.events")
+        if "history" in (state := _unpack(row.packed))["lane"]
     ]
 
 
-def _rows(part: Path) -> list[tuple[str, int, bytes]]:
-    try:
-        with closing(sqlite3.connect(f"{part.resolve().as_uri()}?mode=ro", uri=True)) as store:
-            return store.execute(_LANES).fetchall()
-    except sqlite3.Error as error:
-        raise Misconfigured(f"{part}: is no readable recovery store: {error}") from error
-
-
-class _Inert:
-    """Stands for whatever a snapshot holds beside plain values; none of it is needed, none of it is run."""
-
-    def __new__(cls, *_args: object, **_kwargs: object) -> _Inert:
-        return super().__new__(cls)
-
-    def __setstate__(self, _state: object) -> None:
-        return
-
-
-class _PlainValues(pickle.Unpickler):
-    def find_class(self, _module: str, _name: str) -> Any:
-        return _Inert
-
-
 def _unpack(packed: bytes) -> dict[str, Any]:
-    state = _PlainValues(io.BytesIO(packed)).load()
+    state = plain(packed)
     return state if isinstance(state, dict) and isinstance(state.get("lane"), dict) else {"lane": {}}

@@ -1,0 +1,132 @@
+"""Changes of a recovery store by a person: a copy is kept first, and each is written down in the store's folder."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataflows.state import LAYOUT
+from dataflows.state_store import partitions
+from dataflows.unfinished_epochs import PARTITIONS
+from millrace.errors import Misconfigured
+from millrace.failpoints import hit
+
+BACKUPS = "backups"
+#: A line of JSON for each change: what, when, who, why, and where the copy of the former state is.
+CHANGES = "changes.jsonl"
+RESET = "reset"
+
+
+def back_up(recovery: Path, what: str) -> Path:
+    """Copy the store into its folder `backups`; the copy has its final name only when it is whole.
+
+    Call it while no process of the flow runs.
+
+    Returns:
+        Folder of the copy: it is a recovery store itself.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    copy = recovery / BACKUPS / f"{stamp}-{what}"
+    partial = copy.with_name(f".{copy.name}")
+    partial.mkdir(parents=True)
+    for path in partitions(recovery):
+        with closing(sqlite3.connect(path)) as store, closing(sqlite3.connect(partial / path.name)) as target:
+            store.backup(target)
+    shutil.copy2(recovery / LAYOUT, partial / LAYOUT)
+    for path in partial.iterdir():
+        _sync(path)
+    hit("state.before_backup_rename")
+    partial.rename(copy)
+    _sync(copy.parent)
+    return copy
+
+
+def write_down(recovery: Path, what: str, reason: str, copy: Path, **fields: Any) -> None:
+    """Add a line to the store's list of changes."""
+    entry = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "what": what,
+        "who": getpass.getuser(),
+        "reason": reason,
+        "copy": str(copy.relative_to(recovery)),
+        **fields,
+    }
+    with (recovery / CHANGES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def changes_of(recovery: Path) -> list[dict[str, Any]]:
+    """What was written down, oldest first.
+
+    Raises:
+        Misconfigured: A line is no JSON.
+    """
+    path = recovery / CHANGES
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise Misconfigured(f"{path}:{number}: {error}") from error
+    return found
+
+
+def empty(recovery: Path, reason: str) -> Path:
+    """Take the state out of a store, so that the next start makes a new one; the copy stays in `backups`.
+
+    The layout goes last: after a crash in between, `millrace run` refuses what is left, and a second call finishes.
+
+    Returns:
+        Folder of the copy.
+    """
+    state = str(layout_of(recovery).get("state", ""))
+    begun = next((each for each in changes_of(recovery) if each["what"] == RESET and each["state"] == state), None)
+    if begun is None:
+        copy = back_up(recovery, RESET)
+        write_down(recovery, RESET, reason, copy, state=state)
+    else:
+        copy = recovery / begun["copy"]
+    hit("state.before_reset")
+    for path in recovery.glob(f"{PARTITIONS}*"):
+        path.unlink()
+    hit("state.between_reset_files")
+    (recovery / LAYOUT).unlink()
+    return copy
+
+
+def layout_of(recovery: Path) -> dict[str, Any]:
+    """What the state was laid out for, as `millrace run` wrote it.
+
+    Raises:
+        Misconfigured: It is not there, or is no JSON object.
+    """
+    path = recovery / LAYOUT
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{path}: no recovery store was made here by `millrace run`: {error}") from error
+    if not isinstance(found, dict):
+        raise Misconfigured(f"{path}:1: expected an object, found {type(found).__name__}")
+    return found
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+__all__ = ["BACKUPS", "CHANGES", "back_up", "changes_of", "empty", "layout_of", "write_down"]
