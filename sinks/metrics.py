@@ -23,6 +23,8 @@ from sinks.batches import Batch
 MICROS = 1_000_000
 #: A release that is older than this when it is read is a topic that is read anew, not a slow interface.
 OLDEST_RELEASE_S = 86_400.0
+#: What tells the time of the newest event in rows as lanes give them out.
+_EVENT_TIMES = ("last_time", "event_time", "time", "as_of")
 
 
 class Observer:
@@ -83,9 +85,11 @@ def observe_lane(output: LaneOutput, flow: str) -> LaneOutput:
     lagging = [max(at, output.idle.get(place, at)) for place, at in output.progress.items()]
     if lagging and min(lagging) > NO_PROGRESS:
         metrics.WATERMARK.labels(flow, output.lane).set(min(lagging) / MICROS)
-    for frame, column in (*((f, "last_time") for f in output.partials), *((f, "event_time") for f in output.timeline)):
+    for frame in (*output.partials, *output.timeline, *(rows for frames in output.rows.values() for rows in frames)):
+        column = next(name for name in _EVENT_TIMES if name in frame.columns)
         for plant, newest in frame.group_by("plant").agg(pl.col(column).max()).iter_rows():
-            _advance(flow, plant, newest.timestamp())
+            if newest is not None:
+                _advance(flow, plant, newest.timestamp())
     return output
 
 

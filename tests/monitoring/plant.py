@@ -82,12 +82,16 @@ class WatchedPlant:
     def start_flow(self, *, process: int = 0, addresses: str = "", failpoint: str = "", **settings: Any) -> Child:
         """The flow; returns at once."""
         self._flow.update(settings)
-        config = self._write("flow.yaml", {**self._flow_settings(), **self._flow})
+        config = self.flow_file()
         cluster = ["--process", str(process), "--addresses", addresses] if addresses else []
         command = ["-m", "millrace", "run", "confirmations", "--config", config, *cluster]
         child = self.child(f"flow-{process}", *command, MILLRACE_FAILPOINT=failpoint)
         child.start()
         return child
+
+    def flow_file(self) -> str:
+        """Path of the flow's settings."""
+        return self._write("flow.yaml", {**self._flow_settings(), **self._flow})
 
     def start_poster(self, *, failpoint: str = "", system: Mapping[str, Any] | None = None, **settings: Any) -> Child:
         """The poster; returns at once."""
