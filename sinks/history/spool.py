@@ -58,7 +58,7 @@ class SpoolLimit:
     @property
     def share(self) -> float:
         """Bytes held, as a share of the limit."""
-        return sum(self._held.values()) / self.most
+        return sum(list(self._held.values())) / self.most  # a copy: other lanes hold meanwhile
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,9 +161,10 @@ class Spool:
             raise Retriable(f"{self._folder}: the spool is full")
 
     def notices(self) -> list[dict[str, str]]:
-        """Alerts that are due: once when the spool fills, once when it is full."""
+        """Alerts that are due: once when the spool fills, once when it is full, again after it was half empty."""
         share = self._limit.share
-        before, self._level = self._level, 2 if share >= 1 else 1 if share >= FILLING else 0
+        level = 2 if share >= 1 else 1 if share >= FILLING else 0
+        before, self._level = self._level, level if share < FILLING / 2 else max(level, self._level)
         if self._level <= before:
             return []
         word = "full, and the flow reads no more" if self._level == 2 else f"filled to {share:.0%}"

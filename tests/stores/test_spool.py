@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from millrace.errors import Misconfigured, Retriable
+from sinks.dead_letter import alert_record
 from sinks.history.compact import compact
 from sinks.history.places import ObjectPath
 from sinks.history.spool import Spool
@@ -74,6 +75,7 @@ def test_a_full_spool_takes_no_batch_and_says_so_once(
     settle(spool)
     writer.admit()
     assert in_raw(root) == ids_of(number)
+    assert alert_record(told[1], "confirmations")["kind"] == "history_spool_full"
 
 
 def go_back(root: ObjectPath, folder: Path, kind: type[Spool]) -> list[str]:
@@ -211,3 +213,25 @@ def test_compaction_takes_only_what_the_store_has_for_good(
     assert seen(root) == ids_of(2)
     assert compact(root, TOPIC, BEFORE, lambda _: int(writer.sync()["uploaded"])).rows == 3
     assert seen(root) == ids_of(2)
+
+
+def test_taking_what_only_the_spool_has_as_final_is_found_out(
+    root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
+) -> None:
+    """Negative control of the test above: what is uploaded later looks as if it were in the day file."""
+    writer, spool = life(root, tmp_path)
+    writer.restore(None)
+    epoch(writer, 0)
+    writer.sync()
+    settle(spool)
+    server.link.cut()
+    epoch(writer, 1)
+    state = writer.sync()
+    server.link.heal()
+    compact(root, TOPIC, BEFORE, lambda _: int(state["number"]))
+    settle(spool)
+    try:
+        found = seen(root)
+    except Misconfigured:
+        found = []
+    assert found != ids_of(2)
