@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import polars as pl
 
+from millrace.errors import MillraceError
 from millrace.failpoints import hit
 from sinks.history.spool import Spool
 from sinks.history.store import make_folder, sync
@@ -31,8 +32,8 @@ MOST_ROWS = 500_000
 sync_file = sync
 
 
-class DiskFull(OSError):
-    """There is no room for a file of the history."""
+class DiskFull(MillraceError):
+    """No room for a file of the history: the writer waits. Not `Retriable`, since its rows are accepted already."""
 
 
 class HistoryWriter:

@@ -88,6 +88,7 @@ class Spool:
         self._is_down = self._closed = self._purged = False
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"spool-{lane}", daemon=True)
+        self._failure: Exception | None = None
         self._writer = ""
 
     def resume(self, writer: str, number: int) -> None:
@@ -189,7 +190,8 @@ class Spool:
                 self._purged = self._purged or self._purge()
                 self._upload()
             except Exception as error:  # the thread must outlive whatever a store may answer
-                self._down(error)
+                self._failure = error
+                self._down()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
@@ -251,10 +253,10 @@ class Spool:
         hit("spool.after_upload")
         metrics.UPLOADS.labels(self._flow).inc()
 
-    def _down(self, error: Exception) -> None:
+    def _down(self) -> None:
         health.waits("object_store", blocks=False)
         if not self._is_down:
-            log.warning("object_store_down", lane=self._lane, waiting=len(self._waiting), detail=str(error))
+            log.warning("object_store_down", lane=self._lane, waiting=len(self._waiting), detail=str(self._failure))
         self._is_down = True
 
     def _up(self) -> None:
