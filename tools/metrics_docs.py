@@ -36,7 +36,8 @@ Waiting for another system (ledger, broker, registry, disk, ERP) is no stall, si
 cluster a process that is held up by another one stays live; only the one that stands still is not. A process that is
 being drained is live and not ready; so is one to which no lane fell, with more processes than lanes.
 
-`millrace health [--live|--ready] [--port N]` asks from inside an image and ends with 0 or 1.
+`millrace health [--live|--ready] [--port N] [--processes N]` asks from inside an image and ends with 0 or 1. Where
+several processes of a cluster run beside each other, `--processes` asks each: it may be another one that stands still.
 
 Scrape jobs have to be named `millrace...` for the rules in `k8s/monitoring/rules.yaml`, whose alerts have
 [runbooks](runbooks/index.md). Metrics are updated once per batch or round, never per event. Besides those below there

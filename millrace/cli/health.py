@@ -23,14 +23,17 @@ def health(
     port: Annotated[
         int | None, typer.Option("--port", min=1, max=65_535, help="Its metrics_port; else that of the environment.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes of a cluster on this machine, each on the next port.")
+    ] = 1,
 ) -> None:
     """Ask a flow or poster on this machine how it is; without --live or --ready both are asked.
 
-    Exit codes: 0 yes, 1 no or no answer.
+    Exit codes: 0 all say yes, 1 one says no or does not answer.
     """
     port = port or int(os.environ.get("MILLRACE_METRICS_PORT") or os.environ.get("MILLRACE_POST_METRICS_PORT") or PORT)
     asked = [path for path, wanted in (("/livez", live), ("/readyz", ready)) if wanted] or ["/livez", "/readyz"]
-    answers = [ask(port, path) for path in asked]
+    answers = [ask(port + number, path) for number in range(processes) for path in asked]
     for _, why in answers:
         typer.echo(why)
     raise typer.Exit(0 if all(holds for holds, _ in answers) else 1)

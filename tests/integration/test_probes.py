@@ -105,9 +105,12 @@ def test_in_a_cluster_only_the_process_that_stands_still_is_not_live(plant: Watc
     """The other one is held up by it, and must not be restarted for that."""
     addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(2))
     plant.start_flow(process=0, addresses=addresses)
+    plant.wait((plant.folder / "recovery" / "layout.json").exists, "process 0 makes no store")
     plant.start_flow(process=1, addresses=addresses, failpoint="lane.before_snapshot@20:hang")
     ports = plant.flow_port, plant.flow_port + 1
     plant.wait_ready(ports[0])
     plant.wait(lambda: plant.probe("/livez", ports[1]) == 503, "the stall was not seen")
     plant.wait(lambda: plant.metric("millrace_loop_age_seconds", ports[0]) > STALL_S, "the other one is not held up")
     assert plant.probe("/livez", ports[0]) == 200
+    asked = ["health", "--live", "--port", str(ports[0])]
+    assert [plant.command(*asked, "--processes", count).returncode for count in ("1", "2")] == [0, 1]
