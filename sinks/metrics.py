@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -86,11 +88,20 @@ def observe_lane(output: LaneOutput, flow: str) -> LaneOutput:
     if lagging and min(lagging) > NO_PROGRESS:
         metrics.WATERMARK.labels(flow, output.lane).set(min(lagging) / MICROS)
     for frame in (*output.partials, *output.timeline, *(rows for frames in output.rows.values() for rows in frames)):
-        column = next(name for name in _EVENT_TIMES if name in frame.columns)
-        for plant, newest in frame.group_by("plant").agg(pl.col(column).max()).iter_rows():
+        for plant, newest in _newest_by_plant(frame):
             if newest is not None:
                 _advance(flow, plant, newest.timestamp())
     return output
+
+
+def _newest_by_plant(frame: pl.DataFrame) -> Iterable[tuple[str, datetime | None]]:
+    """Newest event time of each plant; most batches are of one plant, which costs little."""
+    column = next(name for name in _EVENT_TIMES if name in frame.columns)
+    plant = frame["plant"]
+    if frame.height and (plant == plant[0]).all():
+        newest: Any = frame[column].max()
+        return [(plant[0], newest)]
+    return frame.group_by("plant").agg(pl.col(column).max()).iter_rows()
 
 
 _NEWEST: dict[tuple[str, str], float] = {}

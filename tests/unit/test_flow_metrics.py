@@ -99,3 +99,11 @@ def test_inventory_accuracy_and_supplier_response() -> None:
     assert value("millrace_stock_compared_total", flow="stock", plant="P1") == 2
     assert value("millrace_stock_apart_total", flow="stock", plant="P1") == 1
     assert value("millrace_supplier_response_seconds_sum", flow="stock", plant="P1") == 7_200
+
+
+def test_each_plant_of_a_mixed_batch_has_its_own_newest_event() -> None:
+    times: list[object] = [NOW, NOW - timedelta(minutes=5), NOW - timedelta(minutes=9)]
+    rows = frame(TIMELINE, plant=["P1", "P2", "P2"], event_time=times)
+    observe_lane(LaneOutput("lane-00", timeline=[rows]), "mixed")
+    found = [value("millrace_newest_event_timestamp_seconds", flow="mixed", plant=plant) for plant in ("P1", "P2")]
+    assert found == [NOW.timestamp(), (NOW - timedelta(minutes=5)).timestamp()]
