@@ -10,7 +10,22 @@ import sys
 import typer
 
 from millrace import __version__
-from millrace.cli import contracts, demo, dlq, health, history, ledger, mapping, post, query, replay, run, state, status
+from millrace.cli import (
+    config,
+    contracts,
+    demo,
+    dlq,
+    health,
+    history,
+    ledger,
+    mapping,
+    post,
+    query,
+    replay,
+    run,
+    state,
+    status,
+)
 from millrace.errors import MillraceError, Misconfigured
 from millrace.redact import redact
 
@@ -29,6 +44,7 @@ app.command("status")(status.status)
 app.command("trace")(status.trace)
 app.command("demo")(demo.demo)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(config.app, name="config")
 app.add_typer(state.app, name="state")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(contracts.app, name="contracts")
