@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, TextClause, select
+from sqlalchemy import ColumnElement, Connection, TextClause, select, text
 
 from millrace.ledger.dialect import among
 from millrace.ledger.tables import UNSETTLED_DOCUMENT, documents, lanes
@@ -22,6 +22,16 @@ def hold_lanes(connection: Connection, *condition: ColumnElement[bool] | TextCla
     key = (lanes.c.system, lanes.c.plant, lanes.c.order_id)
     rows = connection.execute(select(*key).where(*condition).order_by(*key).with_for_update())
     return [(row.plant, row.order_id) for row in rows]
+
+
+def keep_archive_out(connection: Connection) -> None:
+    """Let the archive move nothing until the transaction ends; for whoever looks for an order before writing to it.
+
+    The archive keeps writers out, not readers: what is in its hands would be neither seen in the table nor in the
+    archive.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE documents IN ROW EXCLUSIVE MODE"))
 
 
 def lock_documents(connection: Connection, keys: Collection[str]) -> None:
@@ -53,4 +63,4 @@ def lock_documents_of(connection: Connection, orders: Collection[Lane], *, wait:
     return {(row.plant, row.order_id) for row in connection.execute(theirs) if row.key not in keys}
 
 
-__all__ = ["hold_lanes", "lock_documents", "lock_documents_of"]
+__all__ = ["hold_lanes", "keep_archive_out", "lock_documents", "lock_documents_of"]

@@ -41,7 +41,8 @@ def record_outcomes(
     fences = _fences(connection, outcomes)
     fresh = _still_claimed(_newest(outcomes), fences, owner)
     if fresh:
-        lock_documents(connection, {outcome.step.document_key for outcome in fresh})
+        keys = {outcome.step.document_key for outcome in fresh} | short_stock.waiting_for(connection, fresh)
+        lock_documents(connection, keys)
         _write_postings(connection, fresh, now)
         write_booked(connection, [outcome for outcome in fresh if outcome.status is Status.BOOKED])
         _hold_documents(connection, fresh)

@@ -19,7 +19,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from millrace.ledger import desired
+from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import Person, note
+from millrace.ledger.locks import hold_lanes, keep_archive_out
 from millrace.ledger.model import OPEN_STATUSES, DesiredDocument, DocumentState
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
@@ -66,6 +68,8 @@ def begin(connection: Connection, by: Person, what: str, now: int) -> None:
 def put(engine: Engine, connection: Connection, made: Sequence[DesiredDocument], by: Person, now: int) -> Put:
     """Put documents, at most `AT_ONCE`, within the transaction of `connection`."""
     ordered = sorted(made, key=lambda each: each.key)  # one order for all writers: no deadlocks
+    keep_archive_out(connection)
+    hold_lanes(connection, among((lanes.c.plant, lanes.c.order_id), {(each.plant, each.order_id) for each in ordered}))
     units = [{"plant": each.plant, "order_id": each.order_id, "key": each.key} for each in ordered]
     bring_back(connection, units, now, by.who)
     query = select(documents).where(documents.c.key.in_([each.key for each in ordered])).with_for_update()
@@ -125,7 +129,7 @@ def _swap(known: Row[Any], content: Mapping[str, Any], now: int) -> dict[str, An
 def _under_way(connection: Connection, known: Row[Any], now: int) -> bool:
     """Whether a poster works on the order, or a posting of the document has no outcome yet.
 
-    The order's lane stays locked until the transaction ends, so that no poster plans with what is about to change.
+    The order's lane is held until the transaction ends, so that no poster plans with what is about to change.
     """
     mine = (lanes.c.plant == known.plant, lanes.c.order_id == known.order_id, lanes.c.system == known.system)
     lane = connection.execute(select(lanes).where(*mine).with_for_update()).one_or_none()

@@ -7,10 +7,10 @@ The refused step is over, so that the rest of its order goes on. Its document wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, TextClause, select, update
 
 from millrace.ledger.model import Action, DocumentState, Outcome, Status
 from millrace.ledger.neighbour import Neighbour
@@ -36,7 +36,7 @@ _BRINGS = {
 def waits_for_stock(outcome: Outcome) -> bool:
     """Whether a refused posting is an open item: what the ERP could not take back for want of stock is none."""
     refused = outcome.status is Status.REJECTED and outcome.reason == SHORT_STOCK
-    return refused and outcome.step.action is Action.BOOK
+    return refused and outcome.step.action is Action.BOOK and outcome.step.reverses is None
 
 
 def hold(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
@@ -75,27 +75,48 @@ def still_short(near: Neighbourhood, document: Neighbour) -> bool:
     return asked_at is not None and near.now < asked_at + RETRY_SECONDS * 1_000_000
 
 
+def waiting_for(connection: Connection, outcomes: Iterable[Outcome]) -> set[str]:
+    """Keys of the documents that booked steps have brought stock for."""
+    found: set[str] = set()
+    for plant, place in _brought(outcomes):
+        found.update(connection.scalars(select(documents.c.key).where(*_waits(plant, place))))
+    return found
+
+
 def wake(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
-    """What waits for stock of the material at the place that a booked step has brought some to is posted now."""
-    for outcome in outcomes:
-        place = brought_to(outcome)
-        if place is None:
-            continue
+    """What waits for stock of the material at the place that a booked step has brought some to is posted now.
+
+    Documents are held before, lanes are not: one that another transaction holds is due soon as it is.
+    """
+    for plant, place in _brought(outcomes):
         woken = connection.execute(
             update(documents)
-            .where(
-                UNSETTLED_DOCUMENT,
-                documents.c.state == DocumentState.WAITING.value,
-                documents.c.plant == outcome.step.plant,
-                documents.c.waits_for.startswith(f"{place}: ", autoescape=True),
-                documents.c.waits_for.endswith(f"({RULE})", autoescape=True),
-            )
+            .where(*_waits(plant, place))
             .values(state=DocumentState.OPEN.value, waits_for=None, waits_since=None)
             .returning(documents.c.system, documents.c.order_id)
         )
         for system, order_id in {(row.system, row.order_id) for row in woken}:
-            key = (lanes.c.system == system, lanes.c.plant == outcome.step.plant, lanes.c.order_id == order_id)
-            connection.execute(update(lanes).where(*key).values(due_at=now))
+            key = (lanes.c.system == system, lanes.c.plant == plant, lanes.c.order_id == order_id)
+            if connection.execute(select(lanes.c.fence).where(*key).with_for_update(skip_locked=True)).first():
+                connection.execute(update(lanes).where(*key).values(due_at=now))
+
+
+def _brought(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str]]:
+    """Plants, and what of which place there."""
+    for outcome in outcomes:
+        place = brought_to(outcome)
+        if place is not None:
+            yield outcome.step.plant, place
+
+
+def _waits(plant: str, place: str) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    return (
+        UNSETTLED_DOCUMENT,
+        documents.c.state == DocumentState.WAITING.value,
+        documents.c.plant == plant,
+        documents.c.waits_for.startswith(f"{place}: ", autoescape=True),
+        documents.c.waits_for.endswith(f"({RULE})", autoescape=True),
+    )
 
 
 def brought_to(outcome: Outcome) -> str | None:

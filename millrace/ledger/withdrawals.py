@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, or_, select, update
 
 from millrace.ledger.dialect import among
+from millrace.ledger.locks import keep_archive_out
 from millrace.ledger.model import DocumentState
 from millrace.ledger.tables import audit, documents, tombstones
 from millrace.ledger.tombstones import archived_documents, restore, unit_of
@@ -55,6 +56,8 @@ def apply(connection: Connection, orders: Iterable[OrderStanding], now: int, who
     for order in sorted(orders, key=lambda each: each.version):
         newest[order.plant, order.order_id, order.kind] = order
     standings, changed = list(newest.values()), 0
+    if standings:
+        keep_archive_out(connection)
     for first in range(0, len(standings), _AT_ONCE):
         changed += _apply_some(connection, standings[first : first + _AT_ONCE], now, who)
     return changed
