@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from dataflows.replay import Replay, late_places
-from dataflows.replay_changes import Compared, compare, is_completion
+from dataflows.replay_changes import Compared, Held, compare, is_completion
 from dataflows.replay_range import UNBOUND, Orders, Range, text
 from millrace.ledger import Ledger
 from millrace.ledger.converters import CONVERTERS
@@ -79,7 +80,26 @@ def compare_with(ledger: Ledger, replay: Replay) -> Compared:
         ends = [each for each in some if is_completion(each)]
         return _covered(ledger, replay, ends) | _all_read(replay, [each for each in some if not is_completion(each)])
 
-    return compare(made_documents(replay), mine, replay.announced.given_up(), closed, in_history)
+    compared = compare(made_documents(replay), mine, replay.announced.given_up(), closed, in_history)
+    _hold_back(compared, _late_meanwhile(replay, standing))
+    return compared
+
+
+def _late_meanwhile(replay: Replay, standing: Mapping[str, Standing]) -> Orders:
+    """Orders with late additions that the ledger did not have yet when the replay asked for them."""
+    known = set(replay.late)
+    late = (each for key, each in standing.items() if key.startswith(LATE) and not set(late_places([key])) <= known)
+    return frozenset((each.plant, each.order_id) for each in late)
+
+
+def _hold_back(compared: Compared, orders: Orders) -> None:
+    """Put nothing of these: the history may have held what came late, which then counts in its window as well."""
+    compared.changes = [
+        replace(change, held=change.held or Held.HISTORY_SHORT)
+        if (change.document.plant, change.document.order_id) in orders
+        else change
+        for change in compared.changes
+    ]
 
 
 def _covered(ledger: Ledger, replay: Replay, ends: Sequence[Standing]) -> set[str]:

@@ -176,6 +176,20 @@ def test_late_additions_stay_documents_of_their_own(tmp_path: Path) -> None:
     assert compared(settings, replay(tmp_path, settings)).changes == []
 
 
+def test_what_came_late_while_a_replay_ran_is_not_counted_in_its_window_as_well(tmp_path: Path) -> None:
+    """The ledger was asked for late additions before they came; the history was read when it held them."""
+    settings = case.settings(tmp_path, horizon_h=1)
+    made = records(8, 12)
+    late = [cycle(9000 + n, "A", 600.0 + n, order_id="O1", quantity_good=Decimal(1)) for n in range(3)]
+    run_flow(tmp_path, {**made, "MachineCycle": [*made["MachineCycle"], *late]}, settings)
+    begun = replace(replay(tmp_path, settings), late=(), folder=tmp_path / "begun")
+    begun.compute()
+    found = compared(settings, begun)
+    assert {(change.document.order_id, change.held) for change in found.changes} == {("O1", Held.HISTORY_SHORT)}
+    assert found.to_put == []
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+
+
 def test_an_interrupted_replay_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = case.settings(tmp_path)
     run_flow(tmp_path, records(9, 20), settings)
