@@ -7,7 +7,7 @@ RECORDS ?= 10000000
 PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-objectstore bench bench-history lock clean
+.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-objectstore image-check k8s-scan k8s-apiserver bench bench-history lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -49,6 +49,15 @@ test-spark: env ## Spark reads files of three contract versions as one table (Ja
 
 test-objectstore: env ## The history on a real MinIO (Go builds it once, minutes) and on Azurite (npm)
 	@MILLRACE_OBJECT_STORES=minio,azurite $(BIN)/python -m pytest -q tests/stores
+
+image-check: env ## The image from a debootstrap base, run on nothing but a broker (root, Docker, debootstrap; minutes)
+	@$(BIN)/hadolint Dockerfile && $(BIN)/python -m tests.image
+
+k8s-scan: env ## checkov over every overlay, in an environment of its own (290 MB at the first run)
+	@sh tools/k8s_scan.sh
+
+k8s-apiserver: env ## Every overlay applied to a real kube-apiserver with etcd (Go builds it once, ten minutes)
+	@$(BIN)/python -m tests.k8s
 
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow

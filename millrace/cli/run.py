@@ -30,6 +30,9 @@ def run(
     process: Annotated[int, typer.Option("--process", help="Number of this process, from 0.")] = 0,
     addresses: Annotated[str, typer.Option("--addresses", help="host:port of every process, separated by `;`.")] = "",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads of this process.")] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes on this machine, which start and end together.")
+    ] = 1,
     inputs: Annotated[
         list[str] | None,
         typer.Option("--input", rich_help_panel=ON_FILES, help="File, directory or pattern; may be given again."),
@@ -81,7 +84,6 @@ def run(
     found = flow_named(flow)
     configure_logging()
     settings = load(found.settings, config)
-    serve(settings.metrics_port, process)
     given = FileOptions(
         inputs=[*(inputs or []), *(files or [])],
         mappings=mappings or [],
@@ -96,9 +98,13 @@ def run(
         as_json=as_json,
     )
     if given.any:
-        if process or addresses:
-            raise Misconfigured("--process, --addresses: a run on files is one process; use --workers")
+        if process or addresses or processes > 1:
+            raise Misconfigured("--process, --addresses, --processes: a run on files is one process; use --workers")
+        serve(settings.metrics_port)
         raise typer.Exit(run_on_files(found, settings, given))
+    if processes > 1:  # asked for in earnest, it does not come this far: see millrace.cli.main
+        raise Misconfigured("--processes: gives its processes their --process and --addresses itself")
+    serve(settings.metrics_port, process)
     try:
         run_flow(
             found.build(settings),
