@@ -132,7 +132,7 @@ def _output(place: Place, output: Output, mapping: Mapping) -> Iterator[Finding]
         if rule is not None:
             where: Place = (*place, "fields", name) if name in output.fields else ("fields", name)
             yield from _field(where, rule, field, mapping)
-        elif not field.nullable:
+        elif not field.nullable and field.kind != "list":
             yield (
                 (*place, "fields"),
                 f"{output.contract}.{name} is required: say where it comes from or give a value",

@@ -17,7 +17,7 @@ class Field:
 
     Args:
         name: Field of the contract.
-        kind: text, integer, boolean, enum, time, date, number; or nested, which a mapping cannot fill.
+        kind: text, integer, boolean, enum, time, date, number, list (of texts); or nested, which a mapping cannot fill.
         nullable: Whether the contract lets it be missing.
         symbols: Allowed values of an enum.
         unit: Declared unit: an UN/ECE Rec 20 code, or `unit` where another field of the record names it.
@@ -30,6 +30,11 @@ class Field:
     symbols: tuple[str, ...]
     unit: str | None
     dtype: pl.DataType
+
+    @property
+    def absent(self) -> list[str] | None:
+        """What stands where no rule fills the field: nothing, or a list of nothing."""
+        return [] if self.kind == "list" else None
 
 
 @cache
@@ -60,6 +65,8 @@ def frame_schema(name: str) -> dict[str, pl.DataType]:
 
 
 def _kind(dtype: pl.DataType) -> str:
+    if dtype == pl.List(pl.String):
+        return "list"
     kinds: dict[type[pl.DataType], str] = {
         pl.String: "text",
         pl.Int32: "integer",

@@ -138,9 +138,9 @@ def _read_typed(frame: pl.DataFrame, source: pl.Series, rule: Rule, target: Targ
         return quantities.read_quantities(_texts(source), rule, plain, target.unit, units)
     if target.kind == "integer" and numeric:
         return narrowed(numbers.read_integers(_texts(source), OURS_NUMBERS), target)
-    same = (pl.Boolean, "boolean"), (pl.Date, "date")
+    same = (pl.Boolean, "boolean"), (pl.Date, "date"), (pl.List, "list")
     if any(dtype == polars_type and target.kind == kind for polars_type, kind in same):
-        return Parsed.good(source)
+        return Parsed.good(source.cast(target.dtype))
     if target.kind == "time" and isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return Parsed.good(source.dt.convert_time_zone("UTC").dt.cast_time_unit("us"))
     return _read_texts(frame, _without_missing(_texts(source), rule, mapping), rule, target, mapping)
@@ -167,8 +167,9 @@ def _completed(parsed: Parsed, texts: pl.Series, rule: Rule, target: Target) -> 
     """Fill in the default and refuse what is still missing though required."""
     frame = pl.DataFrame({"value": parsed.values.cast(target.dtype), "reason": parsed.reasons})
     open_ = pl.col("value").is_null() & pl.col("reason").is_null()
-    if rule.default is not None:
-        ours = read_ours(pl.Series("value", [rule.default], dtype=pl.String), target).values.cast(target.dtype)
+    default = "" if rule.default is None and target.kind == "list" else rule.default
+    if default is not None:
+        ours = read_ours(pl.Series("value", [default], dtype=pl.String), target).values.cast(target.dtype)
         frame = frame.with_columns(value=pl.when(open_).then(pl.lit(ours).first()).otherwise("value"))
     if rule.required or target.required:
         frame = frame.with_columns(reason=pl.when(open_).then(pl.lit("missing")).otherwise("reason"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.mapping import numbers, times, words
+from schemas.mapping import lists, numbers, times, words
 from schemas.mapping.contract_shape import Field
 from schemas.mapping.parsed import Parsed
 from schemas.mapping.rules import Numbers, Rule, Times
@@ -35,7 +35,7 @@ class Target:
     """What a value is read for.
 
     Args:
-        kind: text, integer, number, boolean, enum, time, date or duration.
+        kind: text, integer, number, boolean, enum, time, date, list or duration.
         dtype: Polars type of the result.
         unit: Unit that the contract declares for it.
         required: Whether the contract forbids that it is missing.
@@ -84,6 +84,7 @@ def narrowed(parsed: Parsed, target: Target) -> Parsed:
 
 _READERS: dict[str, Callable[[pl.Series, Target], Parsed]] = {
     "text": lambda texts, _: Parsed.good(texts),
+    "list": lambda texts, _: lists.read_lists(texts),
     "number": lambda texts, _: numbers.read_decimals(texts, OURS_NUMBERS),
     "duration": lambda texts, _: numbers.read_decimals(texts, OURS_NUMBERS),
     "integer": lambda texts, target: narrowed(numbers.read_integers(texts, OURS_NUMBERS), target),

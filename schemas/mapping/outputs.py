@@ -64,7 +64,7 @@ def make(frame: pl.DataFrame, index: int, mapping: Mapping, numbered: chains.Num
     for name, shape in contract_fields(output.contract).items():
         rule = rules.get(name)
         if rule is None:
-            columns.append(pl.Series(name, [None], dtype=shape.dtype).new_from_index(0, rows.height))
+            columns.append(pl.Series(name, [shape.absent], dtype=shape.dtype).new_from_index(0, rows.height))
             continue
         target = Target.of(shape, f"{place}.fields.{name}", salt)
         value = convert.read_value(rows, rule, target, mapping)

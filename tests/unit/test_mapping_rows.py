@@ -228,3 +228,38 @@ def test_a_topic_does_not_take_a_mapping_that_joins_rows() -> None:
     text = TOPIC + "long: {key: k, value: v, join_on: [at], keys: {G: n}}\n"
     with pytest.raises(Misconfigured, match="joins rows of files only"):
         MappedJson(loads(text))
+
+
+USED = """version: 1
+format: {type: csv}
+fields: {event_id: id, event_time: {from: at, zone: UTC}, plant: {value: P}, source: m, work_center: m}
+outputs:
+  - contract: MaterialConsumption
+    fields:
+      kind: {value: ISSUE}
+      order_id: {value: "1"}
+      operation: {value: "0010"}
+      material: {value: PUMP}
+      storage_location: {value: RM}
+      quantity: n
+      unit: {value: C62}
+"""
+
+
+def serials(*cells: str | None, rule: str = "serials: s") -> list[list[str]]:
+    batch = mapped(*({"s": cell} for cell in cells), text=f"{USED}      {rule}\n")
+    return batch.frames["MaterialConsumption"]["serials"].to_list()
+
+
+def test_a_list_of_texts_that_no_rule_fills_is_empty() -> None:
+    assert serials("S1", rule="reason: {value: R1}") == [[]]
+
+
+def test_one_cell_holds_a_list_with_commas_or_as_json_and_a_missing_one_is_empty() -> None:
+    cells = "S1, S2,", '["S,1", 7]', "[S1]", None, "S1"
+    assert serials(*cells) == [["S1", "S2"], ["S,1", "7"], ["[S1]"], [], ["S1"]]
+
+
+def test_a_list_of_texts_takes_a_constant_and_a_default() -> None:
+    assert serials("x", rule="serials: {value: 'A,B'}") == [["A", "B"]]
+    assert serials(None, "C", rule="serials: {from: s, default: 'A'}") == [["A"], ["C"]]
