@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import func, select
 
+from millrace.cli.ledger_downgrade import downgrade
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger, queries
 from millrace.ledger.archiving import archive as archive_old
@@ -17,6 +18,7 @@ from millrace.ledger.tables import SCHEMA_VERSION, archives, tombstones
 from millrace.ledger.tombstones import restore as restore_unit
 
 app = typer.Typer(help="The posting ledger: its schema, and what is old moved to Parquet.", no_args_is_help=True)
+app.command()(downgrade)
 Url = Annotated[str, typer.Option("--ledger", help="URL, as sqlite:////path/to/ledger.db or postgresql+psycopg://...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 

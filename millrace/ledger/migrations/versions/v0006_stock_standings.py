@@ -23,3 +23,10 @@ def upgrade() -> None:
     )
     op.create_index("stock_standings_material", "stock_standings", ["material", "plant"])
     op.execute("UPDATE schema_version SET version = 6")
+
+
+def downgrade() -> None:
+    """Drop the table; a flow of replenishment fills it again from its state."""
+    op.drop_index("stock_standings_material", "stock_standings")
+    op.drop_table("stock_standings")
+    op.execute("UPDATE schema_version SET version = 5")

@@ -32,3 +32,12 @@ def upgrade() -> None:
     op.create_index("alerts_at", "alerts", ["at"])
     op.add_column("dead_letters", sa.Column("found_in", sa.Text))
     op.execute("UPDATE schema_version SET version = 7")
+
+
+def downgrade() -> None:
+    """Give up the alerts that are kept (they were published), and where pieces of totals were found."""
+    op.drop_column("dead_letters", "found_in")
+    op.drop_index("alerts_at", "alerts")
+    op.drop_index("alerts_event", "alerts")
+    op.drop_table("alerts")
+    op.execute("UPDATE schema_version SET version = 6")
