@@ -26,8 +26,9 @@ from operators.references import Conversions
 
 _ORDER = ["plant", "order_id"]
 _ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
-#: A confirmation that never had any yield implies nothing, and takes nothing back.
-_HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean()}
+#: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
+#: `past`: beyond the correction horizon, kept for its order, which may still be cancelled.
+_HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean(), "past": pl.Boolean()}
 _NOTHING = pl.lit(Decimal(0), dtype=QUANTITY)
 
 
@@ -47,7 +48,8 @@ class Backflushing:
 
     def confirm(self, rows: pl.DataFrame) -> pl.Series:
         """Take rows of CONFIRMED; returns the keys of those that are new or changed."""
-        fresh = rows.with_columns((pl.col("quantity_yield") > 0).alias("counted"))
+        counts = (pl.col("quantity_yield") > 0) | pl.col("withdrawn")
+        fresh = rows.with_columns(counts.alias("counted"), pl.lit(value=False).alias("past"))
         every = pl.concat([self.confirmed, fresh.select(pl.col(name).cast(kind) for name, kind in _HELD.items())])
         counted = every.with_columns(pl.col("counted").any().over("document_key"))
         newest = counted.sort("revision", "reference_version", maintain_order=True)
@@ -59,11 +61,12 @@ class Backflushing:
         """Take rows of ORDER_HEAD and BILL; returns the keys of the confirmations that they concern.
 
         A component that a newer version leaves out stays as one of which nothing is needed, so that what it was issued
-        is taken back.
+        is taken back. An order that is cancelled, or released again, concerns all of its confirmations, however old.
         """
-        known = self.orders.select(*_ORDER, pl.col("version").alias("known"))
+        known = self.orders.select(*_ORDER, pl.col("version").alias("known"), pl.col("cancelled").alias("was"))
         newest = orders.sort("version").unique(_ORDER, keep="last").join(known, on=_ORDER, how="left")
-        fresh = newest.filter(pl.col("known").is_null() | (pl.col("known") < pl.col("version"))).drop("known")
+        fresh = newest.filter(pl.col("known").is_null() | (pl.col("known") < pl.col("version")))
+        flipped, fresh = fresh.filter(pl.col("was") != pl.col("cancelled")), fresh.drop("known", "was")
         if not fresh.height:
             return pl.Series(dtype=pl.String)
         theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
@@ -75,7 +78,8 @@ class Backflushing:
             orders=pl.concat([self.orders.join(fresh, on=_ORDER, how="anti"), fresh]),
             bill=pl.concat([others, theirs, left_out]),
         )
-        return self.confirmed.join(fresh, on=_ORDER, how="semi")["document_key"]
+        whole = self.confirmed.join(flipped, on=_ORDER, how="semi")["document_key"]
+        return pl.concat([whole, self._recent(fresh)]).unique()
 
     def using(self, plant: str, material: str) -> pl.Series:
         """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""
@@ -84,12 +88,17 @@ class Backflushing:
         concerned = pl.concat(
             [self.bill.filter(component).select(_ORDER), self.orders.filter(made).select(_ORDER)]
         ).unique()
-        return self.confirmed.join(concerned, on=_ORDER, how="semi")["document_key"]
+        return self._recent(concerned)
+
+    def _recent(self, orders: pl.DataFrame) -> pl.Series:
+        """Keys of the confirmations of some orders that may still be corrected."""
+        return self.confirmed.filter(~pl.col("past")).join(orders, on=_ORDER, how="semi")["document_key"]
 
     def documents(self, keys: pl.Series, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Fields of the contract GoodsMovement that follow from these confirmations, and what is open (OPEN)."""
         rows = self.confirmed.filter(pl.col("document_key").is_in(keys.implode()) & pl.col("counted"))
         rows = rows.join(self.orders.drop("ended", "changed"), on=_ORDER, how="left")
+        rows = rows.with_columns(pl.col("withdrawn") | pl.col("cancelled").fill_null(value=False)).drop("cancelled")
         unknown = rows.filter(pl.col("version").is_null())
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
         booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
@@ -103,17 +112,19 @@ class Backflushing:
         return _described(made, conversions), pl.concat([whole, *(_open(each, reason) for each, reason in parts)])
 
     def forget(self, frontier: int, waiting: pl.Series) -> None:
-        """Confirmations leave after the correction horizon, orders that ended with their last confirmation.
+        """Confirmations leave after the correction horizon, those of running orders with the order.
 
         Args:
             frontier: What is older leaves, microseconds.
             waiting: Keys of confirmations that still wait for something; these stay.
         """
         recent = pl.col("last_event_time").to_physical() > frontier
-        kept = self.confirmed.filter(recent | pl.col("document_key").is_in(waiting.implode()))
+        stays = recent | pl.col("document_key").is_in(waiting.implode())
         over = (pl.col("changed").to_physical() <= frontier) & pl.col("ended")
+        past = self.confirmed.filter(~stays).join(self.orders.filter(~over), on=_ORDER, how="semi")
+        kept = pl.concat([self.confirmed.filter(stays), past.with_columns(past=pl.lit(value=True))])
         gone = self.orders.filter(over).join(kept, on=_ORDER, how="anti")
-        if kept.height < self.confirmed.height or gone.height:
+        if kept.height < self.confirmed.height or gone.height or not past["past"].all():
             self._keep(
                 confirmed=kept,
                 orders=self.orders.join(gone, on=_ORDER, how="anti"),
@@ -133,9 +144,12 @@ class Backflushing:
         return dict(self._saved)
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot; an older one knows of nothing past or cancelled."""
         schemas = {"confirmed": _HELD, "orders": ORDER_HEAD, "bill": BILL}
-        self._keep(**{name: from_bytes(state[name], schema) for name, schema in schemas.items()})
+        frames = {name: from_bytes(state[name], schema) for name, schema in schemas.items()}
+        frames["confirmed"] = frames["confirmed"].with_columns(pl.col("past").fill_null(value=False))
+        frames["orders"] = frames["orders"].with_columns(pl.col("cancelled").fill_null(value=False))
+        self._keep(**frames)
 
 
 def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:

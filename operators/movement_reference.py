@@ -17,6 +17,7 @@ from operators.backflush import COMPONENT
 from operators.confirmations import CONFIRMATION
 from operators.lane import Dead, Decoder
 from operators.partials import INSTANT
+from operators.references import CANCELLED
 from schemas.batch import RawBatch
 
 STATE_VERSION = 1
@@ -36,6 +37,7 @@ ORDER_HEAD: dict[str, pl.DataType] = {
     "order_material": pl.String(),
     "order_unit": pl.String(),
     "ended": pl.Boolean(),
+    "cancelled": pl.Boolean(),
     "changed": INSTANT,
 }
 BILL: dict[str, pl.DataType] = {
@@ -144,6 +146,7 @@ def order_heads(orders: pl.DataFrame) -> pl.DataFrame:
         pl.col("material").alias("order_material"),
         pl.col("unit").alias("order_unit"),
         (pl.col("status").cast(pl.String) != "RELEASED").alias("ended"),
+        (pl.col("status").cast(pl.String) == CANCELLED).alias("cancelled"),
         pl.col("event_time").alias("changed"),
     )
     return rows.select(pl.col(name).cast(kind) for name, kind in ORDER_HEAD.items())
