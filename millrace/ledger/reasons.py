@@ -48,7 +48,7 @@ _BY_CLASS: Mapping[ErrorClass, tuple[str, ...]] = {
     ErrorClass.APPLICATION: (
         *("beyond_horizon", "encode", "cannot_be_built", "no_reversal", "request_refused", "locked"),
         *("closed_period", "movement", "purchase_order", "to_plant", "unexpected_state", "endless"),
-        *("parked_by_person", "rejected", "parked", "serialised_material", "booked_elsewhere"),
+        *("parked_by_person", "not_approved", "rejected", "parked", "serialised_material", "booked_elsewhere"),
         "nothing_to_approve",
     ),
 }
