@@ -1,0 +1,173 @@
+"""Writes docs/sizing.md from bench/results: `python -m tools.sizing_docs`; `--check` compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "sizing.md"
+RESULTS = ROOT / "bench" / "results"
+#: Share of a core that is planned with, so that a backlog shrinks while new records come.
+PLANNED = 0.5
+_DAY_S = 86_400
+HEAD = """\
+# Sizing
+
+Generated from `bench/results` by `python -m tools.sizing_docs`; a test compares. The figures are those of one
+machine's core: `make bench`, `make bench-posting` and `make bench-history` measure yours, on a real broker.
+"""
+FLOW = """\
+## A flow
+
+| case | CPU per event | events per CPU second | memory at most |
+|---|---|---|---|
+{rows}
+
+The confirmations flow with windows of 10 s over events of 99 bytes, with de-duplication and recoverable state. "Live"
+is {live_rate:,} events a second as they come, an epoch every half second: the 99th percentile from the event to its
+document is {p99:.2f} s. A backlog is read in larger batches, so it costs less per event. 1,000 times as many machines
+cost {machines:.2f} times as much per event.
+
+Plan with half of a core at the live cost: **{planned:,} events a second for each core**. More cores are further
+workers or processes ([operations](operations.md#several-workers-and-processes)), at most as many as `lanes`, which
+cannot be changed later.
+
+| plant | events a second | of one core | history a day, compacted |
+|---|---|---|---|
+{plants}
+
+At a few hundred events a second the epochs cost more than the events in them; `millrace_cpu_seconds_total` of a
+running flow tells. Give a flow 1 GiB of memory for 10,000 machines and 2 GiB for 100,000. With `window: operation`
+state grows with the orders seen.
+"""
+POSTER = """\
+## A poster
+
+Postings a second by the ERP's answer time and by `concurrency`, the orders worked on at a time:
+
+| answer time | {heads} |
+|---|{rule}|
+{rows}
+
+What limits is nearly always the ERP: its answer time, and `rate`. A posting costs {cheap:.1f} to {dear:.1f} ms of CPU,
+the more the fewer orders share a turn of the poster. A ledger that is full costs little more than an empty one:
+
+| ledger | settled documents | CPU per posting, empty | full | ratio |
+|---|---|---|---|---|
+{ledgers}
+"""
+HISTORY = """\
+## The history
+
+{rows:,} cycles: {raw:.0f} bytes a row as flows write them, {packed:.0f} bytes compacted. Compaction does {speed:,}
+rows a CPU second with {memory:,} MiB of memory, on one core; it runs once a day ([analysts](analysts.md)).
+
+## Disks
+
+| what | how much |
+|---|---|
+| recovery store | `millrace state inspect` and `millrace_recovery_store_bytes` tell; as much again for each copy kept |
+| ledger | grows with each document that was booked, until `millrace ledger archive` takes it out |
+| history | bytes a row from above, times rows, times the days that are kept; twice that for the day being compacted |
+| spool before an object store | `history_spool_mb`: what the flow writes in the longest outage that you plan for |
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    flow, posting, history = (json.loads((RESULTS / f"{name}.json").read_text()) for name in _FILES)
+    return "\n".join([HEAD, _flow(flow, history), _poster(posting), _history(history)])
+
+
+_FILES = ("flow", "posting", "history")
+_CASES = {
+    "flow": "10,000 machines, a backlog",
+    "flow_with_history": "the same with history",
+    "machines_100": "100 machines, a backlog",
+    "machines_100000": "100,000 machines, a backlog",
+    "latency": "10,000 machines, live",
+}
+_PLANTS = {
+    "a line of 20 machines, a cycle a second": 20,
+    "500 machines, a cycle a second": 500,
+    "40 such plants": 20_000,
+}
+
+
+def _flow(found: dict[str, Any], history: dict[str, Any]) -> str:
+    cost = found["cpu_us_per_event"]
+    rows = [
+        f"| {told} | {cost[name]:.2f} µs | {1e6 / cost[name]:,.0f} | {found['runs'][name]['peak_rss_mib']:,.0f} MiB |"
+        for name, told in _CASES.items()
+    ]
+    a_row = _bytes(history, "compacted")
+    plants = [
+        f"| {told} | {rate:,} | {rate * cost['latency'] / 1e4:.2g} % | {rate * _DAY_S * a_row / 1e9:.2g} GB |"
+        for told, rate in _PLANTS.items()
+    ]
+    return FLOW.format(
+        rows="\n".join(rows),
+        plants="\n".join(plants),
+        live_rate=found["latency_at_per_s"],
+        p99=found["p99_latency_s"],
+        machines=found["ratio_100k_to_100_machines"],
+        planned=int(round(PLANNED * 1e6 / cost["latency"], -4)),
+    )
+
+
+def _poster(found: dict[str, Any]) -> str:
+    answers = found["answers"]
+    parallel = sorted({each["parallel"] for each in answers})
+    rate = {(each["answer_ms"], each["parallel"]): each["per_s"] for each in answers}
+    rows = [
+        f"| {wait} ms | " + " | ".join(f"{rate[wait, lanes]:,.0f}" for lanes in parallel) + " |"
+        for wait in sorted({each["answer_ms"] for each in answers})
+    ]
+    ledgers = [
+        f"| {name} | {each['documents']:,} | {each['empty']['cpu_ms']:.2f} ms | {each['full']['cpu_ms']:.2f} ms"
+        f" | {each['cpu_ratio']:.2f} |"
+        for name, each in found["full_ledger"].items()
+    ]
+    return POSTER.format(
+        heads=" | ".join(f"{lanes} orders" if lanes > 1 else "1 order" for lanes in parallel),
+        rule="|".join("---" for _ in parallel),
+        rows="\n".join(rows),
+        cheap=min(each["cpu_ms"] for each in answers),
+        dear=max(each["cpu_ms"] for each in answers),
+        ledgers="\n".join(ledgers),
+    )
+
+
+def _history(found: dict[str, Any]) -> str:
+    return HISTORY.format(
+        rows=found["rows"],
+        raw=_bytes(found, "uncompacted"),
+        packed=_bytes(found, "compacted"),
+        speed=int(round(found["compaction"]["rows_per_cpu_s"], -3)),
+        memory=round(found["compaction"]["peak_rss_mib"]),
+    )
+
+
+def _bytes(history: dict[str, Any], layout: str) -> float:
+    """Bytes of a row."""
+    return float(history["layouts"][layout]["mb"] * 1e6 / history["rows"])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or with `--check` compare it; 1 where it is stale."""
+    text = page()
+    if "--check" not in arguments:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{PAGE.name} is stale: run python -m tools.sizing_docs", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
