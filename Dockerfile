@@ -1,7 +1,7 @@
 # Millrace as an image: built from the locked packages, run as nobody in particular, with nothing in it that builds.
 #   docker build -t millrace:0.1.0 .
 # BASE is any glibc image with Python 3.11 or 3.12 (and its venv module) as python3.
-ARG BASE=docker.io/library/python:3.12-slim-bookworm
+ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
 # Extras of pyproject.toml; the sandbox ERP of the demo overlay needs `sandbox` too.

@@ -10,7 +10,7 @@ PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not cha
 .PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-objectstore image-check k8s-scan k8s-apiserver bench bench-history lock clean
 
 help: ## What can be called
-	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 env: ## The environment .venv, exactly as locked
 	@sh tools/bootstrap.sh

@@ -17,7 +17,7 @@ from typing import Self
 from tests.servers.jars import ServersUnavailable, cache
 from tests.servers.process import ServerProcess
 
-_NEEDS = {"dockerd": "docker.io", "docker": "docker.io", "debootstrap": "debootstrap", "nsenter": "util-linux"}
+_NEEDS = {"dockerd": "Docker", "docker": "Docker", "debootstrap": "debootstrap", "nsenter": "util-linux"}
 _BASE = "millrace-base:debian"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -30,7 +30,7 @@ class Docker:
     def __init__(self) -> None:
         missing = sorted({package for program, package in _NEEDS.items() if shutil.which(program) is None})
         if missing or os.geteuid() != 0:
-            raise ServersUnavailable(f"Run as root, and install {', '.join(missing) or 'nothing more'} (Debian).")
+            raise ServersUnavailable(f"Run as root, and install {', '.join(missing) or 'nothing more'}.")
         self._folder = cache() / "image"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._run = Path(tempfile.mkdtemp(prefix="millrace-docker-"))
