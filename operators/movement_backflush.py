@@ -52,9 +52,9 @@ class Backflushing:
         fresh = rows.with_columns(counts.alias("counted"), pl.lit(value=False).alias("past"))
         every = pl.concat([self.confirmed, fresh.select(pl.col(name).cast(kind) for name, kind in _HELD.items())])
         counted = every.with_columns(pl.col("counted").any().over("document_key"))
-        newest = counted.sort("revision", "reference_version", maintain_order=True)
-        newest = newest.unique("document_key", keep="last", maintain_order=True)
-        self._keep(confirmed=newest)
+        ordered = counted.sort("revision", "reference_version", maintain_order=True)
+        newest = ordered.with_columns(_as_before("quantity_yield"), _as_before("unit"))
+        self._keep(confirmed=newest.unique("document_key", keep="last", maintain_order=True))
         return fresh["document_key"].unique()
 
     def order(self, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.Series:
@@ -98,7 +98,10 @@ class Backflushing:
         """Fields of the contract GoodsMovement that follow from these confirmations, and what is open (OPEN)."""
         rows = self.confirmed.filter(pl.col("document_key").is_in(keys.implode()) & pl.col("counted"))
         rows = rows.join(self.orders.drop("ended", "changed"), on=_ORDER, how="left")
-        rows = rows.with_columns(pl.col("withdrawn") | pl.col("cancelled").fill_null(value=False)).drop("cancelled")
+        # The newer of both says how the order stands: a window that has left its flow is not announced again.
+        later = pl.col("version") > pl.col("reference_version")
+        rows = rows.with_columns(pl.when(later).then("cancelled").otherwise("withdrawn").alias("withdrawn"))
+        rows = rows.drop("cancelled")
         unknown = rows.filter(pl.col("version").is_null())
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
         booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
@@ -150,6 +153,12 @@ class Backflushing:
         frames["confirmed"] = frames["confirmed"].with_columns(pl.col("past").fill_null(value=False))
         frames["orders"] = frames["orders"].with_columns(pl.col("cancelled").fill_null(value=False))
         self._keep(**frames)
+
+
+def _as_before(name: str) -> pl.Expr:
+    """A withdrawn confirmation shows nothing; what it had stays known, in case its order is released again."""
+    known = pl.when(~pl.col("withdrawn")).then(name).forward_fill().over("document_key")
+    return pl.when("withdrawn").then(pl.coalesce(known, name)).otherwise(name).alias(name)
 
 
 def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:

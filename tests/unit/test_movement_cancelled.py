@@ -68,6 +68,20 @@ def test_a_withdrawn_confirmation_takes_back_what_was_forgotten() -> None:
     assert totals(output) == {}
 
 
+@pytest.mark.parametrize("first", ["confirmation", "order"])
+def test_what_was_withdrawn_by_its_confirmation_comes_back_with_its_order(first: str) -> None:
+    """The window has left the flow of confirmations, which announces it no more."""
+    documents, output = running()
+    withdrawn = reference(ProductionConfirmation=[confirmed(0, 5, reference_version=2, withdrawn=True)])
+    for each in (withdrawn, cancelled()) if first == "confirmation" else (cancelled(), withdrawn):
+        documents.batch([each], output)
+        assert totals(output) == {}
+    documents.batch([reference(WorkOrder=[order(STEEL, version=3)])], output)
+    assert totals(output) == ISSUED
+    documents.batch([withdrawn], output)
+    assert totals(output) == ISSUED, "it is read again"
+
+
 def test_a_new_bill_corrects_only_what_is_within_the_horizon() -> None:
     documents, output = running(PAST)
     documents.batch([reference(WorkOrder=[order(component("STEEL", 3), version=2)])], output)
