@@ -10,10 +10,9 @@ if [ ! -x "$cache/bin/checkov" ]; then
     "$cache/bin/pip" install -q 'checkov>=3.2,<4'
 fi
 for overlay in k8s/overlays/*/; do
-    kubectl kustomize "$overlay" >"$rendered/$(basename "$overlay").yaml"
+    { kubectl kustomize "$overlay" 2>/dev/null || kustomize build "$overlay"; } >"$rendered/$(basename "$overlay").yaml"
 done
 # CKV_K8S_43: image by digest. Only who builds or mirrors the image knows its digest; kustomize sets it (`images: digest`).
 # CKV_K8S_15: pull always. A tag names a release and never moves, and a plant goes on while its registry is away.
-# CKV_K8S_35: secrets as files. Wants no variable that a secret is behind; ours are paths of files.
 exec "$cache/bin/checkov" --framework kubernetes --skip-download --compact --quiet \
     --skip-check CKV_K8S_43,CKV_K8S_15 --directory "$rendered"
