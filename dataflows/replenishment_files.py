@@ -9,6 +9,8 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,8 @@ class ReplenishmentSummary:
             "reconciles": self.reconciles,
             "rows": self.rows,
             "records": self.records,
-            "stock": json.loads(json.dumps(self.stock.to_dicts(), default=str)),
-            "requests": json.loads(json.dumps(self.requests.select(asked).to_dicts(), default=str)),
+            "stock": [_plain(row) for row in self.stock.to_dicts()],
+            "requests": [_plain(row) for row in self.requests.select(asked).to_dicts()],
             "dead_letters": self.dead_letters,
             "alerts": self.alerts,
             "checks": [{"what": c.what, "expected": c.expected, "found": c.found, "ok": c.ok} for c in self.checks],
@@ -88,6 +90,17 @@ class ReplenishmentSummary:
         partial = folder / f".{SUMMARY}.partial"
         partial.write_text(json.dumps(self.as_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         partial.rename(folder / SUMMARY)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, str | None]:
+    """Quantities without the contract's trailing zeros, instants as ISO 8601."""
+    return {name: None if value is None else _text(value) for name, value in row.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def run_replenishment_files(

@@ -29,7 +29,7 @@ _REASONS: dict[int, tuple[str, str]] = {
     ),
     SERIALISED: (
         "serialised_material",
-        "material {material} has serial numbers {serials}: a person posts it",
+        "material {material} has serial numbers: a person posts it",
     ),
     BOOKED_ELSEWHERE: (
         "booked_elsewhere",

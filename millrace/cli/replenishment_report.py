@@ -21,6 +21,7 @@ _STOCK = (
     "projected",
 )
 _ASKED = ("request_number", "crossed_at", "quantity", "unit", "projected", "reorder_point", "delivery_date")
+_NUMBERS = {*_STOCK[3:], "quantity", "reorder_point", "letters", "events"}
 _MOST_ROWS = 50
 
 
@@ -50,12 +51,17 @@ def show_replenishment(summary: ReplenishmentSummary, out: Path, console: Consol
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, object]]) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     for name in columns:
-        table.add_column(name.replace("_", " "))
+        table.add_column(name.replace("_", " "), justify="right" if name in _NUMBERS else "left")
     for row in rows[:_MOST_ROWS]:
-        table.add_row(*(escape(str(row[name] if row[name] is not None else "")) for name in columns))
+        table.add_row(*(_cell(name, row[name]) for name in columns))
     if len(rows) > _MOST_ROWS:
         table.caption = f"and {len(rows) - _MOST_ROWS} more"
     return table
+
+
+def _cell(name: str, value: object) -> str:
+    text = str(value if value is not None else "")
+    return escape(text.replace("T", " ").replace("+00:00", "Z") if name.endswith("_at") else text)
 
 
 __all__ = ["show_replenishment"]

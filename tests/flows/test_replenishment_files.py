@@ -44,11 +44,9 @@ def test_files_in_any_order_become_requests_stock_and_a_summary(workers: str, tm
     assert done.exit_code == 0, done.output
     summary = json.loads((out / "summary.json").read_text())
     assert summary["reconciles"]
-    assert [(each["request_number"], each["quantity"]) for each in summary["requests"]] == [
-        ("P1||STEEL|RM01|1", "200.000000")
-    ]
+    assert [(each["request_number"], each["quantity"]) for each in summary["requests"]] == [("P1||STEEL|RM01|1", "200")]
     (stock,) = summary["stock"]
-    assert (stock["on_hand"], stock["projected"]) == ("140.000000", "350.000000")
+    assert (stock["on_hand"], stock["projected"]) == ("140", "350")
     assert summary["alerts"] == {"receipt_quantity": 1}
     assert pl.read_parquet(out / "stock_projection.parquet").height == 32
     assert pl.read_parquet(out / "history" / "stock-projection" / "**" / "*.parquet").height == 32
@@ -60,4 +58,4 @@ def test_a_record_of_an_unknown_material_is_told_and_in_no_stock(tmp_path: Path)
     assert done.exit_code == 0, done.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["alerts"] == {"material_unknown": 2}
-    assert [each["on_hand"] for each in summary["stock"]] == ["250.000000"]
+    assert [each["on_hand"] for each in summary["stock"]] == ["250"]
