@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from millrace.errors import Misconfigured, Rejected
 from millrace.ledger.approval_requirement import APPROVED_BY, missing
@@ -35,8 +35,7 @@ def approve(connection: Connection, key: str, by: Person, now: int) -> Change:
         Rejected: It asks for no approval.
         Retriable: A poster works on its lane.
     """
-    row = _asking(connection, key)
-    hold(connection, row, now)
+    row = _held(connection, key, now)
     attributes = dump_json({**load_json(row.attributes), APPROVED_BY: by.who})
     digest = payload_hash(row.quantities, attributes, str(row.final))
     changed = {"attributes": attributes, "payload_hash": digest, "updated_at": now}
@@ -48,8 +47,7 @@ def approve(connection: Connection, key: str, by: Person, now: int) -> Change:
 
 def refuse(connection: Connection, key: str, by: Person, now: int) -> Change:
     """Keep a document from being posted; `post retry` asks for approval once more. Raises as `approve` does."""
-    row = _asking(connection, key)
-    hold(connection, row, now)
+    row = _held(connection, key, now)
     reason = f"not approved by {by.who}: {by.why}"
     changed = {"state": DocumentState.REJECTED.value, "reason": reason, "waits_for": None, "updated_at": now}
     connection.execute(update(documents).where(documents.c.key == key).values(changed))
@@ -57,8 +55,14 @@ def refuse(connection: Connection, key: str, by: Person, now: int) -> Change:
     return Change(key, None, "awaiting approval", DocumentState.REJECTED.value)
 
 
-def _asking(connection: Connection, key: str) -> Row[Any]:
-    row = connection.execute(select(documents).where(documents.c.key == key)).one_or_none()
+def _held(connection: Connection, key: str, now: int) -> Row[Any]:
+    """The document as it stands once its lane is held, kept from flows too: what is approved is what is posted."""
+    hold(connection, _asking(connection, select(documents), key), now)
+    return _asking(connection, select(documents).with_for_update(), key)
+
+
+def _asking(connection: Connection, query: Select[Any], key: str) -> Row[Any]:
+    row = connection.execute(query.where(documents.c.key == key)).one_or_none()
     if row is None:
         raise Misconfigured(f"{key!r}: there is no such document")
     attributes = load_json(row.attributes)

@@ -59,8 +59,7 @@ def retry(connection: Connection, name: str, by: Person, now: int, *, not_booked
         Rejected: There is nothing to try again.
         Retriable: A poster works on the order.
     """
-    document, posting = _target(connection, name)
-    hold(connection, document, now)
+    document, posting = _held(connection, name, now)
     if posting is not None and posting.status in (*OPEN_STATUSES, Status.PARKED):
         _alone(connection, posting)
         after = _status_again(Status(posting.status), not_booked)
@@ -89,8 +88,7 @@ def park(engine: Engine, connection: Connection, name: str, by: Person, now: int
         Rejected: It is settled or parked already.
         Retriable: A poster works on the order.
     """
-    document, posting = _target(connection, name)
-    hold(connection, document, now)
+    document, posting = _held(connection, name, now)
     if document.state in (DocumentState.SETTLED, DocumentState.PARKED):
         raise Rejected("nothing_to_park", f"document {document.key} is {document.state}")
     if posting is not None and posting.status in OPEN_STATUSES:
@@ -116,10 +114,9 @@ def confirm_booked(connection: Connection, name: str, number: str, by: Person, n
         Rejected: The ledger knows better, or the number is that of another posting.
         Retriable: A poster works on the order.
     """
-    document, posting = _target(connection, name)
     if not number.strip():
         raise Misconfigured("--number: the ERP's document number is needed, by which an auditor finds the booking")
-    hold(connection, document, now)
+    document, posting = _held(connection, name, now)
     if posting is None or posting.status not in _UNCERTAIN:
         stands = f"posting {posting.external_reference} is {posting.status}" if posting else "it has no posting"
         raise Rejected("nothing_to_confirm", f"document {document.key}: {stands}")
@@ -142,6 +139,13 @@ def _number_is_free(connection: Connection, posting: Row[Any], number: str) -> N
     )
     if other is not None:
         raise Rejected("number_in_use", f"{number} is the number of posting {other} of the same order already")
+
+
+def _held(connection: Connection, name: str, now: int) -> tuple[Row[Any], Row[Any] | None]:
+    """Document and posting as they stand once the order is held: until then a poster may have written an outcome."""
+    document, _ = _target(connection, name)
+    hold(connection, document, now)
+    return _target(connection, name)
 
 
 def _target(connection: Connection, name: str) -> tuple[Row[Any], Row[Any] | None]:

@@ -1,22 +1,24 @@
-"""Who meets whom in a ledger on PostgreSQL: cancellations the archive, replays and receipts the posters."""
+"""Who meets whom in a ledger on PostgreSQL: cancellations the archive, replays, receipts and people the posters."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from millrace.ledger import Ledger, Status, outcomes, replaying, short_stock, withdrawals
+from millrace.errors import Rejected
+from millrace.ledger import Ledger, Status, outcomes, repair, replaying, short_stock, withdrawals
 from millrace.ledger.archive import move, read_batch
-from millrace.ledger.model import DesiredDocument
+from millrace.ledger.letter_states import Person
+from millrace.ledger.model import DesiredDocument, Outcome
 from millrace.ledger.withdrawals import OrderStanding
 from tests.conformance.erp_world import Clock, document
 from tests.servers import Postgres
@@ -86,6 +88,52 @@ def replay(ledger: Ledger) -> Callable[[], Any]:
 
 def test_a_replay_takes_lanes_before_documents(ledger: Ledger) -> None:
     assert meet(ledger, replay(ledger), ORDER) is replaying.Fate.PUT
+
+
+def confirm_while_told(ledger: Ledger) -> None:
+    """The ERP says that it has a posting at the moment in which a person says so too."""
+    want(ledger, document(1, ORDER, **{"yield": "5"}))
+    finish(ledger, claim(ledger), Status.UNKNOWN)
+    [step] = claim(ledger)
+    person = Person("ann", "seen in the ERP")
+
+    def confirm() -> object:
+        def write(_engine: Engine, connection: Connection, now: int) -> object:
+            return repair.confirm_booked(connection, step.external_reference, "77/1", person, now)
+
+        return ledger.change(write)
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def record(engine: Engine, connection: Connection, now: int) -> Future[object]:
+            told = [Outcome(step, Status.BOOKED, erp_document="77/1")]
+            outcomes.record_outcomes(engine, connection, told, now, "sap", ledger.replica, str)
+            confirming = thread.submit(confirm)
+            while not (confirming.done() or connection.scalar(_WAITING)):
+                pass
+            return confirming
+
+        ledger.change(record).result()
+
+
+def test_a_posting_is_not_confirmed_by_its_poster_and_by_a_person_as_well(ledger: Ledger) -> None:
+    with pytest.raises(Rejected, match="is booked"):
+        confirm_while_told(ledger)
+    assert ledger.inconsistent() == []
+
+
+def test_without_a_look_once_the_order_is_held_it_counts_twice(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+
+    def looked_before(connection: Connection, name: str, now: int) -> Any:
+        found = repair._target(connection, name)
+        repair.hold(connection, found[0], now)
+        return found
+
+    monkeypatch.setattr(repair, "_held", looked_before)
+    monkeypatch.setattr(repair, "_number_is_free", lambda *_: None)  # whoever names another number
+    confirm_while_told(ledger)
+    assert ledger.inconsistent() == [document(1, ORDER).key]
 
 
 def movement(kind: str, order: str) -> DesiredDocument:
