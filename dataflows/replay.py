@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from bytewax.dataflow import Dataflow
@@ -26,12 +25,12 @@ from dataflows import parts
 from dataflows.files import FOREVER_H
 from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import MasterData
-from dataflows.replay_range import Linear, Orders, Range, days_of, margin, needed, touched_orders
+from dataflows.replay_range import Orders, Range, days_of, margin, needed, touched_orders
+from dataflows.replayable import Replayable
 from dataflows.run import run
 from millrace.errors import MillraceError, Misconfigured
 from millrace.failpoints import hit
 from millrace.shutdown import draining
-from operators.lane_config import Route
 from operators.routes import origin_code
 from operators.windows import Window
 from sinks.announced import Announced, AnnouncedSink
@@ -40,24 +39,6 @@ from sinks.history.rows import HistoryRows
 from sources.history import LANE, HistoryAccount, HistoryDay, HistoryLanes
 
 WORK = "work"
-
-
-@dataclass(frozen=True, slots=True)
-class Replayable:
-    """How a flow is replayed.
-
-    Args:
-        wire: Makes the flow: settings, source of events, master data, sinks, lanes. It holds nothing back: what is
-            announced is read when the run has ended.
-        route: Where accepted rows go, by the settings.
-        linear: Which rows add up by themselves.
-        kinds: Contracts of the documents that it makes.
-    """
-
-    wire: Callable[[Any, HistoryLanes, MasterData, dict[str, Sink[Batch]], Sequence[str]], Dataflow]
-    route: Callable[[Any], Route]
-    linear: Linear
-    kinds: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -95,7 +76,7 @@ class Replay:
         """The history that is read."""
         if self.settings.history is None:
             raise Misconfigured("history: the settings name no history to replay")
-        topics = {name: self.settings.topic(name) for name in self.settings.events}
+        topics = {name: self.settings.topic(name) for name in self.flow.reads(self.settings)}
         return HistoryRows(self.settings.history, topics, self.wanted.plants or None)
 
     @property
@@ -107,14 +88,16 @@ class Replay:
         """Look at the history; returns how many rows the days hold.
 
         Raises:
-            Misconfigured: There is no history, or a file of it is damaged.
+            Misconfigured: There is no history, or a file of it is damaged; or orders are named to a flow without any.
         """
         rows = self.rows
+        if self.flow.decides and self.wanted.orders:
+            raise Misconfigured(f"--order: {self.settings.flow} knows no orders; give --plant, --from or --to")
         self.days = days_of(rows)
         if not self.days:
             raise Misconfigured(f"{rows.root}: holds no rows of {', '.join(rows.topics.values())} to replay")
         self.newest = rows.newest(_date(self.days[-1].start))
-        if not self.wanted.whole:
+        if not (self.wanted.whole or self.flow.decides):
             dates = [_date(day.start) for day in self.days]
             self.touched = touched_orders(rows, dates, self.wanted, self.settings.window, self.flow.linear)
         return sum(day.rows for day in self.days)
@@ -156,10 +139,11 @@ class Replay:
 
     def _build(self, account: HistoryAccount, state: Path) -> Dataflow:
         settings = self._settings(state)
-        topics = parts.event_topics(settings)
+        rows = self.rows
+        topics = dict(rows.topics)
         build = parts.lane_builder(settings, {}, self.master.calendar, topics, route=self.flow.route(settings))
-        load = partial(load_rows, self.rows, partial(self._needed))
-        lanes = HistoryLanes(self.days, load, build, self._late_by_contract(topics), account)
+        load = partial(load_rows, rows, self._needed)
+        lanes = HistoryLanes(self.days, load, build, self._late_by_contract(topics), account, self.flow.decides)
         sinks: dict[str, Sink[Batch]] = {"replayed": AnnouncedSink(self.announced)}
         return self.flow.wire(settings, lanes, self.master.lasting(), sinks, [LANE])
 
@@ -262,4 +246,4 @@ def late_places(keys: Iterable[str]) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-__all__ = ["WORK", "Replay", "Replayable", "late_places", "load_rows"]
+__all__ = ["WORK", "Replay", "late_places", "load_rows"]

@@ -8,11 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import polars as pl
-
 from millrace.ledger.model import DesiredDocument
 from millrace.ledger.standing import Standing
-from operators.partials import QUANTITY
 
 #: Attributes that tell where a total comes from, not what an ERP should show.
 _PROVENANCE = {"origins", "event_count", "first_event_time", "last_event_time"}
@@ -27,13 +24,16 @@ class Why(StrEnum):
 
     DOCUMENT_MISSING: the ledger has none under its key. EVENTS_MISSING: the ledger has it with fewer events.
     MASTER_DATA: same events, but the order, material or calendar says something else now. RULES: same events and
-    master data, other settings (or a newer Millrace).
+    master data, other settings (or a newer Millrace). STOCK: a request was decided with another stock in view: records
+    were late or not there. FOLLOWS: an earlier request of its place differs, so what is expected there does too.
     """
 
     DOCUMENT_MISSING = "document_missing"
     EVENTS_MISSING = "events_missing"
     MASTER_DATA = "master_data"
     RULES = "rules"
+    STOCK = "stock"
+    FOLLOWS = "follows"
 
 
 class Held(StrEnum):
@@ -245,52 +245,4 @@ def _nothing(document: DesiredDocument) -> bool:
     return document.cancelled or not (document.quantities or document.final)
 
 
-#: Columns of `changes.parquet`.
-SCHEMA: dict[str, pl.DataType] = {
-    "document_key": pl.String(),
-    "contract": pl.String(),
-    "plant": pl.String(),
-    "order_id": pl.String(),
-    "operation": pl.String(),
-    "window_start": pl.String(),
-    "change": pl.String(),
-    "why": pl.String(),
-    "held": pl.String(),
-    "detail": pl.String(),
-    "ledger_revision": pl.Int64(),
-    "replay_revision": pl.Int64(),
-    "ledger_reference_version": pl.Int64(),
-    "replay_reference_version": pl.Int64(),
-    "differences": pl.List(
-        pl.Struct({"measure": pl.String(), **dict.fromkeys(("ledger", "replay", "difference"), QUANTITY)})
-    ),
-}
-
-
-def frame(changes: Iterable[Change]) -> pl.DataFrame:
-    """Changes as a table with the columns of SCHEMA."""
-    return pl.DataFrame([_row(change) for change in changes], schema=SCHEMA)
-
-
-def _row(change: Change) -> dict[str, Any]:
-    document, before = change.document, change.before
-    return {
-        "document_key": document.key,
-        "contract": document.kind,
-        "plant": document.plant,
-        "order_id": document.order_id,
-        "operation": document.operation,
-        "window_start": document.sort_key.partition("|")[0],
-        "change": change.kind,
-        "why": change.why.value,
-        "held": change.held.value if change.held else None,
-        "detail": change.detail,
-        "ledger_revision": before.revision if before else None,
-        "replay_revision": document.revision,
-        "ledger_reference_version": before.reference_version if before else None,
-        "replay_reference_version": document.reference_version,
-        "differences": change.differences(),
-    }
-
-
-__all__ = ["SCHEMA", "Change", "Compared", "Held", "Why", "changed_fields", "compare", "frame", "is_completion"]
+__all__ = ["Change", "Compared", "Held", "Why", "changed_fields", "compare", "is_completion"]

@@ -15,11 +15,14 @@ from pathlib import Path
 import polars as pl
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
+from operators.replenishment_crossings import SIGNAL
 from sinks.batches import Batch
 from sinks.parquet import sync_file
 
 _ENDING = ".parquet"
 _GIVEN_UP = "given_up.json"
+#: Not an ending of documents, so that these are no contract.
+_PROJECTIONS = ".projections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Announced:
     folder: Path
 
     def write(self, batches: list[Batch]) -> None:
-        """Keep documents and what was given up."""
+        """Keep documents, projections and what was given up."""
         frames: dict[str, list[pl.DataFrame]] = {}
         for batch in batches:
             frames.setdefault(batch.contract, []).extend(batch.documents)
@@ -37,6 +40,9 @@ class Announced:
             rows = pl.concat([part for part in parts if part.height]) if any(p.height for p in parts) else None
             if rows is not None:
                 self._keep(f"{contract}-{uuid.uuid4().hex}{_ENDING}", rows)
+        projections = [frame for batch in batches for frame in batch.projections]
+        if projections:
+            self._keep(f"{uuid.uuid4().hex}{_PROJECTIONS}", pl.concat(projections))
         reasons = {
             letter.document_key: letter.reason
             for batch in batches
@@ -66,6 +72,11 @@ class Announced:
         every = pl.concat([pl.read_parquet(path) for path in paths])
         newest = every.sort("revision", "reference_version").unique("document_key", keep="last")
         return newest.sort("document_key")
+
+    def projections(self) -> pl.LazyFrame:
+        """Rows of SIGNAL; those of a batch that was repeated are there twice."""
+        empty = pl.LazyFrame(schema=SIGNAL)
+        return pl.concat([empty, *(pl.scan_parquet(path) for path in sorted(self.folder.glob(f"[!.]*{_PROJECTIONS}")))])
 
     def given_up(self) -> dict[str, str]:
         """Reason by document of totals that were given up."""

@@ -133,10 +133,12 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         late: Mapping[str, pl.DataFrame],
         account: HistoryAccount,
         at: int,
+        behind: bool,
     ) -> None:
+        self._behind = behind
         self._todo, self._load, self._lane, self._late, self._account = todo, load, lane, late, account
         self._at, self._turns = at, TURNS_BEFORE
-        self._passed = -(2**62)
+        self._read_until = -(2**62)
         self._loaded: tuple[tuple[int, int], Mapping[str, pl.DataFrame]] | None = None
         account.heard(sum(piece.rows for piece in todo[:at]))
 
@@ -153,7 +155,7 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
             self._account.failure = error
             raise StopIteration from error
         self._at += 1
-        if self._at < len(self._todo) and self._todo[self._at].first > self._passed:
+        if self._at < len(self._todo) and self._todo[self._at].first > self._read_until:
             self._turns = TURNS_BETWEEN
         hit("replay.after_batch")
         return [output]
@@ -166,7 +168,6 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         return [self._lane.heartbeat()]
 
     def _pass(self, until: int) -> None:
-        self._passed = until
         self._lane.progress = {f"{LANE}/0": until}
 
     def _take(self, piece: Piece) -> LaneOutput:
@@ -178,7 +179,8 @@ class HistoryPartition(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
             if rows.height:
                 self._account.add(rows)
                 _through_rules(self._lane, output, contract, rows, self._late.get(contract))
-        self._pass(piece.until)
+        self._read_until = piece.until
+        self._pass(piece.first if self._behind else piece.until)
         output.progress, output.counts = dict(self._lane.progress), dict(self._lane.counts)
         self._account.heard(piece.rows)
         return output
@@ -242,6 +244,8 @@ class HistoryLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
         build: Makes the lane's rules by its name.
         late: By contract the places (`topic`, `partition`, `offset`) of rows that are adjustments of their own.
         account: Told what is read.
+        behind: A piece's time passes with the piece after it, so that no tick overtakes rows on their way to another
+            worker. A total mends that with its next revision; a decision does not.
     """
 
     days: Sequence[HistoryDay]
@@ -249,6 +253,7 @@ class HistoryLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
     build: Callable[[str], Lane]
     late: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     account: HistoryAccount = field(default_factory=HistoryAccount)
+    behind: bool = False
 
     def list_parts(self) -> list[str]:
         """One lane."""
@@ -263,7 +268,7 @@ class HistoryLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
             at, known = resume_state["at"], resume_state["account"]
             self.account.rows = self.account.before = known["rows"]
             self.account.first, self.account.last = known["first"], known["last"]
-        return HistoryPartition(pieces(self.days), self.load, lane, self.late, self.account, at)
+        return HistoryPartition(pieces(self.days), self.load, lane, self.late, self.account, at, self.behind)
 
 
 __all__ = ["LANE", "HistoryAccount", "HistoryDay", "HistoryLanes"]

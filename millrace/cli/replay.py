@@ -14,14 +14,14 @@ from rich.console import Console
 
 from dataflows import parts
 from dataflows.files import FileRun
-from dataflows.master_data import master_data
 from dataflows.registry import flow_named
 from dataflows.replay import Replay
 from dataflows.replay_apply import put_scratch
-from dataflows.replay_changes import Compared, frame
-from dataflows.replay_compare import compare_with, late_additions, made_documents, standing_documents
+from dataflows.replay_changes import Compared
+from dataflows.replay_compare import late_additions, made_documents, standing_documents
 from dataflows.replay_flows import REPLAYABLE, replayable
 from dataflows.replay_range import Range, text
+from dataflows.replay_table import frame
 from millrace.cli.replay_files import run_backfill
 from millrace.cli.replay_options import TABLE, Into, Options, left_over, put_with_bar, write_outcome
 from millrace.cli.replay_report import plain, progress, show
@@ -103,9 +103,12 @@ def replay(
         )
         raise typer.Exit(run_backfill(settings, what, folder, options, flow))
     files = {"WorkOrder": order_files or (), "Material": material_files or ()}
-    known = master_data(settings, parts.schema_source(settings), files, calendar_files or ())
+    how = replayable(flow)
+    if options.live and how.not_live is not None:
+        raise Misconfigured(f"--into live: {how.not_live}")
+    known = how.known(settings, parts.schema_source(settings), files, calendar_files or ())
     copy = folder / "scratch" / "history" if into is Into.SCRATCH and not dry_run else None
-    made = Replay(replayable(flow), settings, wanted, known, folder, history=copy, workers=workers)
+    made = Replay(how, settings, wanted, known, folder, history=copy, workers=workers)
     raise typer.Exit(_run(made, options, flow))
 
 
@@ -119,7 +122,7 @@ def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str) 
     made = replace(made, late=late_additions(ledger, standing))
     with progress("events", rows, Console(stderr=True)) as heard:
         account = made.compute(heard)
-    compared = compare_with(ledger, made)
+    compared = made.flow.compare(ledger, made)
     frame(compared.changes).write_parquet(made.folder / TABLE, compression="zstd")
     what = f"replay of {flow} {_told(made.wanted)}"
     fates = put_with_bar(ledger, compared.to_put, options, what) if options.live else None

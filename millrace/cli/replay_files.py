@@ -11,7 +11,7 @@ from rich.console import Console
 from dataflows.backfill import backfill, keep_rows
 from dataflows.files import FileRun
 from dataflows.replay_apply import put_scratch
-from dataflows.replay_changes import frame
+from dataflows.replay_table import frame
 from dataflows.settings import ConfirmationsSettings
 from millrace.cli.file_report import reading
 from millrace.cli.replay_options import TABLE, Into, Options, left_over, put_with_bar, write_outcome

@@ -15,10 +15,13 @@ from rich.table import Table
 
 from dataflows.replay_changes import Change, Compared, is_completion
 from millrace.ledger.replaying import Fate
+from millrace.ledger.requisition import KIND as REQUEST
 from sources.history import HistoryAccount
 
 #: Changes that are shown on the terminal; all are in `changes.parquet`.
 SHOWN = 50
+_OF_TOTAL = ("order", "op", "work centre", "window from")
+_OF_REQUEST = ("plant", "material", "location", "crossed at")
 
 
 @contextmanager
@@ -106,16 +109,28 @@ def _summary(changes: list[dict[str, Any]]) -> Table:
 
 
 def _changes(changes: list[Change]) -> Table:
-    table = Table("order", "op", "work centre", "window from", "change", "why", "by how much", box=None, pad_edge=False)
+    requests = all(change.document.kind == REQUEST for change in changes)
+    where = (
+        ("plant", "material", "location", "crossed at") if requests else ("order", "op", "work centre", "window from")
+    )
+    table = Table(*where, "change", "why", "by how much", box=None, pad_edge=False)
     for change in changes[:SHOWN]:
-        document = change.document
-        start = "completion" if is_completion(document) else document.sort_key.partition("|")[0][:16]
         why = f"{change.why.value} ({change.held.value})" if change.held else change.why.value
         told = [f"{d['measure']} {_short(d['ledger'])} → {_short(d['replay'])}" for d in change.differences()]
-        center = str(document.attributes.get("work_center") or "")
-        cells = (document.order_id, document.operation, center, start, change.kind, why)
+        cells = (*(_request(change) if requests else _total(change)), change.kind, why)
         table.add_row(*map(escape, cells), escape("; ".join([*told, *([change.detail] if change.detail else [])])))
     return table
+
+
+def _total(change: Change) -> tuple[str, ...]:
+    document = change.document
+    start = "completion" if is_completion(document) else document.sort_key.partition("|")[0][:16]
+    return document.order_id, document.operation, str(document.attributes.get("work_center") or ""), start
+
+
+def _request(change: Change) -> tuple[str, ...]:
+    told = (change.before or change.document).attributes
+    return change.document.plant, told["material"], told["storage_location"], told["crossed_at"][:16]
 
 
 def _short(amount: Decimal) -> str:
