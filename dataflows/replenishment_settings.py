@@ -14,7 +14,7 @@ from operators.replenishment_policy import PolicyBook, ReplenishmentRule
 from operators.stock_mismatch import Tolerance
 
 _MOVES = ("MaterialConsumption", "QualityEvent", "GoodsMovement", "GoodsReceipt")
-_PROCURES = ("PurchaseOrder", "OrderAcknowledgement", "ShipmentNotice")
+_PROCURES = ("PurchaseOrder", "OrderAcknowledgement", "ShipmentNotice", "PostingResult")
 
 
 class ReplenishmentSettings(FlowSettings):

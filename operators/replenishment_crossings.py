@@ -42,6 +42,7 @@ class Crossings:
         self._rules = rules
         self.state = pl.DataFrame(schema=CROSSINGS)
         self._closed: dict[Place, int] = {}
+        self._rejected: set[str] = set()
         self._policies: dict[Place, Policy] = {}
         self._limits = pl.DataFrame(schema=_LIMITS)
         self._day: date | None = None
@@ -51,19 +52,39 @@ class Crossings:
         return self._limits.select(_KEY)
 
     def close(self, found: Iterable[Progress]) -> pl.DataFrame:
-        """Note which requests are closed now; returns their places."""
-        places = []
+        """Note which requests are closed now; returns their places.
+
+        A request that was rejected disarms its place instead, once: what was refused is not asked for in the next
+        minute under another number. It is armed again above s + h, or when the request is no longer held.
+        """
+        places, refused = [], []
         for each in found:
             if each.request is None:
                 continue
             place = (each.request["plant"], each.request["material"], each.request["storage_location"])
-            crossing = int(str(each.request["request_number"]).rpartition("|")[2])
+            number = str(each.request["request_number"])
+            crossing = int(number.rpartition("|")[2])
+            if each.held:
+                refused += [place] if number not in self._rejected else []
+                self._rejected.add(number)
+                continue
+            self._rejected.discard(number)
             if each.closed and crossing > self._closed.get(place, 0):
                 self._closed[place] = crossing
                 places.append(place)
             elif not each.closed and crossing == self._closed.get(place):
                 del self._closed[place]
-        return pl.DataFrame(places, schema=STOCK_KEY, orient="row")
+        self._disarm(refused)
+        return pl.DataFrame([*places, *refused], schema=STOCK_KEY, orient="row")
+
+    def _disarm(self, places: Iterable[Place]) -> None:
+        gone = pl.DataFrame(list(places), schema=STOCK_KEY, orient="row").with_columns(pl.lit(True).alias("gone"))
+        if gone.height:
+            kept = pl.col("armed") & pl.col("gone").is_null()
+            rows = self.state.join(gone, on=_KEY, how="left", maintain_order="left")
+            self.state = rows.with_columns(kept.alias("armed")).drop("gone")
+        for place in gone.select(_KEY).rows():
+            self._closed.pop(place, None)
 
     def judge(
         self,
@@ -155,11 +176,13 @@ class Crossings:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values and Arrow IPC bytes."""
-        return {"crossings": to_bytes(self.state), "closed": dict(self._closed)}
+        closed = {"closed": dict(self._closed), "rejected": sorted(self._rejected)}
+        return {"crossings": to_bytes(self.state), **closed}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot; policies follow from the rules and the demand."""
         self.state, self._closed = from_bytes(state["crossings"], CROSSINGS), dict(state["closed"])
+        self._rejected = set(state.get("rejected", ()))  # states of older releases have none
 
 
 __all__ = ["SIGNAL", "Crossings"]

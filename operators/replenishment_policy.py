@@ -50,6 +50,8 @@ class ReplenishmentRule(BaseModel):
         approval_above: Requests of a higher value wait for approval, and so do those whose value is not known.
         acknowledge_h: Hours within which a supplier acknowledges an order.
         unanswered_days: Days after which a request without purchase order counts as given up.
+        ask_again_h: Hours after a rejection at which a place that is still short asks anew; None: once the
+            `unanswered_days` of the rejected request are over. A person may have it tried again at any time.
         quantity_percent: Acknowledged and received quantities may differ by this much.
         price_percent: Acknowledged prices may differ by this much.
         late_h: Hours after the day of delivery begins at which it is late.
@@ -80,6 +82,7 @@ class ReplenishmentRule(BaseModel):
     approval_above: Decimal | None = Field(default=None, ge=0)
     acknowledge_h: float = Field(default=24, gt=0)
     unanswered_days: float = Field(default=14, gt=0)
+    ask_again_h: float | None = Field(default=None, gt=0)
     quantity_percent: Decimal = Field(default=_ZERO, ge=0)
     price_percent: Decimal = Field(default=_ZERO, ge=0)
     late_h: float = Field(default=24, ge=0)
@@ -119,6 +122,7 @@ class ReplenishmentRule(BaseModel):
             quantity_percent=self.quantity_percent,
             price_percent=self.price_percent,
             late=timedelta(hours=self.late_h),
+            again=None if self.ask_again_h is None else timedelta(hours=self.ask_again_h),
         )
 
     @property

@@ -17,9 +17,11 @@ def of_requests(found: Mapping[tuple[str, str], Progress], instant: datetime) ->
     """Entries of requests and of items that answer none; what is closed has no content, so that it is forgotten."""
     entries: dict[tuple[str, ...], Entry] = {}
     for (plant, _), each in found.items():
+        if each.request is None and not each.lines:  # a result that came before its request
+            continue
         papers = [paper for paper in (each.request, *_papers(each)) if paper is not None]
         place = place_of(papers)
-        content = None if each.closed else _content(each)
+        content = None if each.closed and not each.held else _content(each)
         if each.request is not None:
             name = f"request|{each.request['request_number']}"
             entries[plant, name] = _entry(name, place, instant, content)

@@ -55,7 +55,8 @@ class BaseUnits:
         if not rows.height:
             return rows
         named = rows.join(self._base_units(), on=_MATERIAL, how="left", maintain_order="left")
-        same = (pl.col("unit") == pl.col("base_unit")).fill_null(value=False)
+        # A paper without a quantity has no unit.
+        same = (pl.col("unit") == pl.col("base_unit")).fill_null(value=False) | pl.col("unit").is_null()
         plain, other = named.filter(same).drop("base_unit"), named.filter(~same).drop("base_unit")
         if not other.height:
             return plain

@@ -130,7 +130,7 @@ class RequestBook:
     def _over(self, plant: str, papers: list[dict[str, Any]], instant: datetime) -> bool:
         """Whether nothing is expected of a group any more; what was not as agreed is then forgotten with it."""
         found = progress(papers, instant, self.terms(place_of(papers)))
-        over = found.closed and all(line.order is not None for line in found.lines)
+        over = found.closed and not found.held and all(line.order is not None for line in found.lines)
         for group in _alarm_groups(plant, found) if over else ():
             self.alarms.forget(group)
         return over

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from millrace.ledger.reasons import error_class
 from operators.request_lifecycle import Line, Paper, Progress, Stage, Terms, plain
 
 Condition = dict[str, Any]
@@ -23,6 +24,8 @@ def deviations(found: Progress, instant: datetime, terms: Terms) -> list[Conditi
     conditions: list[Condition] = []
     if found.request is not None and found.stage in (Stage.TRIGGERED, Stage.EXPIRED) and found.expired:
         conditions.append(_unanswered(found))
+    if found.stage is Stage.REJECTED:
+        conditions.append(_rejected(found))
     for line in found.lines:
         conditions += _of_line(line, instant, terms)
     return conditions
@@ -32,6 +35,18 @@ def _unanswered(found: Progress) -> Condition:
     request: Paper = found.request or {}
     text = f"no purchase order for {plain(found.unanswered)} {request['unit']}, asked for at {_at(request['time'])}"
     return _condition("request_unanswered", "CRITICAL", request, str(request["request_number"]), text, _OURS)
+
+
+def _rejected(found: Progress) -> Condition:
+    request, result = found.request or {}, found.rejection or {}
+    reason = result["response"] or "no reason given"
+    asked = f"{plain(request['quantity'])} {request['unit']}, asked for at {_at(request['time'])}, were rejected"
+    text = f"{asked}: {reason}; nothing comes of it unless it is tried again"
+    return _condition("request_rejected", "CRITICAL", request, str(request["request_number"]), text, _class(reason))
+
+
+def _class(reason: str) -> str:
+    return str(error_class(reason))
 
 
 def _of_line(line: Line, instant: datetime, terms: Terms) -> Iterator[Condition]:
@@ -123,6 +138,7 @@ def _due(line: Line) -> Any:
 def next_look(found: Progress, instant: datetime, terms: Terms) -> datetime | None:
     """When a condition may change by time alone, or what is expected of the request."""
     times = [found.request["time"] + terms.order] if found.request is not None and not found.closed else []
+    times += [found.held_until] if found.held and found.held_until is not None else []
     for line in found.lines:
         if line.order is not None and line.stage in (Stage.ORDERED, Stage.ACKNOWLEDGED, Stage.SHIPPED):
             times += [line.order["time"] + terms.acknowledge, overdue(line, terms) or instant]

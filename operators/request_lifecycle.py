@@ -1,9 +1,10 @@
-"""How far a request is: triggered, ordered, acknowledged, shipped, received; or cancelled, or expired without answer.
+"""How far a request is: triggered, ordered, acknowledged, shipped, received; or cancelled, rejected, or expired.
 
 It follows from the newest version of each paper alone, so any order of arrival ends in the same state. A request may be
 answered by several items of purchase orders, and each by parts; it is as far as the item that is least far. What the
 supplier acknowledges is compared with the order (`operators.request_deviations`) and changes no expectation: the
-purchase order is what is expected, until the ERP changes it.
+purchase order is what is expected, until the ERP changes it. A request that the ERP or a person rejected expects
+nothing and is held: it is not asked for anew before `Terms.again`, unless stock was above its limit meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any
 
-from operators.request_papers import ACKNOWLEDGED, ORDERED, RECEIVED, REQUESTED, SHIPPED
+from operators.request_papers import ACKNOWLEDGED, ORDERED, POSTED, RECEIVED, REQUESTED, SHIPPED
 
 Paper = Mapping[str, Any]
 
@@ -30,10 +31,11 @@ class Stage(IntEnum):
     RECEIVED = 4
     CANCELLED = 5
     EXPIRED = 6
+    REJECTED = 7
 
 
 #: Nothing more is expected.
-CLOSED = (Stage.RECEIVED, Stage.CANCELLED, Stage.EXPIRED)
+CLOSED = (Stage.RECEIVED, Stage.CANCELLED, Stage.EXPIRED, Stage.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Terms:
         quantity_percent: Acknowledged or received quantities may differ by this much of what they are compared with.
         price_percent: Acknowledged prices may differ by this much.
         late: Time after the date of delivery at which something is late.
+        again: Time after its rejection at which a request is asked for anew; None: once `order` is over.
     """
 
     acknowledge: timedelta = timedelta(hours=24)
@@ -53,6 +56,7 @@ class Terms:
     quantity_percent: Decimal = Decimal(0)
     price_percent: Decimal = Decimal(0)
     late: timedelta = timedelta(days=1)
+    again: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A request, or items that answer none (`request` is null)."""
+    """A request, or items that answer none (`request` is null).
+
+    Args:
+        request: The request.
+        lines: Items that answer it.
+        expired: No order came in time.
+        rejection: Result that says that it was rejected; None while it stands.
+        held_until: A rejected request is not asked for anew before; None where it may be, or was not rejected.
+    """
 
     request: Paper | None
     lines: tuple[Line, ...]
     expired: bool = False
+    rejection: Paper | None = None
+    held_until: datetime | None = None
 
     @property
     def unanswered(self) -> Decimal:
@@ -143,6 +157,8 @@ class Progress:
         if stages and not standing:
             return Stage.CANCELLED
         if self.unanswered and not self._over_delivered:
+            if self.rejection is not None:
+                return min(standing, default=Stage.REJECTED)
             if not self.expired:
                 return Stage.TRIGGERED
             return min(standing, default=Stage.EXPIRED)
@@ -155,15 +171,22 @@ class Progress:
 
     @property
     def closed(self) -> bool:
-        """Nothing more is expected of it."""
-        return self.stage in CLOSED
+        """Nothing more is expected of it; of a result that came before its request neither."""
+        return self.stage in CLOSED or (self.request is None and not self.lines)
+
+    @property
+    def held(self) -> bool:
+        """Rejected, and not to be asked for anew yet."""
+        return self.stage is Stage.REJECTED and self.held_until is not None
 
     def waits_for(self) -> list[str]:
         """In words for a person."""
+        if self.held:
+            return [f"a person to try it again; asked for anew from {self.held_until:%Y-%m-%d %H:%M}Z on"]
         if self.closed:
             return []
         found = [line.waits_for() for line in self.lines]
-        if self.unanswered and not self.expired:
+        if self.unanswered and not self.expired and self.rejection is None:
             found.insert(0, f"a purchase order for {plain(self.unanswered)}")
         return [each for each in found if each]
 
@@ -177,14 +200,20 @@ def progress(papers: Iterable[Paper], instant: datetime, terms: Terms) -> Progre
         terms: How long is too long.
     """
     lines: dict[str, list[Paper]] = {}
-    request = None
+    request = result = None
     for paper in papers:
         if paper["kind"] == REQUESTED:
             request = paper
+        elif paper["kind"] == POSTED:
+            result = paper
         else:
             lines.setdefault(f"{paper['purchase_order']}/{paper['purchase_order_item']}", []).append(paper)
     expired = request is not None and instant >= request["time"] + terms.order
-    return Progress(request, tuple(_line(name, found) for name, found in sorted(lines.items())), expired)
+    items = tuple(_line(name, found) for name, found in sorted(lines.items()))
+    if request is None or result is None or result["standing"]:
+        return Progress(request, items, expired)
+    until = request["time"] + terms.order if terms.again is None else result["time"] + terms.again
+    return Progress(request, items, expired, result, until if instant < until else None)
 
 
 def _line(name: str, papers: list[Paper]) -> Line:

@@ -1,4 +1,4 @@
-"""Papers of procurement: the newest version of each request, order, acknowledgement, notice and receipt.
+"""Papers of procurement: the newest version of each request, its posting, order, acknowledgement, notice and receipt.
 
 State is one frame, a union in which order and repetition do not matter; `operators.supply` reads from it what is on its
 way, `operators.request_lifecycle` how far each request is. Quantities and prices are in the material's base unit.
@@ -13,7 +13,7 @@ import polars as pl
 from operators import supply
 from operators.confirmations import document_key
 from operators.partials import QUANTITY
-from operators.supply import ORDERED, RECEIVED, REQUESTED, SHIPPED, SUPPLY
+from operators.supply import ORDERED, POSTED, RECEIVED, REQUESTED, SHIPPED, SUPPLY
 
 ACKNOWLEDGED = "acknowledged"
 _IDENTITY = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id"]
@@ -38,6 +38,24 @@ def _acknowledgements(records: pl.DataFrame) -> pl.DataFrame:
     said = {"revision": pl.col("version"), "time": pl.col("event_time"), "completed": pl.lit(False)}
     rows = records.with_columns(**told, **said, request_number=pl.lit(None))
     return rows.select(pl.col(name).cast(kind) for name, kind in SUPPLY.items())
+
+
+def _results(records: pl.DataFrame) -> pl.DataFrame:
+    """Rows of SUPPLY from rows of PostingResult about requests; they are no supply, and have neither quantity nor unit.
+
+    The key of a request names its material and place (`operators.safety_stock.request_key`), by which they meet.
+    """
+    parts = pl.col("document_key").str.split("|")
+    place = [_unescaped(parts.list.get(2)).alias("material"), _unescaped(parts.list.get(3)).alias("storage_location")]
+    key = pl.col("document_key")
+    told = {"kind": pl.lit(POSTED), "record_id": key, "request_number": key, "time": pl.col("event_time")}
+    nothing = {"purchase_order": pl.lit(""), "purchase_order_item": pl.lit(""), "unit": pl.lit(None)}
+    rows = records.with_columns(*place, quantity=pl.lit(0), completed=_status("rejected"), **told, **nothing)
+    return rows.select(pl.col(name).cast(kind) for name, kind in SUPPLY.items())
+
+
+def _unescaped(part: pl.Expr) -> pl.Expr:
+    return part.str.replace_all("%7C", "|", literal=True).str.replace_all("%25", "%", literal=True)
 
 
 def _status(value: str) -> pl.Expr:
@@ -73,6 +91,7 @@ _PAPERS: dict[str, _Made] = {
         supply.of_requests,
         {"standing": ~pl.col("withdrawn"), "due": pl.col("delivery_date")},
     ),
+    "PostingResult": (_results, {"standing": ~_status("rejected"), "response": pl.col("reason")}),
 }
 #: Contracts that papers are made of.
 CONTRACTS = tuple(_PAPERS)
@@ -80,8 +99,10 @@ _SAME = ("price", "currency", "supplier", "over_tolerance")
 
 
 def papers(contract: str, records: pl.DataFrame) -> pl.DataFrame:
-    """Rows of PAPER from rows of a contract, one each, in their order."""
+    """Rows of PAPER from rows of a contract, one each, in their order; of results only those of requests."""
     make, more = _PAPERS[contract]
+    if contract == "PostingResult":
+        records = records.filter(_of_request())
     wanted = [name for name in PAPER if name not in SUPPLY]
     same = {name: pl.col(name) for name in _SAME if name in records.columns}
     known = {**same, **more}
@@ -89,17 +110,23 @@ def papers(contract: str, records: pl.DataFrame) -> pl.DataFrame:
     return make(records).hstack(found.get_columns())
 
 
+def _of_request() -> pl.Expr:
+    """Results of other documents have other keys, or another kind."""
+    parts = pl.col("document_key").str.count_matches("|", literal=True) + 1
+    return (pl.col("kind") == "ReplenishmentRequest") & (parts == 5)
+
+
 def merge_papers(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Union: of each paper the highest revision."""
+    """Union: of each paper the highest revision, of a posting the newest result."""
     rows = pl.concat([pl.DataFrame(schema=PAPER), *frames])
-    order = [*_IDENTITY, "revision", "time", "quantity", "completed", "due", "price"]
+    order = [*_IDENTITY, "revision", "time", "quantity", "completed", "due", "price", "response"]
     return rows.sort(order, nulls_last=False).unique(_IDENTITY, keep="last", maintain_order=True)
 
 
 def supplies(known: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:
     """Rows of SUPPLY of papers, without requests that are closed (`plant`, `request_number`)."""
     asked = pl.col("kind") == REQUESTED
-    rows = known.filter(pl.col("kind") != ACKNOWLEDGED).select(list(SUPPLY))
+    rows = known.filter(~pl.col("kind").is_in([ACKNOWLEDGED, POSTED])).select(list(SUPPLY))
     if not closed.height:
         return rows
     open_ones = rows.filter(asked).join(closed, on=["plant", "request_number"], how="anti")
@@ -111,6 +138,7 @@ __all__ = [
     "CONTRACTS",
     "ORDERED",
     "PAPER",
+    "POSTED",
     "RECEIVED",
     "REQUESTED",
     "SHIPPED",

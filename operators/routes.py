@@ -33,6 +33,7 @@ CONTRACT_CODE = {
     "QualityEvent": 10,
     "GoodsMovement": 11,
     "ProductionConfirmation": 12,
+    "PostingResult": 13,
 }
 PARTITION_BITS = 16
 

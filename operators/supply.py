@@ -17,7 +17,7 @@ from operators.confirmations import document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.stock import STOCK_KEY
 
-ORDERED, SHIPPED, RECEIVED, REQUESTED = "ordered", "shipped", "received", "requested"
+ORDERED, SHIPPED, RECEIVED, REQUESTED, POSTED = "ordered", "shipped", "received", "requested", "posted"
 _LINE = ["plant", "purchase_order", "purchase_order_item"]
 _IDENTITY = [*_LINE, "kind", "record_id"]
 SUPPLY: dict[str, pl.DataType] = {
@@ -107,7 +107,7 @@ def together() -> pl.Expr:
     answers = pl.concat_str(pl.lit("request|"), pl.col("request_number").max().over(_LINE))
     alone = pl.concat_str(pl.lit("item|"), document_key("purchase_order", "purchase_order_item"))
     request = pl.concat_str(pl.lit("request|"), "record_id")
-    return pl.when(pl.col("kind") == REQUESTED).then(request).otherwise(pl.coalesce(answers, alone))
+    return pl.when(pl.col("kind").is_in([REQUESTED, POSTED])).then(request).otherwise(pl.coalesce(answers, alone))
 
 
 def _lines(supply: pl.DataFrame) -> pl.DataFrame:

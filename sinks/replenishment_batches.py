@@ -29,6 +29,7 @@ _OWNERS = {
     "over_delivery": "GoodsReceipt",
     "delivery_late": "ShipmentNotice",
     "request_unanswered": "PurchaseOrder",
+    "request_rejected": "PurchaseOrder",
 }
 
 

@@ -32,6 +32,7 @@ CONTRACTS = {
     "s": "ShipmentNotice",
     "r": "GoodsReceipt",
     "g": "GoodsMovement",
+    "p": "PostingResult",
 }
 
 
@@ -126,6 +127,7 @@ def run(
     hold: bool | None = None,
     workers: int = 1,
     life: int | None = None,
+    materials: Sequence[Record] = (),
 ) -> None:
     """Run to the end of the batches, or to an abort after `stop` of them; a snapshot after every poll.
 
@@ -138,8 +140,9 @@ def run(
         hold: Announce from durable state alone; by default where there is a recovery store.
         workers: Worker threads.
         life: Polls are uneven, and others in each life.
+        materials: Other than steel.
     """
-    script = Script(lanes, [batch("Material", [material()], 0, 0)], stop)
+    script = Script(lanes, [batch("Material", [*materials] or [material()], 0, 0)], stop)
     build = lane_builder(config, parts.codecs(config, SCHEMAS, config.reads(), {}))
     source = Lanes(script, build) if life is None else Uneven(script, build, life)
     references = Orders(script, lambda: parts.reference_lane(config, SCHEMAS))

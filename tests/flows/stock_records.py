@@ -141,6 +141,19 @@ def receipt(
     return _record("GoodsReceipt", f"r{name}.{values.get('version', 1)}", minutes, **{**told, **values})
 
 
+def result(minutes: float, status: str = "rejected", number: str = "P1||STEEL|RM01|1", **values: Any) -> Record:
+    """What became of a request's posting."""
+    told = {
+        "document_key": number,
+        "external_reference": number,
+        "kind": "ReplenishmentRequest",
+        "revision": 1,
+        "status": status,
+        "reason": "ME/083" if status == "rejected" else None,
+    }
+    return _record("PostingResult", f"p{minutes}.{status}.{number}", minutes, **{**told, **values})
+
+
 def document(minutes: float, quantity: int, **values: Any) -> Record:
     """A goods movement that issues to an order."""
     told = {

@@ -21,6 +21,7 @@ from tests.flows.stock_records import (
     notice,
     order,
     receipt,
+    result,
 )
 
 NUMBER = "P1||STEEL|RM01|1"
@@ -169,3 +170,82 @@ def test_a_request_without_known_value_awaits_approval() -> None:
     bought = order(1, 1, item="90", unit="TNE", price=2000, status="COMPLETED")
     (priced,) = heard([bought, *crossing], rule={"approval_above": 420}).requests.values()
     assert (priced["value"], priced["currency"], priced["approval_required"]) == (420, "EUR", False)
+
+
+ASKED = [balance(0, 150), issue(1, 10, 60)]
+SECOND = NUMBER[:-1] + "2"
+
+
+def minutely(first: int, last: int, number: int = 100) -> list[Record]:
+    """A piece is used each minute: stock is judged, and stays short."""
+    return [issue(number + minute, minute, 1) for minute in range(first, last)]
+
+
+def test_a_rejected_request_is_told_counts_no_longer_and_is_not_asked_for_each_minute() -> None:
+    """The alert names class, owner and reason; without the result the request counts as open."""
+    records = [*ASKED, result(20), *minutely(21, 40)]
+    found = heard(records)
+    assert list(found.requests) == [NUMBER]
+    assert stock(found, "open_requests") == 0
+    assert stock(found, "projected") == stock(found) == 71
+    [told] = [alert for alert in found.alerts.values() if alert["kind"] == "request_rejected"]
+    assert (told["error_class"], told["owner"], told["severity"]) == ("application", "procurement", "CRITICAL")
+    assert "ME/083" in told["message"]
+    request = found.standings["P1", f"request|{NUMBER}"]["content"]
+    assert request["stage"] == "rejected"
+    assert request["waits_for"] == ["a person to try it again; asked for anew from 2026-03-16 06:10Z on"]
+    open_still = heard([each for each in records if each["event_id"][0] != "p"])
+    assert stock(open_still, "open_requests") == 210
+    assert open_still.alerts == {}
+
+
+def test_a_rejected_request_that_a_person_has_tried_again_counts_again() -> None:
+    """The alert is closed; a second refusal is told once more, and still nothing is asked for under another number."""
+    again = [*ASKED, result(20), *minutely(21, 25), result(26, "pending"), *minutely(27, 30)]
+    found = heard(again)
+    assert stock(found, "open_requests") == 210
+    assert found.open_alerts() == set()
+    refused = heard([*again, result(31), *minutely(32, 40)])
+    assert refused.open_alerts() == {("request_rejected", f"STEEL|{NUMBER}")}
+    assert len(refused.alerts) == 3
+    assert list(refused.requests) == [NUMBER]
+    booked = heard([*again, result(31, "booked"), *minutely(32, 40)])
+    assert (booked.open_alerts(), stock(booked, "open_requests")) == (set(), 210)
+
+
+def test_stock_that_was_above_its_limit_meanwhile_is_asked_for_anew() -> None:
+    """Hysteresis arms by s + h, not by s."""
+    refused = [*ASKED, result(20), issue(2, 30, 10)]
+    enough = heard([*refused, balance(40, 130), issue(3, 50, 35)], rule={"hysteresis": 20})
+    assert list(enough.requests) == [NUMBER, SECOND]
+    little = heard([*refused, balance(40, 115), issue(3, 50, 35)], rule={"hysteresis": 20})
+    assert list(little.requests) == [NUMBER]
+
+
+@pytest.mark.parametrize(("rule", "minute"), [({"ask_again_h": 2}, 140), ({"unanswered_days": 1}, 10 + 1440)])
+def test_a_rejected_request_is_asked_for_anew_once_its_time_is_over(rule: dict[str, Any], minute: int) -> None:
+    """The default is the time after which a request without any answer is."""
+    records = [*ASKED, result(20), *minutely(21, 30)]
+    before = heard([*records, issue(999, minute - 1, 1)], rule=rule)
+    assert list(before.requests) == [NUMBER]
+    after = heard([*records, issue(999, minute, 1)], rule=rule)
+    assert [(key, request["crossed_at"]) for key, request in after.requests.items()][1:] == [(SECOND, at(minute))]
+    assert after.standings["P1", f"request|{NUMBER}"]["content"] is None
+
+
+def test_results_of_other_documents_and_plants_without_results_change_nothing() -> None:
+    """A confirmation that was refused is no request, whatever its key."""
+    other = [result(20, kind="ProductionConfirmation"), result(21, number="P1|1000001|0010|WC|S1|1")]
+    for records in ([*ASKED, *other], ASKED):
+        found = heard([*records, *minutely(22, 25)])
+        assert (found.alerts, stock(found, "open_requests")) == ({}, 210)
+    without = settings(without=["PostingResult"])
+    assert "PostingResult" not in without.reads()
+
+
+def test_an_order_that_answers_a_rejected_request_counts() -> None:
+    """A buyer may order by hand under the request's number: the request goes on as its order does."""
+    found = heard([*ASKED, result(20), order(30, 210, request_number=NUMBER), *minutely(31, 40)])
+    assert stock(found, "open_requests") == 210
+    assert found.open_alerts() == set()
+    assert found.standings["P1", f"request|{NUMBER}"]["content"]["stage"] == "ordered"

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from tests.flows.stock_records import Record, balance, issue, receipt
+from tests.flows.stock_records import Record, balance, issue, receipt, result
 from tests.property.shard_lives import World, config, given
 
 SEEDS = range(15)
@@ -19,7 +19,9 @@ def plant(seed: int) -> tuple[list[Record], list[Record]]:
     chance = random.Random(seed)
     consumed = [issue(n, 5.0 * n + chance.choice([0, 0, -23]), 35) for n in range(1, 31)]
     came = [receipt(f"R{n}", 22.0 * n + chance.uniform(-25, 0), 90) for n in range(1, 6)]
-    return consumed, [balance(0, 190), *came]
+    # The first request is refused, and tried again in every other plant.
+    refused = [result(40), *([result(75, "pending")] if seed % 2 else [])]
+    return consumed, [balance(0, 190), *came, *refused]
 
 
 def lives(seed: int, *, hold: bool) -> tuple[World, Decimal]:

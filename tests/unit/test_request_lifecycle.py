@@ -15,10 +15,11 @@ from operators.request_book import RequestBook
 from operators.request_deviations import deviations
 from operators.request_lifecycle import Progress, Stage, Terms, progress
 from operators.request_papers import PAPER, merge_papers, papers
+from operators.safety_stock import request_key
 from schemas.contracts import contract
 from schemas.types import polars_schema
 from tests.flows.stock_memory import CONTRACTS
-from tests.flows.stock_records import Record, answer, at, notice, order, receipt
+from tests.flows.stock_records import Record, answer, at, notice, order, receipt, result
 
 TERMS = Terms(acknowledge=timedelta(hours=4), order=timedelta(days=3))
 NUMBER = "P1||STEEL|RM01|1"
@@ -98,6 +99,34 @@ def test_a_request_without_answer_expires() -> None:
     assert [each["kind"] for each in deviations(found, at(0) + timedelta(days=3), TERMS)] == ["request_unanswered"]
 
 
+def test_a_rejected_request_closes_and_is_held_until_it_may_be_asked_for_anew() -> None:
+    """By default that is when a request without any answer is given up; a newer result lets it stand again."""
+    held = followed(result(20))
+    assert (held.stage, held.closed, held.held) == (Stage.REJECTED, True, True)
+    assert held.held_until == at(0) + TERMS.order
+    assert held.waits_for() == ["a person to try it again; asked for anew from 2026-03-05 06:00Z on"]
+    free = followed(result(20), instant=at(0) + TERMS.order)
+    assert (free.stage, free.closed, free.held, free.waits_for()) == (Stage.REJECTED, True, False, [])
+    assert followed(result(20), result(30, "pending")).stage is Stage.TRIGGERED
+    assert followed(result(30), result(20, "pending")).stage is Stage.REJECTED
+    assert followed(result(20), ordered()).stage is Stage.ORDERED
+    assert followed(result(20), ordered(status="CANCELLED")).stage is Stage.CANCELLED
+
+
+def test_a_result_that_comes_before_its_request_waits_for_it() -> None:
+    """Nothing is expected of it alone, and nothing told."""
+    alone = followed(result(20), request=None)
+    assert (alone.closed, alone.held, deviations(alone, LATER, TERMS)) == (True, False, [])
+    assert kinds(result(20)) == ["request_rejected"]
+
+
+@pytest.mark.parametrize(("material", "location"), [("STEEL", "RM01"), ("A|B%7C", "")])
+def test_a_result_meets_its_request_by_the_key_alone(material: str, location: str) -> None:
+    """The key names material and place with `|` and `%` escaped."""
+    [row] = paper(result(20, number=request_key("P1", material, location, 3))).to_dicts()
+    assert (row["material"], row["storage_location"]) == (material, location)
+
+
 def kinds(*records: Record, instant: datetime = LATER, terms: Terms = TERMS) -> list[str]:
     """What is not as agreed."""
     found = progress(merge_papers([asked(), *(paper(record) for record in records)]).to_dicts(), instant, terms)
@@ -146,6 +175,7 @@ def test_silence_and_delay_are_told_with_time() -> None:
 STORY = [
     *(ordered(110), ordered(100, version=2), answer(20, 90), answer(30, 100, version=2), answer(20, 90)),
     *(notice("S1", 30, 60), notice("S2", 35, 50), notice("S2", 38, 50, version=2, status="CANCELLED")),
+    *(result(25), result(28, "booked"), result(22, "parked")),
     *(notice("S3", 45, 40), receipt("R1", 40, 60, "S1"), receipt("R2", 50, 39, "S3"), receipt("R2", 50, 39, "S3")),
 ]
 
