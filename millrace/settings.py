@@ -20,6 +20,8 @@ from millrace.settings_moved import MOVED, Moved, bring_up
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[Any, ...]
 PREFIX = "MILLRACE_"
+#: What pydantic says in words of its own.
+_PLAIN = {"missing": "is missing", "extra_forbidden": "unknown key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,8 @@ def _override(
 
 
 def _problem(file: SettingsFile, variables: Mapping[Place, str], problem: Any) -> str:
-    shown = "" if problem["type"] in ("missing", "extra_forbidden") else f" (got {type(problem['input']).__name__})"
-    whence = _whence(file, variables, problem["loc"])
-    return f"{whence}: {_dotted(problem['loc'])}: {problem['msg']}{shown}"
+    told = _PLAIN.get(problem["type"]) or f"{problem['msg']} (got {type(problem['input']).__name__})"
+    return f"{_whence(file, variables, problem['loc'])}: {_dotted(problem['loc'])}: {told}"
 
 
 def _whence(file: SettingsFile, variables: Mapping[Place, str], place: Place) -> str:

@@ -38,7 +38,7 @@ class SettingsFile:
             node = yaml.compose(text, yaml.SafeLoader)
             values = yaml.safe_load(text) or {}
         except yaml.YAMLError as error:
-            raise Misconfigured(f"{path}: {error}") from error
+            raise Misconfigured(_no_yaml(path, error)) from error
         if not isinstance(values, dict):
             raise Misconfigured(f"{path}:1: expected settings by name, found {type(values).__name__}")
         return cls(path, values, node)
@@ -71,8 +71,16 @@ class SettingsFile:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path}: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _no_yaml(path: Path | None, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    return f"{path}:{line}: is not valid YAML: {getattr(error, 'problem', None) or error}"
 
 
 def _child(node: yaml.Node | None, key: Any) -> tuple[int, yaml.Node] | None:

@@ -69,6 +69,7 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
         raise Misconfigured(f"--input: the flow {flow.name} runs on Kafka alone")
     if not given.inputs or given.out is None:
         raise Misconfigured("--input, --out: a run on files needs both")
+    _refuse_without_part(flow, settings, given)
     settings = _with_zone(settings, given.zone)
     inputs = file_inputs(given.inputs, given.mappings, flow)
     what = FileRun(
@@ -128,11 +129,26 @@ def _mapping(name: str, flow: Flow) -> Mapping | None:
     """None where the name is one of the contracts that the flow reads."""
     if name in flow.settings.events:
         return None
+    if not Path(name).suffix and not Path(name).exists():
+        raise Misconfigured(
+            f"--mapping, --contract: {name} is no file, and no contract that the {flow.name} flow takes: "
+            f"{', '.join(flow.settings.events)}"
+        )
     mapping = load(name)
     strange = [output.contract for output in mapping.outputs if output.contract not in flow.settings.events]
     if strange:
         raise Misconfigured(f"{name}: outputs: the {flow.name} flow takes no {strange[0]}")
     return mapping
+
+
+def _refuse_without_part(flow: Flow, settings: FlowSettings, given: FileOptions) -> None:
+    """A file that nobody would look at is a mistake of who gives it."""
+    idle = {"--confirmations": given.confirmations} if not isinstance(settings, GoodsMovementsSettings) else {}
+    if isinstance(settings, ReplenishmentSettings):
+        idle |= {"--orders": given.orders, "--calendar": given.calendar}
+    named = [name for name, files in idle.items() if files]
+    if named:
+        raise Misconfigured(f"{', '.join(named)}: play no part in the {flow.name} flow")
 
 
 def _with_zone(settings: FlowSettings, zone: str | None) -> FlowSettings:
