@@ -42,7 +42,7 @@ def back_up(recovery: Path, what: str) -> Path:
     shutil.copy2(recovery / LAYOUT, partial / LAYOUT)
     for path in partial.iterdir():
         _sync(path)
-    hit("state.before_backup_rename")
+    hit("state.before_rename")
     partial.rename(copy)
     _sync(copy.parent)
     return copy
@@ -100,7 +100,7 @@ def empty(recovery: Path, reason: str) -> Path:
     hit("state.before_reset")
     for path in recovery.glob(f"{PARTITIONS}*"):
         path.unlink()
-    hit("state.between_reset_files")
+    hit("state.between_files")
     (recovery / LAYOUT).unlink()
     return copy
 

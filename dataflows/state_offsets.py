@@ -105,7 +105,7 @@ def move(recovery: Path, moves: list[Move], reason: str) -> Path:
         by_part.setdefault(rows[lane].part, []).append((rows[lane], changed))
     for part, changes in by_part.items():
         _write(part, changes)
-        hit("state.between_moved_lanes")
+        hit("state.between_lanes")
     return copy
 
 

@@ -17,6 +17,7 @@ from millrace.secret import keep_out_secrets, secrets_in_file
 from millrace.settings_file import SettingsFile
 from millrace.settings_moved import MOVED, Moved, bring_up
 
+log = structlog.get_logger("millrace.settings")
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[Any, ...]
 PREFIX = "MILLRACE_"
@@ -178,7 +179,7 @@ def _dotted(place: Place) -> str:
 
 def _warn(text: str) -> None:
     if structlog.is_configured():
-        structlog.get_logger("millrace.settings").warning("setting_moved", detail=text)
+        log.warning("setting_moved", detail=text)
     else:
         sys.stderr.write(f"millrace: warning: {text}\n")
 

@@ -204,7 +204,7 @@ def killed(what: str, store: Path, point: str) -> None:
     assert done.returncode == -9
 
 
-@pytest.mark.parametrize("point", ["state.before_backup_rename", "state.before_reset", "state.between_reset_files"])
+@pytest.mark.parametrize("point", ["state.before_rename", "state.before_reset", "state.between_files"])
 def test_a_reset_that_was_killed_is_finished_by_the_next_one(tmp_path: Path, point: str) -> None:
     store = make_store(tmp_path)
     before = dump(store)
@@ -218,7 +218,7 @@ def test_a_reset_that_was_killed_is_finished_by_the_next_one(tmp_path: Path, poi
 
 def test_a_move_that_was_killed_between_two_files_is_finished_by_the_next_one(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    killed("move", store, "state.between_moved_lanes")
+    killed("move", store, "state.between_lanes")
     assert known_offsets(store) == {**OFFSETS, ("machine-cycle", 0): 120}
     wanted = {("machine-cycle", 0): 120, ("machine-cycle", 1): 310}
     move(store, plan(store, wanted, {}), "x")
