@@ -46,6 +46,7 @@ class Shard:
     def __init__(self, config: ReplenishmentConfig) -> None:
         self._config = config
         self._units = BaseUnits(config.most_waiting)
+        self._fresh: dict[str, list[pl.DataFrame]] = {}
         self._queue = Queue(config.step)
         self.stock = StockLevels(config.keep)
         self.requests = RequestBook(self._terms, config.keep_papers)
@@ -62,16 +63,24 @@ class Shard:
         return rule.terms if rule is not None else Terms()
 
     def take(self, name: str, rows: pl.DataFrame) -> None:
-        """Take rows of a kind as lanes gave them out."""
-        self._queue.put(name, self._units.convert(name, rows))
+        """Take rows of a kind as lanes gave them out; they are converted together, which costs a fraction."""
+        self._fresh.setdefault(name, []).append(rows)
+
+    def _enqueue(self) -> None:
+        """Before anything depends on what has come: time, a material, or a snapshot."""
+        fresh, self._fresh = self._fresh, {}
+        for name, frames in fresh.items():
+            self._queue.put(name, self._units.convert(name, pl.concat(frames)))
 
     def material(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Take records of Material."""
+        self._enqueue()
         for name, rows in self._units.put(records).items():
             self._queue.put(name, rows)
 
     def tick(self, watermark: int) -> Announced:
         """Judge all instants up to a watermark (microseconds), and hand out what may be announced."""
+        self._enqueue()
         if watermark > NO_PROGRESS:
             self._advance(watermark // self._config.step * self._config.step)
             self._patience = self._patience - 1 if self._units.changed else _PATIENCE
@@ -81,6 +90,7 @@ class Shard:
 
     def flush(self) -> Announced:
         """The input has ended: everything that has come is judged, and handed out."""
+        self._enqueue()
         last = self._queue.last()
         self._advance(NO_PROGRESS if last is None else last)
         self._tell_unknown()
@@ -160,9 +170,7 @@ class Shard:
 
     def _mismatches(self, counted: pl.DataFrame, moved: pl.DataFrame, instant: datetime) -> None:
         """Compare balances of what was counted, or moved before the newest balance."""
-        newest = self.stock.balances.group_by(_KEY).agg(pl.col("as_of").max())
-        late = moved.join(newest, on=_KEY, how="inner").filter(pl.col("time") <= pl.col("as_of"))
-        places = pl.concat([counted.select(_KEY), late.select(_KEY)]).unique()
+        places = pl.concat([counted.select(_KEY), self._late(moved)]).unique()
         if not places.height:
             return
         known = self.stock.known(places)
@@ -178,6 +186,14 @@ class Shard:
         for group in sorted(standing):  # the oldest that is kept has none before it to be compared with
             self.requests.alarms.keep(f"stock|{group}", counted_at.get(group, [])[1:])
             self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
+
+    def _late(self, moved: pl.DataFrame) -> pl.DataFrame:
+        """STOCK_KEY of what moved before the newest balance of its place; mostly no balance is as new as that."""
+        old = moved.filter(pl.col("time") <= pl.lit(self.stock.balances["as_of"].max()))
+        if not old.height:
+            return old.select(_KEY)
+        newest = self.stock.known(old.select(_KEY).unique()).group_by(_KEY).agg(pl.col("as_of").max())
+        return old.join(newest, on=_KEY, how="inner").filter(pl.col("time") <= pl.col("as_of")).select(_KEY)
 
     def _tell_unknown(self) -> None:
         """Rows that wait for their material are in no stock, so this is told though nothing is judged."""
@@ -215,6 +231,7 @@ class Shard:
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values and Arrow IPC bytes."""
+        self._enqueue()
         self._durable = len(self._held)
         return {
             "version": STATE_VERSION,

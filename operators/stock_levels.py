@@ -84,23 +84,27 @@ class StockLevels:
         if dirty.height:
             self._put(levels(self._of(self.balances, dirty), merge_movements([self.movements(dirty)])))
         rest = plain.join(dirty, on=_KEY, how="anti") if dirty.height else plain
-        if rest.height:
-            self._add(rest)
+        moved = self._add(rest) if rest.height else rest.select(_KEY)
         self._tidy(instant)
-        return pl.concat([dirty, rest.select(_KEY).unique()])
+        return pl.concat([dirty, moved])
 
-    def _add(self, plain: pl.DataFrame) -> None:
-        """Movements after the newest balance of their key, added up to its level."""
-        known = self._levels.join(plain.select(_KEY).unique(), on=_KEY, how="semi")
-        rows = plain.join(known.select(*_KEY, "as_of"), on=_KEY, how="left")
+    def _add(self, plain: pl.DataFrame) -> pl.DataFrame:
+        """Movements after the newest balance of their key, added up to its level; returns their keys."""
+        rows = plain.join(self._levels.select(*_KEY, "as_of"), on=_KEY, how="left")
         counts = pl.col("as_of").is_null() | (pl.col("time") > pl.col("as_of"))
         sums = [
             pl.when(counts & (pl.col("status") == status)).then("quantity").otherwise(0).cast(QUANTITY).alias(status)
             for status in REPORTED
         ]
-        moved = rows.select(*_KEY, "as_of", "unit", *sums)
-        totals = [pl.col("as_of", "unit").max(), pl.col(REPORTED).sum().cast(QUANTITY)]
-        self._put(pl.concat([known, moved]).group_by(_KEY).agg(*totals).select(list(STOCK)))
+        moved = rows.select(*_KEY, "unit", *sums).group_by(_KEY).agg(pl.col("unit").max(), pl.col(REPORTED).sum())
+        known = self._levels.join(moved, on=_KEY, how="left", maintain_order="left")
+        total = [(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).cast(QUANTITY).alias(each) for each in REPORTED]
+        self._levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
+        self._saved.pop("levels", None)
+        new = moved.join(self._levels, on=_KEY, how="anti").with_columns(pl.lit(None).alias("as_of"))
+        if new.height:
+            self._put(new.select(pl.col(each).cast(kind) for each, kind in STOCK.items()))
+        return moved.select(_KEY)
 
     def _put(self, rows: pl.DataFrame) -> None:
         self._levels = pl.concat([self._levels.join(rows, on=_KEY, how="anti"), rows])
