@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,22 @@ from millrace.ledger.confirmation import KIND, SCRAP
 from millrace.ledger.tables import OPEN_LETTER, dead_letters, documents
 from millrace.ledger.text import load_json, load_quantities
 from operators.partials import MACHINE
-from sandbox.demo_settings import FLOW, ledger_url
+from sandbox.demo_check_stock import READ, gather
+from sandbox.demo_settings import FLOW, MOVEMENTS, REPLENISHMENT, ledger_url
+from sandbox.erp_entities import Entities
 from sandbox.erp_store import Store
-from sandbox.plant_layout import TOPICS
-from sandbox.reconcile import UNKNOWN_ORDER, Reconciliation, Sums, TopicCounts, count_history, reconcile
+from sandbox.plant_layout import ALL_TOPICS
+from sandbox.procurement import TRUTH
+from sandbox.reconcile import UNKNOWN_ORDER, Reconciliation, Sums, reconcile
+from sandbox.reconcile_counts import Check, TopicCounts, count_history, topic_checks
+from sandbox.reconcile_materials import Materials, reconcile_materials
 from sandbox.report_tables import tables
 
 #: Contracts whose accepted rows are kept as history; reference data is not.
 EVENTS = ("MachineCycle", "MachineState", "OperationReport")
 REFERENCES = ("WorkOrder", "Material")
 CHECKED = (*EVENTS, *REFERENCES)
+STOCK_EVENTS = tuple(name for name in READ[REPLENISHMENT] if name != "Material")
 #: The work centre's activities as the connector books them by default, in seconds.
 ACTIVITIES = {"activity1": "setup_time", "activity2": "machine_time", "activity3": "labour_time"}
 
@@ -39,16 +45,28 @@ Operation = tuple[str, str]
 
 
 def reconcile_folder(folder: Path) -> Reconciliation:
-    """Compare what a finished demo left behind; its processes need not run any more."""
+    """Compare what a finished demo left behind; its processes need not run any more.
+
+    A plant without a truth of its stock had no materials.
+    """
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    kept = (folder / TRUTH).exists()
+    store, history = Store(str(folder / "erp.db")), folder / "history"
     with Ledger(ledger_url(folder), who="demo") as ledger:
         return reconcile(
             truth,
             ledger=ledger.ask(desired),
-            erp=booked(Store(str(folder / "erp.db"))),
-            topics=topic_counts(ledger, folder / "history"),
+            erp=booked(store),
+            topics={**topic_counts(ledger, history), **(stock_counts(ledger, history) if kept else {})},
             waited_in_vain=ledger.ask(waited_in_vain),
+            more=_read_again(ledger, truth) if kept else (),
+            materials=_materials(folder, ledger, store) if kept else None,
         )
+
+
+def _materials(folder: Path, ledger: Ledger, store: Store) -> Materials:
+    stock = json.loads((folder / TRUTH).read_text(encoding="utf-8"))
+    return reconcile_materials(stock, gather(ledger, Entities(store.database), folder / "history"))
 
 
 def desired(connection: Connection) -> list[Sums]:
@@ -78,21 +96,40 @@ def booked(store: Store) -> list[Sums]:
 
 def topic_counts(ledger: Ledger, history: Path) -> dict[str, TopicCounts]:
     """Per topic: the flow's own counts, dead letters as the ledger has them, rows as history has them."""
-    totals = ledger.flow_totals(FLOW)
-    letters = ledger.ask(_record_letters)
+    return _topics(ledger, history, FLOW, CHECKED)
+
+
+def stock_counts(ledger: Ledger, history: Path) -> dict[str, TopicCounts]:
+    """The same of the topics that the flow of replenishment reads."""
+    return _topics(ledger, history, REPLENISHMENT, STOCK_EVENTS)
+
+
+def _topics(ledger: Ledger, history: Path, flow: str, names: Iterable[str]) -> dict[str, TopicCounts]:
+    letters, totals = ledger.ask(_record_letters), ledger.flow_totals(flow)
     counts = {}
-    for name in CHECKED:
-        topic = TOPICS[name]
-        rows, events = count_history(history, topic) if name in EVENTS else (None, None)
-        counts[topic] = TopicCounts(
-            read=totals.get(f"read:{name}", 0),
-            accepted=totals.get(f"accepted:{name}", 0),
-            duplicates=totals.get(f"duplicates:{name}", 0),
-            dead_letters=letters.get(topic, {}),
-            history_rows=rows,
-            history_events=events,
-        )
+    for name in names:
+        topic = ALL_TOPICS[name]
+        rows = (None, None) if name in REFERENCES else count_history(history, topic)
+        counts[topic] = _counts(totals, name, letters.get(topic, {}), *rows)
     return counts
+
+
+def _counts(
+    totals: Mapping[str, int], name: str, letters: Mapping[str, int], rows: int | None = None, events: int | None = None
+) -> TopicCounts:
+    read, accepted, duplicates = (totals.get(f"{what}:{name}", 0) for what in ("read", "accepted", "duplicates"))
+    return TopicCounts(read, accepted, duplicates, letters, rows, events)
+
+
+def _read_again(ledger: Ledger, truth: Mapping[str, Any]) -> Iterator[Check]:
+    """Topics that more than one flow reads: each counts for itself."""
+    letters = ledger.ask(_record_letters)
+    for flow, names, title in ((MOVEMENTS, READ[MOVEMENTS], "movements"), (REPLENISHMENT, ("Material",), "stock")):
+        totals = ledger.flow_totals(flow)
+        for name in names:
+            topic = ALL_TOPICS[name]
+            found = _counts(totals, name, letters.get(topic, {}))
+            yield from topic_checks(f"{topic} ({title})", truth["topics"].get(topic), found)
 
 
 def waited_in_vain(connection: Connection) -> dict[str, int]:

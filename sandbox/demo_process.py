@@ -37,10 +37,12 @@ class Child:
         name: For messages and the log's name.
         arguments: What follows the interpreter.
         folder: Folder of the logs.
-        env: Variables to add to the environment.
+        env: Variables to add to the environment; None takes one away.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str | None] | None = None
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments, self._env = list(arguments), dict(env or {})
@@ -55,7 +57,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._env},
+                env={name: value for name, value in {**os.environ, **self._env}.items() if value is not None},
                 start_new_session=True,
             )
 

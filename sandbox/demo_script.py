@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sandbox.demo_settings import FLOW, REPLENISHMENT
 from sandbox.demo_watch import Erp, Watch
 
 LOCKS, LOST_ANSWERS = 4, 2
@@ -24,11 +25,11 @@ class Script:
     Args:
         erp: The ERP to disturb.
         watch: Takes the marks.
-        kill: Kills the flow.
+        kill: Kills a flow by its name.
         seconds: What the shares refer to.
     """
 
-    def __init__(self, erp: Erp, watch: Watch, kill: Callable[[], None], seconds: float) -> None:
+    def __init__(self, erp: Erp, watch: Watch, kill: Callable[[str], None], seconds: float) -> None:
         self._erp, self._watch, self._kill = erp, watch, kill
         self._down_since = 0.0
         self._seconds = seconds
@@ -41,7 +42,8 @@ class Script:
             Act(0.08, self._lose_answers),
             Act(0.16, self._go_down),
             Act(0.40, self._come_back),
-            Act(0.50, self._kill_flow),
+            Act(0.50, lambda: self._kill_flow(FLOW)),
+            Act(0.58, lambda: self._kill_flow(REPLENISHMENT)),
         ]
 
     @property
@@ -81,7 +83,7 @@ class Script:
         self._watch.mark("ERP down", self._down_since)
         self._watch.erp_up, self._watch.note = True, "the ERP is back"
 
-    def _kill_flow(self) -> None:
-        self._kill()
-        self._watch.killed()
-        self._watch.note = "the flow was killed and starts again"
+    def _kill_flow(self, flow: str) -> None:
+        self._kill(flow)
+        self._watch.killed(flow)
+        self._watch.note = f"{flow} was killed and starts again"

@@ -1,27 +1,48 @@
-"""Settings of the demo's flow and poster, written as the YAML files that an installation would have."""
+"""Settings of the demo's flows and poster, written as the YAML files that an installation would have."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sandbox.erp import SERVICE
+from sandbox.erp_service import ROOT
+from sandbox.plant_components import BY_MATERIAL
 from sandbox.plant_layout import PLANT, ZONE
 
 FLOW = "confirmations"
+MOVEMENTS, REPLENISHMENT = "goods_movements", "replenishment"
 #: Seconds without data after which a partition follows the wall clock, and between snapshots.
-IDLE_S, EPOCH_S = 2.0, 1.0
+IDLE_S, EPOCH_S = 3.0, 1.0
+#: Minutes of the plant between two looks at its stock.
+JUDGE_MIN = 10
 
 _FLOW_HEAD = """\
 # The confirmations flow of the demo; started as `millrace run confirmations --config {path}`.
 # What a counter's lower reading means and where numbers wrap is declared per source, never guessed.
 """
+_MOVEMENTS_HEAD = """\
+# The flow of goods movements of the demo; started as `millrace run goods-movements --config {path}`.
+"""
+_STOCK_HEAD = """\
+# The replenishment flow of the demo; started as `millrace run replenishment --config {path}`.
+# s and S are shares of what the simulated day uses; suppliers have four hours to acknowledge.
+"""
 _POSTER_HEAD = """\
 # The poster of the demo; started as `millrace post --config {path}`.
 # `settle_seconds` is short because this ERP is: a real one needs more than its own limit for one request.
 """
+
+
+#: System, connector, service of the sandbox ERP, kind of document.
+_SERVICES = (
+    ("sandbox-erp", "sap_confirmation", "API_PROD_ORDER_CONFIRMATION_2_SRV", "ProductionConfirmation"),
+    ("sandbox-stock", "sap_goods_movement", "API_MATERIAL_DOCUMENT_SRV", "GoodsMovement"),
+    ("sandbox-purchasing", "sap_requisition", "API_PURCHASEREQ_PROCESS_SRV", "ReplenishmentRequest"),
+)
 
 
 def write_flow(folder: Path, bootstrap: str) -> Path:
@@ -52,13 +73,82 @@ def write_flow(folder: Path, bootstrap: str) -> Path:
     return _write(folder / "flow.yaml", _FLOW_HEAD, settings)
 
 
-def write_poster(folder: Path, erp: str) -> Path:
-    """Write the poster's settings; returns the file."""
-    system = {
-        "name": "sandbox-erp",
-        "connector": "sap_confirmation",
-        "base_url": f"{erp}{SERVICE}",
-        "options": {"time_unit": "S", "zones": {PLANT: ZONE}},
+def write_movements(folder: Path, bootstrap: str) -> Path:
+    """Write the settings of the flow of goods movements; returns the file."""
+    settings = {
+        **_common(folder, MOVEMENTS, bootstrap),
+        "window": "shift",
+        "horizon_h": 48,
+        "idle_s": IDLE_S,
+        "shards": 2,
+        "epoch_s": EPOCH_S,
+    }
+    return _write(folder / "movements.yaml", _MOVEMENTS_HEAD, settings)
+
+
+def write_replenishment(folder: Path, bootstrap: str, limits: Mapping[str, tuple[Decimal, Decimal]]) -> Path:
+    """Write the settings of the replenishment flow; `limits` is component -> (s, S). Returns the file."""
+    settings = {
+        **_common(folder, REPLENISHMENT, bootstrap),
+        "without": ["GoodsMovement", "PostingResult"],
+        "judge_s": JUDGE_MIN * 60,
+        "keep_h": 24,
+        "horizon_h": 48,
+        "idle_s": IDLE_S,
+        "shards": 1,
+        "history": str(folder / "history"),
+        "epoch_s": EPOCH_S,
+        "rules": [
+            {
+                "material": material,
+                "reorder_point": int(reorder_point),
+                "order_up_to": int(order_up_to),
+                "supplier": BY_MATERIAL[material].supplier,
+                "acknowledge_h": 4,
+            }
+            for material, (reorder_point, order_up_to) in limits.items()
+        ],
+    }
+    return _write(folder / "replenishment.yaml", _STOCK_HEAD, settings)
+
+
+def _common(folder: Path, flow: str, bootstrap: str) -> dict[str, Any]:
+    return {
+        "flow": flow,
+        "kafka": {"bootstrap": bootstrap},
+        "lanes": 2,
+        "lateness_s": 120,
+        "wait_s": 7200,
+        "ahead_s": 1800,
+        "default_zone": ZONE,
+        "ledger": ledger_url(folder),
+        "recovery": str(folder / f"recovery-{flow}"),
+        "recovery_partitions": 2,
+    }
+
+
+def write_poster(folder: Path, erp: str, *, materials: bool = False) -> Path:
+    """Write the poster's settings; returns the file.
+
+    Args:
+        folder: The demo's folder.
+        erp: Base URL of the sandbox ERP.
+        materials: It also posts movements and requests, each to its service.
+    """
+    services = _SERVICES if materials else _SERVICES[:1]
+    systems = [_system(name, connector, f"{erp}{ROOT}/{service}") for name, connector, service, _ in services]
+    systems[0]["options"] = {"time_unit": "S", "zones": {PLANT: ZONE}}
+    settings = {"ledger": ledger_url(folder), "systems": systems, "poll_seconds": 0.1, "name": "poster"}
+    if materials:
+        settings["routes"] = [{"kind": kind, "system": name} for name, _, _, kind in services]
+    return _write(folder / "poster.yaml", _POSTER_HEAD, settings)
+
+
+def _system(name: str, connector: str, url: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "connector": connector,
+        "base_url": url,
         "concurrency": 16,
         "answer_timeout": 10,
         "settle_seconds": 0.5,
@@ -67,11 +157,6 @@ def write_poster(folder: Path, erp: str) -> Path:
         "breaker_threshold": 5,
         "breaker_cool_off": 0.25,
     }
-    return _write(
-        folder / "poster.yaml",
-        _POSTER_HEAD,
-        {"ledger": ledger_url(folder), "systems": [system], "poll_seconds": 0.1, "name": "poster"},
-    )
 
 
 def ledger_url(folder: Path) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
 from random import Random
@@ -26,6 +28,32 @@ from sandbox.plant_reference import reference
 from sandbox.truth import Truth
 
 __all__ = ["Emission", "Fault", "Plant", "Truth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An operation of an order as it ran.
+
+    Args:
+        order_id: Production order.
+        operation: Operation of its routing.
+        work_center: Where it ran.
+        line: Line of the work centre.
+        article: Material that was made.
+        begun: First job event.
+        ended: Last job event.
+        made: Good quantity in the order's unit.
+    """
+
+    order_id: str
+    operation: str
+    work_center: str
+    line: str
+    article: str
+    begun: datetime
+    ended: datetime
+    made: Decimal
+
 
 LINES = tuple(dict.fromkeys(center.line for center in WORK_CENTERS))
 #: These controllers burn a number now and then: the event is lost before it reaches anybody.
@@ -69,6 +97,30 @@ class Plant:
     def stream(self) -> Iterator[Emission]:
         """Every record in the order in which it reaches the broker."""
         return iter(self._emissions)
+
+    def runs(self) -> list[Run]:
+        """First operations of the orders that the ERP knows, from their begin to their last job event."""
+        spans: dict[tuple[str, str], list[datetime]] = {}
+        for event in self._events:
+            if event.contract == "MachineState" and event.fields.get("job_event") in ("START", "PAUSE", "END"):
+                spans.setdefault((event.fields["order_id"], event.fields["operation"]), []).append(event.time)
+        runs = []
+        for job in (order.jobs[0] for order in self.orders if order.known):
+            times = spans[job.order_id, job.operation]
+            made = job.truth.counts["MACHINE"].good
+            runs.append(
+                Run(
+                    job.order_id,
+                    job.operation,
+                    job.center.name,
+                    job.center.line,
+                    job.article.material,
+                    times[0],
+                    times[-1],
+                    made,
+                )
+            )
+        return runs
 
     # -- the day
 

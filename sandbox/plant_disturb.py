@@ -10,12 +10,18 @@ from random import Random
 from typing import Any
 
 from sandbox.plant_event import Event
-from sandbox.plant_layout import TOPICS, WORK_CENTERS
+from sandbox.plant_layout import ALL_TOPICS, WORK_CENTERS
 from sandbox.truth import Truth
 
 LATE, OUT_OF_ORDER, LATE_JOB_EVENT, RESENT = 0.006, 0.04, 0.15, 0.015
 #: Broken records per event; the rarer the events of a contract, the more, so that each kind occurs.
-BROKEN = {"MachineCycle": 0.002, "MachineState": 0.01, "OperationReport": 0.03}
+BROKEN = {
+    "MachineCycle": 0.002,
+    "MachineState": 0.01,
+    "OperationReport": 0.03,
+    "MaterialConsumption": 0.01,
+    "QualityEvent": 0.0,
+}
 OFFLINE_GATEWAY = "PRESS-11"
 
 
@@ -58,7 +64,7 @@ def disturb(events: Sequence[Event], rng: Random, truth: Truth) -> Iterator[Emis
     """
     ways = _Ways(events, rng)
     for event in events:
-        topic = truth.topic(TOPICS[event.contract])
+        topic = truth.topic(ALL_TOPICS[event.contract])
         topic.events += 1
         at = ways.arrival(event)
         yield _emission(event, at)
@@ -112,14 +118,14 @@ class _Ways:
 
 
 def _emission(event: Event, at: datetime, fault: Fault | None = None) -> Emission:
-    return Emission(at, TOPICS[event.contract], event.source, event.contract, event.fields, fault)
+    return Emission(at, ALL_TOPICS[event.contract], event.source, event.contract, event.fields, fault)
 
 
 def _broken(event: Event, at: datetime, fault: Fault) -> Emission:
     if fault is Fault.GARBAGE:
         text = f'{{"machine": "{event.source}", "t": "{event.time.isoformat()}", "cou'
-        return Emission(at, TOPICS[event.contract], event.source, None, text.encode(), fault)
+        return Emission(at, ALL_TOPICS[event.contract], event.source, None, text.encode(), fault)
     if fault is Fault.FUTURE:
         ahead = {**event.fields, "event_time": event.time + timedelta(days=3650)}
-        return Emission(at, TOPICS[event.contract], event.source, event.contract, ahead, fault)
+        return Emission(at, ALL_TOPICS[event.contract], event.source, event.contract, ahead, fault)
     return _emission(event, at, fault)

@@ -19,6 +19,17 @@ TOPICS = {
     "Material": "material",
     "ShiftCalendar": "shift-calendar",
 }
+#: What moves stock, and what is told of it.
+STOCK_TOPICS = {
+    "MaterialConsumption": "material-consumption",
+    "QualityEvent": "quality-event",
+    "InventoryBalance": "inventory-balance",
+    "PurchaseOrder": "purchase-order",
+    "OrderAcknowledgement": "order-acknowledgement",
+    "ShipmentNotice": "shipment-notice",
+    "GoodsReceipt": "goods-receipt",
+}
+ALL_TOPICS = {**TOPICS, **STOCK_TOPICS}
 #: Early, late and night shift: name, local start, local end. Each has a break of half an hour in its middle.
 SHIFTS = (("E", "06:00", "14:00"), ("L", "14:00", "22:00"), ("N", "22:00", "06:00"))
 BREAKS = ("10:00", "18:00", "02:00")

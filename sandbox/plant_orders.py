@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from random import Random
 
+from sandbox.plant_components import bill
 from sandbox.plant_event import Record
 from sandbox.plant_layout import ARTICLES, PLANT, SHIFTS, ZONE, Article, WorkCenter
 from sandbox.truth import OperationTruth, Truth
@@ -67,6 +68,7 @@ class Order:
             "over_tolerance": first.over_tolerance,
             "under_tolerance": Decimal(5),
             "operations": [_operation(job.truth, factor) for job in self.jobs],
+            "components": bill(self.article.material, first.operation),
         }
 
 

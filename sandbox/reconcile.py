@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import polars as pl
-
-from sinks.history.places import Place
-from sinks.history.reading import plan
-from sinks.history.store import scan
+from sandbox.reconcile_counts import Check, TopicCounts, topic_checks
+from sandbox.reconcile_materials import Materials
 
 ZERO = Decimal(0)
 #: What is counted of an order that the ERP never released.
@@ -47,27 +44,6 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicCounts:
-    """What a flow says of one topic, and what its history holds.
-
-    Args:
-        read: Records read.
-        accepted: Of these, accepted.
-        duplicates: Of these, recognised as sent before.
-        dead_letters: Of these, given up, by reason.
-        history_rows: Rows of the raw zone; None where the topic keeps no history.
-        history_events: Distinct event ids among them.
-    """
-
-    read: int
-    accepted: int
-    duplicates: int
-    dead_letters: Mapping[str, int] = field(default_factory=dict)
-    history_rows: int | None = None
-    history_events: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OperationRow:
     """One operation in the three places."""
 
@@ -89,28 +65,6 @@ class OperationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One equation between two counts.
-
-    Args:
-        subject: Topic or order.
-        what: Which of its counts.
-        expected: By the plant's truth, or by another count of the same things.
-        actual: As found.
-    """
-
-    subject: str
-    what: str
-    expected: int
-    actual: int
-
-    @property
-    def ok(self) -> bool:
-        """Both sides are equal."""
-        return self.expected == self.actual
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """Everything compared.
 
@@ -119,18 +73,21 @@ class Reconciliation:
         checks: Counts of records, duplicates, dead letters, history.
         reasons: Dead letters by reason, all topics together, with the events of totals that waited in vain.
         unknown_orders: Order that the ERP never released -> its events.
+        materials: Movements, stock and requests; None where the run had none.
     """
 
     operations: Sequence[OperationRow]
     checks: Sequence[Check]
     reasons: Sequence[Check]
     unknown_orders: Mapping[str, int]
+    materials: Materials | None = None
 
     @property
     def ok(self) -> bool:
         """Not a single piece, second, record or row differs."""
         compared: Sequence[OperationRow | Check] = [*self.operations, *self.checks, *self.reasons]
-        return bool(self.operations) and all(one.ok for one in compared)
+        stock = self.materials is None or self.materials.ok
+        return stock and bool(self.operations) and all(one.ok for one in compared)
 
     @property
     def dead_letters(self) -> dict[str, int]:
@@ -167,6 +124,7 @@ class Reconciliation:
             ],
             "reasons": [{"reason": c.what, "expected": c.expected, "actual": c.actual} for c in self.reasons],
             "unknown_orders": dict(self.unknown_orders),
+            "materials": None if self.materials is None else self.materials.as_json(),
         }
 
 
@@ -177,6 +135,8 @@ def reconcile(
     erp: Iterable[Sums],
     topics: Mapping[str, TopicCounts],
     waited_in_vain: Mapping[str, int],
+    more: Iterable[Check] = (),
+    materials: Materials | None = None,
 ) -> Reconciliation:
     """Compare the places.
 
@@ -186,29 +146,21 @@ def reconcile(
         erp: Booked totals per operation.
         topics: Counts of the flow and of history by topic; only these topics are checked.
         waited_in_vain: Order -> events of its totals in the dead letters for want of the order.
+        more: Further counts.
+        materials: Movements, stock and requests, compared.
     """
     desired = {(sums.order_id, sums.operation): sums for sums in ledger}
     booked = {(sums.order_id, sums.operation): sums for sums in erp}
     real = {(row["order_id"], row["operation"]): row for row in truth["operations"]}
     keys = sorted(real.keys() | desired.keys() | booked.keys())
     rows = [_compare(key, real.get(key), desired.get(key), booked.get(key)) for key in keys]
-    checks = [check for name in sorted(topics) for check in _topic_checks(name, truth, topics[name])]
+    checks = [check for name in sorted(topics) for check in topic_checks(name, truth["topics"].get(name), topics[name])]
+    checks += more
     unknown: Mapping[str, int] = truth["unknown_orders"]
     for order in sorted(unknown.keys() | waited_in_vain.keys()):
         expected, actual = unknown.get(order, 0), waited_in_vain.get(order, 0)
         checks.append(Check(f"order {order}", WAITED, expected, actual))
-    return Reconciliation(rows, checks, _reasons(truth, topics, waited_in_vain), unknown)
-
-
-def count_history(root: Place, topic: str) -> tuple[int, int]:
-    """Rows and distinct event ids in the history of a topic; (0, 0) where it has no file yet."""
-    files = plan(root, topic).files
-    if not files:
-        return 0, 0
-    ids = scan(files, hive_partitioning=False, extra_columns="ignore").select("event_id")
-    counted = ids.select(rows=pl.len(), events=pl.col("event_id").n_unique()).collect()
-    rows, events = counted.row(0)
-    return int(rows), int(events)
+    return Reconciliation(rows, checks, _reasons(truth, topics, waited_in_vain), unknown, materials)
 
 
 def _compare(
@@ -259,20 +211,6 @@ def _real_measures(real: Mapping[str, Any] | None) -> dict[str, Decimal]:
 
 def _measures(sums: Sums | None) -> dict[str, Decimal]:
     return {name: sums.measures.get(name, ZERO) if sums else ZERO for name in MEASURES}
-
-
-def _topic_checks(name: str, truth: Mapping[str, Any], counts: TopicCounts) -> Iterable[Check]:
-    sent = truth["topics"].get(name, {"records": 0, "events": 0, "duplicates": 0, "rejects": {}})
-    dead = sum(counts.dead_letters.values())
-    yield Check(name, "read", sent["records"], counts.read)
-    yield Check(name, "accepted", sent["events"], counts.accepted)
-    yield Check(name, "duplicates", sent["duplicates"], counts.duplicates)
-    yield Check(name, "dead letters", sum(sent["rejects"].values()), dead)
-    yield Check(name, "sum", counts.read, counts.accepted + counts.duplicates + dead)
-    if counts.history_rows is not None:
-        yield Check(name, "history rows", sent["events"], counts.history_rows)
-    if counts.history_events is not None:
-        yield Check(name, "distinct rows", sent["events"], counts.history_events)
 
 
 def _reasons(

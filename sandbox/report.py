@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.reconcile import Reconciliation
+from sandbox.report_materials import StockView, materials
 from sandbox.report_page import checks, headline, orders, section, tiles, unexpected
 from sandbox.report_svg import Mark, Panel, Progress, Sample, bars, progress, timeline
 
@@ -35,6 +36,7 @@ def render(
     marks: Sequence[Mark],
     reconciliation: Reconciliation,
     facts: Mapping[str, str] | None = None,
+    stock: StockView | None = None,
 ) -> None:
     """Write the report.
 
@@ -45,8 +47,9 @@ def render(
         marks: What happened: (from second, label, until second or None for a moment).
         reconciliation: The verdict and its rows.
         facts: Name and value of what the reader should know about the run, such as its seed.
+        stock: Materials and requests; None where the run had none.
     """
-    path.write_text(page(samples, marks, reconciliation, facts or {}), encoding="utf-8")
+    path.write_text(page(samples, marks, reconciliation, facts or {}, stock), encoding="utf-8")
 
 
 def page(
@@ -54,6 +57,7 @@ def page(
     marks: Sequence[Mark],
     result: Reconciliation,
     facts: Mapping[str, str],
+    stock: StockView | None = None,
 ) -> str:
     """The report as HTML."""
     rows = [
@@ -73,6 +77,7 @@ def page(
             "what the plant made. A ring off the end of its bar would be a difference.",
             progress(rows),
         ),
+        *materials(result.materials, stock),
         section("Orders", "Yield summed over an order's operations, in its unit.", orders(result)),
         section(
             "Dead letters by reason",

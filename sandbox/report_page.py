@@ -31,8 +31,8 @@ def tiles(samples: Sequence[Sample], result: Reconciliation) -> str:
     shown = {
         "records read": _whole(last.get("read")),
         "records/s at best": _whole(best_rate(samples, "read")),
-        "confirmation documents": _whole(last.get("documents")),
-        "postings booked": figure(sum(row.postings for row in result.operations)),
+        "documents": _whole(last.get("documents")),
+        "postings booked": _whole(last.get("booked")),
         "duplicates dropped": figure(_found(result, "duplicates")),
         "events in dead letters": figure(sum(result.dead_letters.values())),
         "difference plant to ERP": figure(off),
@@ -58,12 +58,12 @@ def orders(result: Reconciliation) -> str:
     for order, events in result.unknown_orders.items():
         kept = f"unknown to the ERP: {events:,} events"
         rows.append([order, *[("-", "n dim" if index > 1 else "dim") for index in range(8)], (kept, "dim")])
-    every = _table(
+    every = table(
         ["Order", "Operation", *(f"+{_words(name)}" for name in MEASURES), "Status"],
         [_operation(row) for row in result.operations],
     )
     return (
-        f'<div class="scroll">{_table([*head, "+Postings", "Status"], rows)}</div>'
+        f'<div class="scroll">{table([*head, "+Postings", "Status"], rows)}</div>'
         "<details><summary>Every operation: yield, scrap, rework and times (seconds) as booked</summary>"
         f'<div class="scroll">{every}</div></details>'
     )
@@ -76,7 +76,7 @@ def checks(result: Reconciliation) -> str:
     for subject, found in result.by_subject().items():
         cells = [found.get(name) for name in names]
         rows.append([subject, *((count(c), "n no" if c and not c.ok else "n") for c in cells)])
-    return f'<div class="scroll">{_table(["", *(f"+{name.capitalize()}" for name in names)], rows)}</div>'
+    return f'<div class="scroll">{table(["", *(f"+{name.capitalize()}" for name in names)], rows)}</div>'
 
 
 def unexpected(result: Reconciliation) -> str:
@@ -100,13 +100,13 @@ def _order(order: str, rows: Sequence[OperationRow]) -> list[Cell]:
         *((figure(total(rows, place, "yield")), "n") for place in PLACES),
         (figure(off), "n no" if off else "n dim"),
         (figure(sum(row.postings for row in rows)), "n"),
-        _mark(all(row.ok for row in rows), status(rows)),
+        mark(all(row.ok for row in rows), status(rows)),
     ]
 
 
 def _operation(row: OperationRow) -> list[Cell]:
     measures = [(_place(row, name), "n" if row.erp[name] == row.truth[name] else "n no") for name in MEASURES]
-    return [row.order_id, row.operation, *measures, _mark(row.ok, status([row]))]
+    return [row.order_id, row.operation, *measures, mark(row.ok, status([row]))]
 
 
 def _place(row: OperationRow, name: str) -> str:
@@ -114,12 +114,13 @@ def _place(row: OperationRow, name: str) -> str:
     return figure(row.erp[name]) + (f" ({off.normalize():+,f})" if off else "")
 
 
-def _mark(ok: bool, otherwise: str) -> Cell:
+def mark(ok: bool, otherwise: str) -> Cell:
+    """`exact`, or what differs."""
     return ("exact", "ok") if ok else (otherwise, "no")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Columns whose name begins with + are numbers."""
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """Columns whose name begins with + are numbers; a cell may be a pair of text and class."""
     cells = (f'<th class="n">{h[1:]}</th>' if h.startswith("+") else f"<th>{h}</th>" for h in head)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f"<table><thead><tr>{''.join(cells)}</tr></thead><tbody>{body}</tbody></table>"

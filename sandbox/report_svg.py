@@ -47,7 +47,7 @@ def timeline(samples: Sequence[Sample], marks: Sequence[Mark], panels: Sequence[
     bottom = y - 46
     parts.append(_time_axis(x, bottom))
     drawn = _marks(marks, lanes, x, bottom)
-    return _svg(WIDTH, bottom + 40, drawn + "".join(parts), "Events, postings and backlog over time")
+    return drawing(WIDTH, bottom + 40, drawn + "".join(parts), "Events, postings and backlog over time")
 
 
 def bars(values: Mapping[str, int]) -> str:
@@ -58,10 +58,10 @@ def bars(values: Mapping[str, int]) -> str:
     for index, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1])):
         y = index * row + 6
         width = max(x(value) - left, 2)
-        parts.append(_text(left - 10, y + 14, name, "label end"))
+        parts.append(put_text(left - 10, y + 14, name, "label end"))
         parts.append(f'<rect class="bar" x="{left}" y="{y}" width="{width:.1f}" height="19" rx="3"/>')
-        parts.append(_text(left + width + 8, y + 14, f"{value:,}", "value"))
-    return _svg(WIDTH / 2 + 200, max(len(values), 1) * row + 8, "".join(parts), "Dead letters by reason")
+        parts.append(put_text(left + width + 8, y + 14, f"{value:,}", "value"))
+    return drawing(WIDTH / 2 + 200, max(len(values), 1) * row + 8, "".join(parts), "Dead letters by reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def progress(rows: Sequence[Progress]) -> str:
         for index, item in enumerate(chunk):
             parts.append(_progress_row(item, x, 24 + index * row, left, named=item.order != previous))
             previous = item.order
-    return _svg(WIDTH, half * row + 34, "".join(parts), "Booked in the ERP against plant truth, per operation")
+    return drawing(WIDTH, half * row + 34, "".join(parts), "Booked in the ERP against plant truth, per operation")
 
 
 def _targets(x: Scale, bottom: float) -> str:
@@ -97,7 +97,7 @@ def _targets(x: Scale, bottom: float) -> str:
     for share in (0, 50, 100):
         kind = "target" if share == 100 else "grid"
         lines.append(f'<line class="{kind}" x1="{x(share):.1f}" x2="{x(share):.1f}" y1="18" y2="{bottom:.1f}"/>')
-        lines.append(_text(x(share), 11, f"{share} %" if share != 100 else "target", "tick middle"))
+        lines.append(put_text(x(share), 11, f"{share} %" if share != 100 else "target", "tick middle"))
     return "".join(lines)
 
 
@@ -108,11 +108,11 @@ def _progress_row(item: Progress, x: Scale, y: float, left: float, *, named: boo
     off = item.booked - item.truth
     number = f"{item.booked.normalize():,f} {item.unit}" + (f" ({off.normalize():+,f})" if off else "")
     parts = [
-        _text(left + 62, y + 11, item.order, "label end") if named else "",
-        _text(left + 108, y + 11, item.operation, "tick end"),
+        put_text(left + 62, y + 11, item.order, "label end") if named else "",
+        put_text(left + 108, y + 11, item.operation, "tick end"),
         f'<rect class="{kind}" x="{x(0):.1f}" y="{y + 2}" width="{max(x(booked) - x(0), 1):.1f}" height="10" rx="2"/>',
         f'<circle class="ring" cx="{x(truth):.1f}" cy="{y + 7}" r="5"/>',
-        _text(left + WIDTH / 2 - 22, y + 11, number, "value end" if not off else "value end bad"),
+        put_text(left + WIDTH / 2 - 22, y + 11, number, "value end" if not off else "value end bad"),
     ]
     return "".join(parts)
 
@@ -120,16 +120,16 @@ def _progress_row(item: Progress, x: Scale, y: float, left: float, *, named: boo
 def _panel(panel: Panel, samples: Sequence[Sample], x: Scale, top: float) -> str:
     highest = max([_number(sample, key) for sample in samples for key, _, _ in panel.series] + [0.0])
     y = Scale(0, rounded_up(highest), top + panel.height, top)
-    parts = [_text(LEFT, top - 9, panel.title, "title")]
+    parts = [put_text(LEFT, top - 9, panel.title, "title")]
     for tick in ticks(0, y.high, 3):
         parts.append(f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(_text(LEFT - 8, y(tick) + 4, short(tick), "tick end"))
+        parts.append(put_text(LEFT - 8, y(tick) + 4, short(tick), "tick end"))
     ends = [y(_number(samples[-1], key)) if samples else y(0) for key, _, _ in panel.series]
     places = spread(ends, 15, top + 4, top + panel.height)
     for (key, label, colour), place in zip(panel.series, places, strict=True):
         points = [(x(_number(sample, "t")), y(_number(sample, key))) for sample in samples]
         parts.append(_line(points, y(0), colour, filled=panel.filled))
-        parts.append(_text(x.end + 8, place + 4, label, f"name {colour}"))
+        parts.append(put_text(x.end + 8, place + 4, label, f"name {colour}"))
     return "".join(parts)
 
 
@@ -144,7 +144,7 @@ def _line(points: Sequence[tuple[float, float]], base: float, colour: str, *, fi
 
 def _time_axis(x: Scale, bottom: float) -> str:
     parts = [f'<line class="axis" x1="{x.start}" x2="{x.end}" y1="{bottom}" y2="{bottom}"/>']
-    parts += [_text(x(tick), bottom + 18, f"{tick:g} s", "tick middle") for tick in ticks(0, x.high, 8)]
+    parts += [put_text(x(tick), bottom + 18, f"{tick:g} s", "tick middle") for tick in ticks(0, x.high, 8)]
     return "".join(parts)
 
 
@@ -180,7 +180,7 @@ def _marks(marks: Sequence[Mark], lanes: Sequence[int], x: Scale, bottom: float)
         kind = "mark" if end is None else "mark edge"
         ends = f'y1="{y - 10:.1f}" y2="{bottom:.1f}"'
         parts.append(f'<line class="{kind}" x1="{x(start):.1f}" x2="{x(start):.1f}" {ends}/>')
-        parts.append(_text(_label_span(x(start), label)[0], y, label, "marked"))
+        parts.append(put_text(_label_span(x(start), label)[0], y, label, "marked"))
     return "".join(parts)
 
 
@@ -189,11 +189,13 @@ def _number(sample: Sample, key: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _text(x: float, y: float, text: str, kind: str) -> str:
+def put_text(x: float, y: float, text: str, kind: str) -> str:
+    """Text at a place, in the classes of the style sheet."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
-def _svg(width: float, height: float, content: str, title: str) -> str:
+def drawing(width: float, height: float, content: str, title: str) -> str:
+    """A drawing of so many units that takes the width it has."""
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}" '
         f'style="max-width:{width:.0f}px">{content}</svg>'

@@ -10,9 +10,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.reconcile import MEASURES, Check, OperationRow, Reconciliation
+from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
+from sandbox.reconcile_counts import Check
+from sandbox.reconcile_materials import MaterialRow, Materials
 
 PLACES = ("truth", "ledger", "erp")
+#: Used by the orders and booked so; stock as `millrace status` shows it; requests in the three places.
+MATERIAL_COLUMNS = (
+    *("Used", "Booked in ERP", "On hand", "Blocked", "Projected"),
+    *("Crossings", "Requests", "In ERP"),
+)
 
 
 def figure(value: Decimal | int) -> str:
@@ -100,9 +107,37 @@ def dead_letters_table(result: Reconciliation) -> Table:
     return table
 
 
+def materials_table(materials: Materials) -> Table:
+    """One line per component: what was used, its stock, its requests."""
+    table = Table(title="Materials", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.add_column("Material", no_wrap=True)
+    for name in MATERIAL_COLUMNS:
+        table.add_column(name, justify="right")
+    table.add_column("Status", no_wrap=True)
+    for row in materials.stock:
+        state = ", ".join(row.differences) or "exact"
+        table.add_row(row.material, *material_cells(row), Text(state, style="green" if row.ok else "red bold"))
+    return table
+
+
+def material_cells(row: MaterialRow) -> list[str]:
+    """Figures of a component, by MATERIAL_COLUMNS."""
+    stock = [_shown(row, name) for name in ("on_hand", "blocked", "projected")]
+    counts = [str(number) for number in (row.crossings, row.announced, row.asked)]
+    return [*(figure(used) for used in row.used), *stock, *counts]
+
+
+def _shown(row: MaterialRow, name: str) -> str:
+    """As the flow shows it; where plain sums say something else, with that."""
+    truth, shown = row.truth[name], row.shown.get(name, Decimal(0))
+    return figure(shown) + ("" if truth == shown else f" (not {figure(truth)})")
+
+
 def tables(result: Reconciliation) -> RenderableType:
     """Everything, with the verdict as the last line."""
-    return Group(orders_table(result), checks_table(result), dead_letters_table(result), verdict(result))
+    materials = [] if result.materials is None else [materials_table(result.materials)]
+    counts = [checks_table(result), dead_letters_table(result)]
+    return Group(orders_table(result), *materials, *counts, verdict(result))
 
 
 def verdict(result: Reconciliation) -> Text:
@@ -110,11 +145,16 @@ def verdict(result: Reconciliation) -> Text:
     counted = [*result.checks, *result.reasons]
     if result.ok:
         postings = sum(row.postings for row in result.operations)
+        stock = ""
+        if result.materials is not None:
+            asked = sum(row.asked for row in result.materials.stock)
+            stock = f"{len(result.materials.movements)} sums of movements, {asked} requests, "
         return Text(
             f"Exact: {len(result.operations)} operations of {len(result.by_order())} orders, "
-            f"{postings:,} postings, {len(counted)} counts; no difference.",
+            f"{postings:,} postings, {stock}{len(counted)} counts; no difference.",
             "green bold",
         )
     wrong = sum(not row.ok for row in result.operations) + sum(not check.ok for check in counted)
+    wrong += 0 if result.materials is None else result.materials.wrong
     noun = "difference" if wrong == 1 else "differences"
     return Text(f"Not exact: {wrong} {noun} between plant, history, ledger and ERP.", "red bold")

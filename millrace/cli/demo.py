@@ -28,9 +28,9 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Move an earlier run aside instead of replacing it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reconciliation as JSON.")] = False,
 ) -> None:
-    """Run a simulated plant day through broker, flow, poster and a sandbox ERP, with an outage and a crash.
+    """Run a simulated plant day through broker, flows, poster and a sandbox ERP, with outages and crashes.
 
-    Exit code 0: every piece is booked once. 1: something differs, or a process failed. 2: wrong use.
+    Exit code 0: every piece and movement is booked once, and every crossing of stock asked once. 1: something differs, or a process failed. 2: wrong use.
     """
     try:
         from sandbox.demo import DemoOptions, run  # noqa: PLC0415 - an optional extra, slow to import

@@ -32,6 +32,6 @@ class PacedFeed(Feed):
                 self.reached = share * self.plant_seconds
                 until = self._start + timedelta(seconds=self.reached)
                 self._send(bisect_right(self._times, until) if share < 1 else len(self._times))
-            self._flush()
+            self._outlet.flush()
         except (MillraceError, BufferError) as error:
-            self.error = str(error)
+            self.failed = str(error)

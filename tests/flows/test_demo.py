@@ -66,7 +66,7 @@ def test_the_demo_disturbs_what_it_says_it_disturbs(
 ) -> None:
     folder, _ = finished
     run = json.loads((folder / "reconciliation.json").read_text())["run"]
-    assert run["kills of the flow"] == "1"
+    assert run["kills of flows"] == "2"
     assert run["bookings doubled"] == "0"
     assert {"down", "lock", "lose answer"} <= {fault.split(" x ")[1] for fault in run["ERP faults met"].split(", ")}
 
@@ -76,9 +76,65 @@ def test_the_demo_leaves_settings_logs_and_report_and_no_process(
 ) -> None:
     folder, _ = finished
     names = {path.name for path in folder.rglob("*") if path.is_file()}
-    assert {"flow.yaml", "poster.yaml", "flow.log", "poster.log", "truth.json", "ledger.db"} <= names
+    assert {"flow.yaml", "poster.yaml", "flow.log", "poster.log", "truth.json", "stock.json", "ledger.db"} <= names
+    assert {"movements.yaml", "movements.log", "replenishment.yaml", "replenishment.log"} <= names
     assert "Nothing lost, nothing doubled" in (folder / "report.html").read_text(encoding="utf-8")
     assert _processes(folder) == []
+
+
+def test_every_booking_of_material_is_moved_once_and_every_crossing_asks_once(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, result = finished
+    found = json.loads(result.stdout)["materials"]
+    assert {row["movement"] for row in found["movements"]} == {"ISSUE", "RETURN", "SCRAP"}
+    assert all(Decimal(row["truth"]) == Decimal(row["ledger"]) == Decimal(row["erp"]) for row in found["movements"])
+    for row in found["stock"]:
+        assert row["crossings"] == row["announced"] == row["asked"]
+        truth, shown = ({name: Decimal(value) for name, value in row[place].items()} for place in ("truth", "shown"))
+        assert truth == shown
+    assert sum(row["asked"] for row in found["stock"]) > 0
+    counts = {(check["subject"], check["what"]): check["actual"] for check in json.loads(result.stdout)["checks"]}
+    assert min(counts[topic, "accepted"] for topic in ("goods-receipt", "shipment-notice", "inventory-balance")) > 0
+    assert counts["quality-event", "accepted"] == 3
+
+
+def test_the_report_shows_stock_over_the_day_and_each_request(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    page = (finished[0] / "report.html").read_text(encoding="utf-8")
+    asked = sum(row["asked"] for row in json.loads(finished[1].stdout)["materials"]["stock"])
+    assert page.count('<path class="asked"') == 1 + asked
+    for text in ("supplier portal away", "quality hold", "COIL-10, KGM", "received"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("entities", "field", "wrong"),
+    [
+        ("A_MaterialDocumentItem", "QuantityInEntryUnit", "movements"),
+        ("A_PurchaseRequisitionItem", "RequestedQuantity", "stock"),
+    ],
+)
+def test_one_changed_movement_or_request_in_the_erp_fails_the_check(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+    capsys: pytest.CaptureFixture[str],
+    entities: str,
+    field: str,
+    wrong: str,
+) -> None:
+    folder, _ = finished
+    erp = sqlite3.connect(folder / "erp.db", isolation_level=None)
+    number, body = erp.execute("SELECT number, body FROM entities WHERE name = ? LIMIT 1", (entities,)).fetchone()
+    changed = {**json.loads(body), field: str(Decimal(json.loads(body)[field]) + Decimal("0.001"))}
+    try:
+        erp.execute("UPDATE entities SET body = ? WHERE number = ?", (json.dumps(changed), number))
+        assert demo_check.main([str(folder), "--json"]) == 1
+        found = json.loads(capsys.readouterr().out)["materials"]
+        assert [row["material"] for row in found[wrong] if not row["ok"]] == [changed["Material"]]
+    finally:
+        erp.execute("UPDATE entities SET body = ? WHERE number = ?", (body, number))
+        erp.close()
 
 
 def test_one_changed_piece_in_the_erp_fails_the_check(

@@ -26,6 +26,8 @@ from tools.prometheus_rules import RULES
 SECONDS = 40
 _STOCK = ("InventoryBalance", "MaterialConsumption", "PurchaseOrder", "OrderAcknowledgement", "Material")
 _OTHERS = ("QualityEvent", "GoodsMovement", "GoodsReceipt", "ShipmentNotice")
+#: Of its own: the demo counts what is in the contracts' topics.
+_TOPICS = {name: f"watched.{contract(name).topic}" for name in (*_STOCK, *_OTHERS)}
 
 
 class WatchedDemo:
@@ -61,6 +63,7 @@ class WatchedDemo:
     def _keep_stock(self, bootstrap: str) -> None:
         settings = {
             "kafka": {"bootstrap": bootstrap},
+            "topics": _TOPICS,
             "recovery": str(self._folder / "recovery"),
             "ledger": f"sqlite:///{self._folder / 'stock.db'}",
             "lateness_s": 1,
@@ -70,8 +73,8 @@ class WatchedDemo:
         config = self._folder / "replenishment.yaml"
         config.write_text(yaml.safe_dump(settings))
         self._producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
-        for name in (*_STOCK, *_OTHERS):
-            self._producer.list_topics(contract(name).topic, timeout=10)
+        for topic in _TOPICS.values():
+            self._producer.list_topics(topic, timeout=10)
         self._send(_stock_day())
         command = ["-m", "millrace", "run", "replenishment", "--config", str(config)]
         self._replenishment = Child("replenishment", command, self._folder)
@@ -83,7 +86,7 @@ class WatchedDemo:
         for name, record in records:
             moved = {field: record[field] + begin for field in ("event_time", "as_of") if field in record}
             value = Codec(contract(name), FolderSchemas()).encode([{**record, **moved}])[0]
-            self._producer.produce(contract(name).topic, value, key="S")
+            self._producer.produce(_TOPICS[name], value, key="S")
         self._producer.flush(1)  # the broker ends with the day
 
     def order_and_answer(self) -> None:

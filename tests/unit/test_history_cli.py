@@ -15,7 +15,7 @@ from dataflows.settings import ConfirmationsSettings
 from millrace.cli.app import app
 from millrace.cli.trace_events import events_of
 from millrace.errors import Misconfigured
-from sandbox.reconcile import count_history
+from sandbox.reconcile_counts import count_history
 from sinks.history.manifest import read_manifest
 from tests.unit.history_case import TOPIC, fill, rows, seen, writer
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sandbox.reconcile import MEASURES, Sums, TopicCounts, count_history, reconcile
+from sandbox.reconcile import MEASURES, Sums, reconcile
+from sandbox.reconcile_counts import TopicCounts, count_history
 from sandbox.report_tables import figure, tables
 
 CYCLES = TopicCounts(107, 100, 4, {"truncated": 3}, 100, 100)

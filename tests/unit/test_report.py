@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sandbox.live import LiveView, sparkline
-from sandbox.reconcile import MEASURES, Check, OperationRow, Reconciliation
+from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
+from sandbox.reconcile_counts import Check
 from sandbox.report import render
 from sandbox.report_scale import Scale, rounded_up, short, spread, ticks
 from sandbox.report_svg import Panel, best_rate, timeline
