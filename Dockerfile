@@ -35,7 +35,6 @@ LABEL org.opencontainers.image.title="Millrace" \
 # What could install or make an environment in a running container goes.
 RUN rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip \
     /usr/lib/python3*/ensurepip /usr/share/python-wheels /usr/lib/python3/dist-packages/pip*
-COPY --from=build /opt/runtime /opt/runtime
 # USER is what audits name; HOME and TMPDIR have to be mounted where something shall be kept.
 ENV PATH=/opt/runtime/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp USER=millrace MILLRACE_METRICS_PORT=9464 MILLRACE_POST_METRICS_PORT=9464
@@ -45,3 +44,5 @@ EXPOSE 9464
 HEALTHCHECK --interval=30s --timeout=6s --start-period=60s CMD ["millrace", "health", "--live"]
 ENTRYPOINT ["millrace"]
 CMD ["--help"]
+# Last and alone: what changes with every build.
+COPY --from=build /opt/runtime /opt/runtime

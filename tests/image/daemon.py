@@ -36,7 +36,9 @@ class Docker:
         self._run = Path(tempfile.mkdtemp(prefix="millrace-docker-"))
         self._host = f"unix://{self._run / 'sock'}"
         flags = ["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false", "--bridge=none"]
-        flags += ["--storage-driver=vfs", f"--data-root={self._folder / 'docker'}", f"--exec-root={self._run / 'exec'}"]
+        driver = "overlay2" if _overlays(self._folder) else "vfs"
+        flags += [f"--storage-driver={driver}", f"--data-root={self._folder / driver}"]
+        flags += [f"--exec-root={self._run / 'exec'}"]
         flags += [f"--pidfile={self._run / 'pid'}", "-H", self._host]
         self._daemon = ServerProcess(["dockerd", *flags], self._folder / "dockerd.log", self._answers)
 
@@ -84,6 +86,22 @@ class Docker:
             subprocess.run(["tar", "-C", str(root), "-cf", str(partial), "."], check=True)
             partial.rename(archive)
         return archive
+
+
+def _overlays(folder: Path) -> bool:
+    """Whether overlays can be mounted here; vfs copies the whole image for every line of the Dockerfile."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        parts = {name: Path(place) / name for name in ("lowerdir", "upperdir", "workdir", "merged")}
+        for part in parts.values():
+            part.mkdir()
+        merged = str(parts.pop("merged"))
+        options = ",".join(f"{name}={part}" for name, part in parts.items())
+        done = subprocess.run(
+            ["mount", "-t", "overlay", "overlay", "-o", options, merged], capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            subprocess.run(["umount", merged], check=True)
+        return done.returncode == 0
 
 
 def _client() -> str:
