@@ -21,6 +21,8 @@ from millrace.shutdown import draining
 
 #: Seconds between two looks at documents that a poster works on.
 LOOK_S = 1.0
+#: Late additions that came so long before the first document is put may have been unknown when it was compared.
+SLACK = 60_000_000
 SCRATCH = "ledger.db"
 
 
@@ -49,10 +51,11 @@ def put_live(
         ledger.change(lambda _engine, connection, now: begin(connection, by, what, now))
     fates: Counter[Fate] = Counter()
     todo, until = list(documents), time.monotonic() + patience_s
+    since = ledger.now() - SLACK
     while todo:
         again: list[DesiredDocument] = []
         for some in _chunks(todo):
-            done = _put(ledger, some, by)
+            done = _put(ledger, some, by, since)
             fates.update({fate: n for fate, n in done.counts.items() if fate is not Fate.UNDER_WAY})
             again += done.again
             heard(len(some) - len(done.again))
@@ -65,8 +68,8 @@ def put_live(
     return fates
 
 
-def _put(ledger: Ledger, some: Sequence[DesiredDocument], by: Person) -> Put:
-    done = ledger.change(lambda engine, connection, now: put(engine, connection, some, by, now))
+def _put(ledger: Ledger, some: Sequence[DesiredDocument], by: Person, since: int) -> Put:
+    done = ledger.change(lambda engine, connection, now: put(engine, connection, some, by, now, since))
     hit("replay.after_put")
     return done
 

@@ -11,7 +11,7 @@ Delivery: exactly once in effect. What is put already is `SAME` when it is put a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,8 +21,9 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from millrace.ledger import desired
 from millrace.ledger.dialect import among
 from millrace.ledger.letter_states import Person, note
-from millrace.ledger.locks import hold_lanes, keep_archive_out
+from millrace.ledger.locks import Lane, hold_lanes, keep_archive_out
 from millrace.ledger.model import OPEN_STATUSES, DesiredDocument, DocumentState
+from millrace.ledger.standing import LATE
 from millrace.ledger.tables import audit, documents, lanes, postings
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
 from millrace.ledger.tombstones import bring_back
@@ -30,13 +31,15 @@ from millrace.ledger.tombstones import bring_back
 #: Documents of one transaction.
 AT_ONCE = 500
 REPLAYED = "replayed"
+_NEVER = 2**62
 
 
 class Fate(StrEnum):
     """What became of a document that a replay made.
 
-    PUT: it is desired now. SAME: it was already. SUPERSEDED: the ledger knows of more events by now. UNDER_WAY: a
-    posting of it has no outcome yet, try again later. PARKED: a person has to decide about it first.
+    PUT: it is desired now. SAME: it was already. SUPERSEDED: the ledger knows of more events by now, in it or as late
+    additions of its order. UNDER_WAY: a posting of it has no outcome yet, try again later. PARKED: a person has to
+    decide about it first.
     """
 
     PUT = "put"
@@ -65,22 +68,45 @@ def begin(connection: Connection, by: Person, what: str, now: int) -> None:
     connection.execute(insert(audit).values(entry))
 
 
-def put(engine: Engine, connection: Connection, made: Sequence[DesiredDocument], by: Person, now: int) -> Put:
-    """Put documents, at most `AT_ONCE`, within the transaction of `connection`."""
+def put(
+    engine: Engine, connection: Connection, made: Sequence[DesiredDocument], by: Person, now: int, since: int = _NEVER
+) -> Put:
+    """Put documents, at most `AT_ONCE`, within the transaction of `connection`.
+
+    Args:
+        engine: Engine of the connection.
+        connection: Write transaction.
+        made: Documents.
+        by: Who and why.
+        now: Microseconds UTC.
+        since: Nothing is put of orders with late additions that came at this instant or after it: a replay that did
+            not know of them may have counted them in their window.
+    """
     ordered = sorted(made, key=lambda each: each.key)  # one order for all writers: no deadlocks
     keep_archive_out(connection)
-    hold_lanes(connection, among((lanes.c.plant, lanes.c.order_id), {(each.plant, each.order_id) for each in ordered}))
+    orders = {(each.plant, each.order_id) for each in ordered}
+    hold_lanes(connection, among((lanes.c.plant, lanes.c.order_id), orders))
     units = [{"plant": each.plant, "order_id": each.order_id, "key": each.key} for each in ordered]
     bring_back(connection, units, now, by.who)
     query = select(documents).where(documents.c.key.in_([each.key for each in ordered])).with_for_update()
     known = {row.key: row for row in connection.execute(query)}
+    late = _with_late_additions(connection, orders, since)
     done = Put(Counter(), [])
     for document in ordered:
-        fate = _put_one(engine, connection, document, known.get(document.key), by, now)
+        superseded = (document.plant, document.order_id) in late
+        row = known.get(document.key)
+        fate = Fate.SUPERSEDED if superseded else _put_one(engine, connection, document, row, by, now)
         done.counts[fate] += 1
         if fate is Fate.UNDER_WAY:
             done.again.append(document)
     return done
+
+
+def _with_late_additions(connection: Connection, orders: Collection[Lane], since: int) -> set[Lane]:
+    of = documents.c
+    late = (of.key >= LATE, of.key < f"{LATE[:-1]}}}", of.created_at >= since)
+    rows = connection.execute(select(of.plant, of.order_id).where(*late, among((of.plant, of.order_id), orders)))
+    return {(row.plant, row.order_id) for row in rows}
 
 
 def _put_one(
