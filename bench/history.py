@@ -23,6 +23,7 @@ from rich.table import Table
 
 from bench.history_rows import MACHINES, PLANT, START, TOPIC, write_days
 from bench.process import Result, cpu_seconds, peak_rss_mib
+from bench.replaying import replayed
 from sinks.history.compact import compact, only_one
 from sinks.history.manifest import write_manifest
 from sinks.history.reading import plan
@@ -132,6 +133,8 @@ def run(count: int, days: int, files: int, repeat: int, folder: Path) -> Result:
     for name in QUESTIONS:
         if len({str(each[name][0]) for each in answers.values()}) != 1:
             raise SystemExit(f"{name}: the layouts give different answers")
+    back = read_back(root)
+    console.print("replaying")
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "rows": count,
@@ -140,7 +143,8 @@ def run(count: int, days: int, files: int, repeat: int, folder: Path) -> Result:
         "machines": MACHINES,
         "repeat": repeat,
         "compaction": compaction,
-        "read_back": read_back(root),
+        "read_back": back,
+        "replay": replayed(root, folder, back["rows"], days),
         "layouts": layouts,
     }
 
@@ -157,6 +161,16 @@ def show(result: Result) -> None:
     done, back = result["compaction"], result["read_back"]
     console.print(f"compaction: {done['mb_per_cpu_s']:.1f} MB and {done['rows_per_cpu_s']:,.0f} rows per CPU second")
     console.print(f"reading back for a replay: {back['rows_per_cpu_s']:,.0f} rows per CPU second")
+    table = Table("millrace replay --dry-run", "")
+    replay = result["replay"]
+    table.add_row("events", f"{back['rows']:,}")
+    table.add_row("documents compared", f"{replay['documents']:,}")
+    table.add_row("events per CPU second, whole command", f"{replay['events_per_cpu_s']:,.0f}")
+    table.add_row("events per second, whole command", f"{replay['events_per_s']:,.0f}")
+    table.add_row("events per second through the rules", f"{replay['rules_events_per_s']:,.0f}")
+    table.add_row("events per second as they came in", f"{replay['came_in_per_s']:,.2f}")
+    table.add_row("times as fast as they came in", f"{replay['times_as_fast']:,.0f}")
+    console.print(table)
 
 
 def main() -> None:

@@ -3,6 +3,13 @@
 Both depend on all windows of an operation, so they are no property of a window: a document of its own, with
 no quantity, says that the operation is complete. It is announced once when it becomes true, and again when a
 correction makes it untrue or changes the over-delivery.
+
+Its revision is the sum of the revisions of the operation's totals, also of those that a timeline announced for a while
+and took back. So it only rises, and what is judged from more supersedes what is judged from less; but two runs over one
+set of events may announce the same completion under two revisions. Both halves belong together. A total that was taken
+back was revised by the event that took it back: left out, the sum would fall with that event, and the correction that
+follows from it would be ignored as older. And a completion is told when its content changes, not with each event behind
+it, so its revision is that of the moment at which a run saw the change, which batches decide.
 """
 
 from __future__ import annotations
