@@ -111,6 +111,18 @@ class BackflushRules:
             return "the ERP"
         return "this flow" if self.policy(plant, material) is not Policy.NONE else None
 
+    def overruled(self, components: pl.DataFrame) -> pl.DataFrame:
+        """The components that rules say this flow books, of those that their order says the ERP backflushes.
+
+        Args:
+            components: plant, component; all of them with `erp_backflush`.
+        """
+        ours = [
+            self.policy(*each) is Policy.ALL and not self.is_serialised(*each)
+            for each in components.select("plant", "component").rows()
+        ]
+        return components.filter(pl.Series(ours, dtype=pl.Boolean))
+
     def booked(self, components: pl.DataFrame) -> pl.DataFrame:
         """The rows that this flow books, with `serialised` where a person has to.
 

@@ -25,6 +25,9 @@ from operators.partials import QUANTITY
 from operators.references import Conversions
 
 _ORDER = ["plant", "order_id"]
+#: Behind the confirmation's key: all of its components, and before the key of one of them.
+WHOLE = "backflush"
+_COMPONENT = [*_ORDER, "component"]
 _ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
 #: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
 #: `past`: beyond the correction horizon, kept for its order, which may still be cancelled.
@@ -80,6 +83,30 @@ class Backflushing:
         )
         whole = self.confirmed.join(flipped, on=_ORDER, how="semi")["document_key"]
         return pl.concat([whole, self._recent(fresh)]).unique()
+
+    def awaited(self, orders: pl.DataFrame) -> pl.DataFrame:
+        """Confirmations (plant, document_key, revision) that came before their order, which is among these.
+
+        Args:
+            orders: Rows of ORDER_HEAD that `order` has not taken yet.
+        """
+        fresh = orders.join(self.orders, on=_ORDER, how="anti")
+        return self.confirmed.join(fresh, on=_ORDER, how="semi").select("plant", "document_key", "revision")
+
+    def overruled(self, bill: pl.DataFrame) -> pl.DataFrame:
+        """Components (plant, order_id, component) that newer versions of orders take from this flow.
+
+        Args:
+            bill: Rows of BILL that `order` has not taken yet.
+        """
+        theirs = bill.filter("erp_backflush")
+        if not theirs.height:
+            return theirs.select(_COMPONENT)
+        fresh = theirs.join(self.orders, on=_ORDER, how="left", suffix="_known")
+        fresh = fresh.filter((pl.col("version") > pl.col("version_known")).fill_null(value=True))
+        told = self.bill.filter("erp_backflush")
+        found = self._rules.overruled(fresh.select(_COMPONENT).unique(maintain_order=True))
+        return found.join(told, on=_COMPONENT, how="anti", maintain_order="left")
 
     def using(self, plant: str, material: str) -> pl.Series:
         """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""
@@ -181,7 +208,7 @@ def _issues(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:
     rows = backflush(confirmed.drop("unit", "order_unit", "order_material").with_columns(standing), components)
     rows = rows.rename({"component": "material", "document_key": "source"})
     item = document_key("component_item", "material", "storage_location")
-    return rows.with_columns(pl.concat_str("source", pl.lit("backflush"), item, separator="|").alias("document_key"))
+    return rows.with_columns(pl.concat_str("source", pl.lit(WHOLE), item, separator="|").alias("document_key"))
 
 
 def _described(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
@@ -204,7 +231,7 @@ def _whole(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
     """Confirmations of which no component can be told."""
     told = rows.with_columns(
         pl.col("document_key").alias("source"),
-        pl.concat_str("document_key", pl.lit("backflush"), separator="|").alias("document_key"),
+        pl.concat_str("document_key", pl.lit(WHOLE), separator="|").alias("document_key"),
         pl.lit("ISSUE").alias("movement"),
         pl.lit("").alias("material"),
         pl.lit("").alias("storage_location"),

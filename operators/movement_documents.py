@@ -16,7 +16,7 @@ from operators.backflush_rules import BackflushRules
 from operators.clock import Tick
 from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
-from operators.movement_backflush import Backflushing
+from operators.movement_backflush import WHOLE, Backflushing
 from operators.movement_open import OPEN, UNIT_UNKNOWN, OpenMovements
 from operators.movement_reference import MovementReference
 from operators.references import Conversions
@@ -48,15 +48,24 @@ class MovementConfig:
 
 @dataclass(slots=True)
 class MovementsOutput:
-    """Movements to book, and open items given up (fields of OPEN)."""
+    """What a batch led to.
+
+    Args:
+        movements: Movements to book.
+        given_up: Open items given up (fields of OPEN).
+        known: Confirmations whose order has come after them: document_key of the open item, revision.
+        overruled: Components (plant, order_id, component) that the settings give to this flow and the order to the ERP.
+    """
 
     movements: list[pl.DataFrame] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)
+    known: list[dict[str, Any]] = field(default_factory=list)
+    overruled: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        return not (self.movements or self.given_up)
+        return not (self.movements or self.given_up or self.known or self.overruled)
 
 
 class MovementDocuments:
@@ -85,10 +94,15 @@ class MovementDocuments:
         self._stuck = self._stuck.filter(pl.col("document_key").is_in(self.open.items["document_key"].implode()))
 
     def _refer(self, reference: MovementReference, output: MovementsOutput) -> None:
+        output.overruled += self.backflush.overruled(reference.bill).to_dicts()
+        awaited = self.backflush.awaited(reference.orders)
         keys = [self.backflush.order(reference.orders, reference.bill), self.backflush.confirm(reference.confirmed)]
         changed = [record for record in reference.materials if self._learns(record)]
         keys += [self.backflush.using(record["plant"], record["material"]) for record in changed]
         self._implied(pl.concat(keys).unique(), output)
+        whole = awaited.with_columns(pl.concat_str("document_key", pl.lit(WHOLE), separator="|").alias("document_key"))
+        still = self.open.items["document_key"].implode()
+        output.known += whole.filter(~pl.col("document_key").is_in(still)).to_dicts()
         if changed and self._stuck.height:
             names = pl.DataFrame([{name: each[name] for name in ("plant", "material")} for each in changed])
             mended = self._stuck.join(names, on=["plant", "material"], how="semi")["document_key"].implode()

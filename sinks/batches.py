@@ -27,7 +27,7 @@ class Batch:
         contract: What the documents are.
         orders: Rows of STANDING: orders that were cancelled or released again.
         letters: What was given up.
-        emptied: Totals without a job of which nothing is left.
+        emptied: Totals whose pieces have gone elsewhere: the letters that told of them may have healed.
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
         projections: Rows of SIGNAL.

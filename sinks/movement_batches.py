@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from millrace.ledger.healing import ORDER_UNKNOWN, EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from millrace.ledger.reasons import error_class
 from operators.lane import LaneOutput
@@ -19,6 +20,8 @@ from sinks.dead_letter import owner_of, record_letter
 CONTRACT = "GoodsMovement"
 #: Reasons of which a person has to know at once: nothing that still comes would mend them.
 _ALERTS = (SERIALISED, "booked_elsewhere")
+#: Kind of the alert about a component that the settings give to this flow and the order to the ERP.
+OVERRULED = "backflush_overruled"
 
 
 def of_movement_lane(output: LaneOutput, flow: str, owner: str | None = None) -> Batch:
@@ -40,7 +43,7 @@ def of_movement_reference(output: MovementReference, flow: str, owner: str | Non
 
 
 def of_movements(output: MovementsOutput, flow: str, owner: str | None = None) -> Batch:
-    """Movements to book, and open items given up."""
+    """Movements to book, open items given up or mended, and components that the ERP books against the rules."""
     told = owner_of(CONTRACT, owner)
     letters = [open_letter(item, flow, told) for item in output.given_up]
     alerts = [
@@ -48,7 +51,9 @@ def of_movements(output: MovementsOutput, flow: str, owner: str | None = None) -
         for item in output.given_up
         if item["reason"] in _ALERTS
     ]
-    return Batch(documents=output.movements, contract=CONTRACT, letters=letters, alerts=alerts)
+    alerts += [_overruled(each, owner_of("WorkOrder", owner)) for each in output.overruled]
+    known = [EmptiedTotal(each["document_key"], each["revision"], ORDER_UNKNOWN) for each in output.known]
+    return Batch(documents=output.movements, contract=CONTRACT, letters=letters, emptied=known, alerts=alerts)
 
 
 def open_letter(item: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
@@ -82,6 +87,15 @@ def detail(item: Mapping[str, Any]) -> str:
         "bill_of_material": f"{order}: component {item['material']} has a quantity of nothing or below",
         "serialised_material": f"{what}: it has serial numbers, a person posts it",
     }.get(item["reason"], f"{what} waits: {item['reason']}")
+
+
+def _overruled(each: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """The same identity however often the order comes."""
+    plant, order, component = each["plant"], each["order_id"], each["component"]
+    says = f"the order says that the ERP backflushes {component}, the settings that this flow does (all)"
+    text = f"{says}: the ERP books it"
+    alert = _alert(OVERRULED, plant, f"{component} of order {order}", text, owner)
+    return {**alert, "event_id": f"{OVERRULED}/{plant}/{order}/{component}"}
 
 
 def _alert(kind: str, plant: str, subject: str, message: str, owner: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Dead letters of totals that heal: what they told of stands in a document after all.
+"""Dead letters of totals that heal: what they told of stands in documents after all.
 
 A total that waited for its order in vain is announced all the same when the order comes, under the same key. A total
 without a job is different: its pieces move to documents of orders. Its letter is resolved only when the flow has said
-that the total is empty now, and documents of the same place and window hold the records that the letter names.
+that the total is empty now, and documents of the same place and window hold the records that the letter names. What a
+confirmation used by the bill of an order that was not known becomes documents of components, or nothing where others
+book them all: its letter is resolved when the flow has said that the order has come.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from millrace.ledger.text import dump_json, load_json
 
 #: Reason of letters whose pieces were counted while no job ran.
 NO_JOB = "no_active_job"
+#: Reason of letters whose order was not known.
+ORDER_UNKNOWN = "order_unknown"
 _MOST_KEYS = 400
 #: Parts of a document key: plant, order, operation, work centre, shift, window.
 _PARTS = 6
@@ -28,15 +32,17 @@ Origin = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EmptiedTotal:
-    """A total without a job of which nothing is left.
+    """A total without a job of which nothing is left, or one that went over to other documents as its order came.
 
     Args:
         document_key: Its key.
-        revision: Events that it depends on; more than the letter knew of.
+        revision: Events that it depends on; of one without a job more than the letter knew of.
+        reason: Of the letter that told of it: NO_JOB or ORDER_UNKNOWN.
     """
 
     document_key: str
     revision: int
+    reason: str = NO_JOB
 
 
 def heal(connection: Connection, document_keys: Iterable[str | None], now: int, who: str) -> int:
@@ -67,9 +73,10 @@ def _heal_some(connection: Connection, keys: Sequence[str], now: int, who: str) 
 
 
 def empty(connection: Connection, totals: Iterable[EmptiedTotal], now: int, who: str) -> int:
-    """Note that totals without a job are empty now; resolve letters whose pieces are found. Returns how many."""
-    revisions = {total.document_key: total.revision for total in totals}
-    resolved: dict[str, str] = {}
+    """Note that totals are empty now; resolve letters whose pieces are found. Returns how many."""
+    given = list(totals)
+    resolved = _of_known_orders(connection, [total for total in given if total.reason == ORDER_UNKNOWN])
+    revisions = {total.document_key: total.revision for total in given if total.reason == NO_JOB}
     for letter in _waiting(connection, revisions):
         if letter.revision < revisions[letter.document_key]:
             mine = dead_letters.c.event_id == letter.event_id
@@ -78,6 +85,14 @@ def empty(connection: Connection, totals: Iterable[EmptiedTotal], now: int, who:
             resolved.update(_all_have_a_job(connection, letter, load_json(letter.found_in or "[]")))
     _resolve(connection, resolved, now, who)
     return len(resolved)
+
+
+def _of_known_orders(connection: Connection, totals: Sequence[EmptiedTotal]) -> dict[str, str]:
+    """Letters about an order that was not known and has come; one of a higher revision tells of something newer."""
+    revisions = {total.document_key: total.revision for total in totals}
+    letters = _waiting(connection, revisions, ORDER_UNKNOWN)
+    why = "healed: its order has come, its components are documents of their own"
+    return {letter.event_id: why for letter in letters if letter.revision <= revisions[letter.document_key]}
 
 
 def without_job(document_key: str) -> str | None:
@@ -99,14 +114,14 @@ def _of_same_document(connection: Connection, keys: Sequence[str]) -> dict[str, 
     return {row.event_id: f"healed: {row.key} has come, with revision {row.revision}" for row in rows}
 
 
-def _waiting(connection: Connection, keys: Collection[str]) -> Sequence[Any]:
+def _waiting(connection: Connection, keys: Collection[str], reason: str = NO_JOB) -> Sequence[Any]:
     of = dead_letters.c
     columns = (of.event_id, of.document_key, of.revision, of.events, of.payload, of.found_in)
     found: list[Any] = []
     every = sorted(keys)
     for first in range(0, len(every), _MOST_KEYS):
         some = of.document_key.in_(every[first : first + _MOST_KEYS])
-        found += connection.execute(select(*columns).where(WAITING_TOTAL, some, of.reason == NO_JOB)).all()
+        found += connection.execute(select(*columns).where(WAITING_TOTAL, some, of.reason == reason)).all()
     return found
 
 

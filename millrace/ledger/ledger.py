@@ -104,7 +104,7 @@ class Ledger:
 
         Args:
             letters: What was given up.
-            emptied: Totals without a job whose pieces have gone elsewhere, see `millrace.ledger.healing`.
+            emptied: Totals whose pieces have gone elsewhere, see `millrace.ledger.healing`.
 
         Returns:
             How many were new or changed.

@@ -112,8 +112,10 @@ class Book:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     latest_wins: bool = False
+    batches: list[Any] = field(default_factory=list)
 
     def take(self, items: list[Any]) -> None:
+        self.batches += items
         for item in items:
             for row in (row for frame in item.documents for row in frame.to_dicts()):
                 known = self.best.get(row["document_key"])

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import select
 
+from millrace.ledger import Ledger
+from millrace.ledger.tables import dead_letters
 from schemas.batch import RawBatch
+from sinks.ledger import LedgerPartition
+from sinks.movement_batches import OVERRULED
 from tests.flows.memory import Script, batch
 from tests.flows.movement_memory import Book, component, confirmed, material, order, run, settings, used
 
@@ -183,6 +188,48 @@ def test_what_the_order_says_the_erp_books_is_not_booked_here() -> None:
     assert set(booked([[]], references, backflush=ALL).totals()) == {("ISSUE", "STEEL")}
     none = booked([[]], references, backflush=[{"policy": "none_if_backflushed"}])
     assert none.totals() == {}
+
+
+def test_an_order_that_gives_the_erp_what_the_settings_give_this_flow_is_told_once_per_component() -> None:
+    """Repeats and newer versions say nothing new; what rules leave to the ERP, or to a person, is no contradiction."""
+    theirs = component("BOLT", unit="C62", component_item="0002", erp_backflush=True)
+    twice = component("BOLT", unit="C62", component_item="0003", erp_backflush=True)
+    orders = [("WorkOrder", [order(component("STEEL"), theirs, twice, version=version)]) for version in (1, 1, 2)]
+    references = referred(("Material", [material(), material("BOLT", base="C62")]), *orders)
+    (alert,) = booked([[]], references, backflush=ALL).alerts
+    assert (alert["kind"], alert["subject"], alert["owner"]) == (OVERRULED, "BOLT of order O1", "erp-integration")
+    assert (alert["error_class"], alert["event_id"]) == ("application", f"{OVERRULED}/P1/O1/BOLT")
+    for quiet in ({"backflush": [{"policy": "only_non_backflushed"}]}, {"backflush": ALL, "serialised": [{}]}):
+        assert booked([[]], references, **quiet).alerts == []
+    late = referred(*orders[:1], ("WorkOrder", [order(theirs, component("NUT", erp_backflush=True), version=2)]))
+    assert [each["subject"] for each in booked([[]], late, backflush=ALL).alerts] == [
+        "BOLT of order O1",
+        "NUT of order O1",
+    ]
+
+
+@pytest.mark.parametrize("bill", [[component("STEEL")], [component("STEEL", erp_backflush=True)], []])
+def test_the_letter_of_an_unknown_order_heals_when_the_order_comes(bill: list[Any], tmp_path: Path) -> None:
+    """Also where nothing of the order is booked here; before it comes, the letter is open."""
+    waits = referred(("Material", [material()]), ("ProductionConfirmation", [confirmed(10, 5)]))
+    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
+    assert open_letters(ledger, waits) == [("order_unknown", "open")]
+    comes = [*waits, batch("WorkOrder", [order(*bill)], 0, 900)]
+    assert open_letters(ledger, comes) == [("order_unknown", "resolved")]
+    other = [*waits, batch("WorkOrder", [order(*bill, name="O2")], 0, 900)]
+    assert open_letters(f"sqlite:///{tmp_path / 'other.db'}", other) == [("order_unknown", "open")]
+
+
+def open_letters(ledger: str, references: list[RawBatch]) -> list[tuple[str, str]]:
+    """Reason and state of the letters in a ledger that the flow wrote to."""
+    book = Book()
+    run(settings(backflush=ALL), Script([[]], references), book)
+    written = LedgerPartition(ledger, "goods_movements")
+    written.write_batch(book.batches)
+    written.close()
+    with Ledger(ledger, who="test") as opened:
+        query = select(dead_letters.c.reason, dead_letters.c.state)
+        return [tuple(row) for row in opened.ask(lambda connection: connection.execute(query).all())]
 
 
 def test_a_component_that_is_backflushed_is_not_booked_as_reported_too() -> None:
