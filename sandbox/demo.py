@@ -191,6 +191,8 @@ class Stage:
         while not (feed.done and script.over and procurement.done):
             script.play()
             procurement.awaited = watch.may_ask()
+            if feed.done and script.over:
+                watch.note = "the evening: flows catch up, suppliers deliver"
             self._supervise()
             view.update(watch.sample())
             time.sleep(TICK_S)

@@ -77,7 +77,7 @@ def _life(request: Mapping[str, Any], papers: Mapping[str, Sequence[Mapping[str,
     return RequestLife(
         number.rpartition("|")[2],
         request["material"],
-        f"{request['quantity'].normalize():f}",
+        request["quantity"],
         datetime.fromisoformat(request["crossed_at"]),
         {name: [row["event_time"] for row in rows if row["purchase_order"] in orders] for name, rows in papers.items()},
     )

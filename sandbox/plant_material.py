@@ -23,10 +23,10 @@ _GRAM = Decimal("0.001")
 EVERY_MIN, LEAST = 14.0, 2
 RETURNED, SCRAPPED, IN_TONNES = 0.3, 0.25, 0.15
 #: Shares of the day: when a lot is put on hold, and when most of it is released.
-HOLD_AT, RELEASE_AT = 0.3, 0.62
+HOLD_AT, RELEASE_AT = 0.25, 0.55
 HELD, REJECTED = Decimal("0.18"), Decimal("0.03")
 #: Shares of what the day uses: stock in the morning, s, S.
-OPENING, REORDER_POINT, ORDER_UP_TO = Decimal("0.70"), Decimal("0.45"), Decimal("0.80")
+OPENING, REORDER_POINT, ORDER_UP_TO = Decimal("0.95"), Decimal("0.62"), Decimal(1)
 
 
 class MaterialDay:

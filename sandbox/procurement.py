@@ -37,7 +37,7 @@ TRUTH = "stock.json"
 EVERY, LATE = timedelta(hours=4), (1.0, 3.0)
 EVENING_EVERY, EVENING_LATE = timedelta(minutes=20), timedelta(minutes=20)
 #: Shares of the day between which the suppliers' portal is away.
-OUTAGE = (0.42, 0.60)
+OUTAGE = (0.62, 0.86)
 #: Seconds without anything new after which the evening is over.
 QUIET_S = 7.0
 #: How long the evening may be at most: it lies in the past.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sandbox.reconcile_materials import Materials
 from sandbox.report_page import Cell, mark, section, table
@@ -27,14 +28,14 @@ class RequestLife:
     Args:
         number: Its crossing.
         material: Component, with its unit.
-        quantity: As text.
+        quantity: In its base unit.
         triggered: When stock crossed s.
         stages: Instants of what answered it, by stage; a stage may have several.
     """
 
     number: str
     material: str
-    quantity: str
+    quantity: Decimal
     triggered: datetime
     stages: Mapping[str, Sequence[datetime]]
 
@@ -82,7 +83,7 @@ def _requests(view: StockView) -> str:
     rows: list[list[Cell]] = []
     for life in view.requests:
         hours = [_hours(view.start, times) for times in ([life.triggered], *(life.stages[name] for name in STAGES))]
-        cells: list[Cell] = [(text, "n") for text in (life.number, life.quantity, *hours)]
+        cells: list[Cell] = [(text, "n") for text in (life.number, figure(life.quantity), *hours)]
         rows.append([life.material, *cells, life.stage])
     text = "One request per crossing; the hour of the day of each stage. A request may come in two deliveries."
     return section("Requests", text, f'<div class="scroll">{table(head, rows)}</div>')
