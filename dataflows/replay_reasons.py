@@ -11,7 +11,7 @@ from dataflows.replay_changes import Why
 from dataflows.replay_signals import Signal
 from millrace.ledger.model import DesiredDocument
 from millrace.ledger.standing import Standing
-from operators.replenishment_policy import ReplenishmentRule
+from operators.replenishment_policy import PolicyBook, ReplenishmentRule
 
 #: What procurement is asked for, beside the quantity; the numbers that led to it are told where it differs.
 _ASKED = ("crossed_at", "unit", "delivery_date", "supplier", "purchasing_group", "value", "currency")
@@ -33,7 +33,7 @@ def asks_the_same(before: Standing, document: DesiredDocument) -> bool:
 
 
 def reason(
-    before: Standing | None, document: DesiredDocument | None, signal: Signal | None, settings: Any, *, follows: bool
+    before: Standing | None, document: DesiredDocument | None, signal: Signal | None, book: PolicyBook, *, follows: bool
 ) -> Why:
     """Why one crossing differs.
 
@@ -41,7 +41,7 @@ def reason(
         before: The ledger's request.
         document: The replay's request.
         signal: What the side that did not ask had in view.
-        settings: Settings of the flow as they are now.
+        book: Rules as they are now.
         follows: An earlier request of the place differs.
     """
     mine = _fields(before, signal)
@@ -50,7 +50,8 @@ def reason(
     if mine is None or other is None or some is None:
         return Why.FOLLOWS if follows else Why.DOCUMENT_MISSING if before is None else Why.STOCK
     where = (some.plant, some.attributes["material"], some.attributes["storage_location"])
-    if _ruled(mine, other, settings.book.rule(where), both=bool(before and document)):
+    rule = book.rule(where)
+    if _ruled(mine, other, rule, both=bool(before and document)) or _priced(before, document, rule):
         return Why.RULES
     if any(_differ(mine, other, ("unit",))):
         return Why.MASTER_DATA
@@ -68,12 +69,15 @@ def _ruled(mine: Fields, other: Fields, rule: ReplenishmentRule | None, *, both:
     learned = rule.learn_days is not None and rule.demand_mean is None
     if learned and any(_differ(mine, other, _LEARNED if both else ("demand_mean",))):
         return False
-    limits = any(_differ(mine, other, _LIMITS if both else ("reorder_point",)))
-    return limits or (rule.price is not None and both and _price(mine) != _price(other))
+    return any(_differ(mine, other, _LIMITS if both else ("reorder_point",)))
 
 
-def _price(fields: Fields) -> tuple[Any, Any]:
-    return fields.get("value"), fields.get("currency")
+def _priced(before: Standing | None, document: DesiredDocument | None, rule: ReplenishmentRule | None) -> bool:
+    """Whether the price of the rule is another: the same quantity has another value."""
+    if before is None or document is None or rule is None or rule.price is None:
+        return False
+    same = before.quantities == document.quantities
+    return same and any(_differ(before.attributes, document.attributes, ("value", "currency")))
 
 
 def _differ(mine: Fields, other: Fields, names: tuple[str, ...]) -> Iterator[str]:

@@ -18,14 +18,19 @@ from dataflows.replay_compare import made_documents, standing_documents
 from dataflows.replay_range import Range, text
 from dataflows.replay_reasons import asks_the_same, detail, reason
 from dataflows.replay_signals import Asked, live_signals, replayed_signals
+from dataflows.replenishment_settings import ReplenishmentSettings
+from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.model import DesiredDocument
 from millrace.ledger.standing import Standing
+from operators.replenishment_policy import PolicyBook
 from operators.safety_stock import Place
 
 #: A crossing as the ledger has it and as the replay has it; None on one side at most.
 Crossing = tuple[Standing | None, DesiredDocument | None]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: What of a request stays where nothing would be asked for.
+_KEPT = ("key", "kind", "plant", "order_id", "sort_key", "tier", "revision", "reference_version", "attributes")
 _Request = TypeVar("_Request", Standing, DesiredDocument)
 
 
@@ -46,27 +51,45 @@ def compare_requests(ledger: Ledger, replay: Replay) -> Compared:
 
 
 def _compared(crossings: Sequence[Crossing], replay: Replay, short: set[Place]) -> Compared:
+    """What of the crossings differs; `short` are places whose first requests lie before the history."""
     closed = _EPOCH + timedelta(microseconds=replay.newest - int(replay.settings.lateness_s * 1e6))
     seen = {**live_signals(replay, _asked(crossings, 1)), **replayed_signals(replay, _asked(crossings, 0))}
+    book = _book(replay)
     compared, disturbed = Compared(), set[Place]()
     for before, document in crossings:
-        some = before or document
-        if some is None:
-            continue
-        place, is_open = place_of(some), any(each and crossed_at(each) > closed for each in (before, document))
-        inside = replay.wanted.holds(some.plant, some.order_id, text(_micros(crossed_at(some))), None)
-        if is_open:
+        some = _some(before, document)
+        place, inside = place_of(some), _inside(some, replay)
+        if any(each is not None and crossed_at(each) > closed for each in (before, document)):
             compared.open += inside
-        elif before and document and asks_the_same(before, document):
+        elif before is not None and document is not None and asks_the_same(before, document):
             compared.same += inside
         else:
             signal = seen.get((place, crossed_at(some)))
-            why = reason(before, document, signal, replay.settings, follows=place in disturbed)
+            why = reason(before, document, signal, book, follows=place in disturbed)
             held = Held.HISTORY_SHORT if place in short else None
-            told = Change(_shown(before, document), before, why, held, detail(before, document, signal))
-            compared.changes += [told] if inside else []
+            change = Change(_shown(before, document), before, why, held, detail(before, document, signal))
+            compared.changes += [change] if inside else []
             disturbed.add(place)
     return compared
+
+
+def _book(replay: Replay) -> PolicyBook:
+    if not isinstance(replay.settings, ReplenishmentSettings):
+        raise Misconfigured(f"{replay.settings.flow}: has no rules that requests are made by")
+    return replay.settings.book
+
+
+def _some(before: Standing | None, document: DesiredDocument | None) -> Standing | DesiredDocument:
+    found = before or document
+    if found is None:
+        raise ValueError("a crossing has a request on one side at the least")
+    return found
+
+
+def _inside(request: Standing | DesiredDocument, replay: Replay) -> bool:
+    """Whether the range is about it."""
+    at = text(_micros(crossed_at(request)))
+    return replay.wanted.holds(request.plant, request.order_id, at, None)
 
 
 def _asked(crossings: Iterable[Crossing], side: int) -> list[Asked]:
@@ -79,10 +102,8 @@ def _shown(before: Standing | None, document: DesiredDocument | None) -> Desired
     """What stands in the table: the request as it would be, under the key that the ledger has."""
     if document is not None:
         return document if before is None else replace(document, key=before.key)
-    if before is None:
-        raise ValueError("a crossing has a request on one side at the least")
-    fields = ("key", "kind", "plant", "order_id", "sort_key", "tier", "revision", "reference_version", "attributes")
-    return DesiredDocument(**{name: getattr(before, name) for name in fields}, quantities={})
+    gone = _some(before, document)
+    return DesiredDocument(**{name: getattr(gone, name) for name in _KEPT}, quantities={})
 
 
 def matched(ledger: Iterable[Standing], made: Iterable[DesiredDocument]) -> list[Crossing]:

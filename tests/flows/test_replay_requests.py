@@ -127,15 +127,27 @@ def test_another_base_unit_is_named_as_master_data(ran: Ran) -> None:
 
 
 def test_a_record_that_came_late_was_not_in_view(tmp_path: Path) -> None:
-    """150 were used at 07:00 and told at 09:00, when 08:45 was judged already: a replay asks at 08:10."""
-    settings = case.settings(tmp_path)
+    """150 were used at 07:00 and told at 09:00, when 08:45 was judged already: a replay asks at 08:10.
+
+    The rule's price is the same, however much the value differs.
+    """
+    settings = case.settings(tmp_path, rule={"price": "2", "currency": "EUR"})
     used = [issue(n, 10.0 * n, 4) for n in range(1, 40)]
     records = sorted([balance(0, 300), *used, *case.elsewhere(400, 10)], key=lambda record: record["event_time"])
     late = next(index for index, record in enumerate(records) if record["event_time"] >= at(180))
     run_flow(tmp_path, [*records[:late], issue(99, 60, 150), *records[late:]], settings)
     [change] = compared(settings, replay(tmp_path, settings)).changes
     assert (change.kind, change.why) == ("changed", Why.STOCK)
+    assert "value was 428, is 404" in change.detail
     assert "crossed_at was 2026-03-02T08:46:00+00:00, is 2026-03-02T08:10:00+00:00" in change.detail
+
+
+def test_another_price_of_a_rule_is_named_as_a_rule(ran: Ran) -> None:
+    folder, settings = ran
+    changed = rule(settings, price="3", currency="EUR")
+    changes = compared(changed, replay(folder, changed)).changes
+    assert {change.why for change in changes} == {Why.RULES}
+    assert all(change.differences() == [] for change in changes)
 
 
 def test_a_request_that_the_ledger_never_had_is_missing(ran: Ran, tmp_path: Path) -> None:
