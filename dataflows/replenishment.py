@@ -113,7 +113,9 @@ def wire(
     name, owner = settings.flow, settings.owner
     batches: Stream[Batch] = op.merge(
         "announced",
-        op.map("of_announced", streams.announced, lambda pair: of_announced(observe_announced(pair[1], name), owner)),
+        op.map(
+            "of_announced", streams.announced, lambda pair: of_announced(observe_announced(pair[1], name), owner, name)
+        ),
         op.map("of_lane", streams.lanes, lambda item: of_lane(observe_lane(item, name), name, owner)),
         op.map("of_reference", materials, lambda item: of_reference(observe_reference(item, name), name, owner)),
     )

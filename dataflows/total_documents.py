@@ -69,6 +69,8 @@ class TotalDocuments:
             Rejected: What it waited for is still missing.
         """
         total = json.loads(letter.payload, parse_float=Decimal)
+        if "rows" not in total or isinstance(total["rows"], str):
+            raise Rejected("no_way_back", "it is no total of a confirmation: it counts when what it lacks comes")
         order = f"order {total['order_id']} operation {total['operation']} of plant {total['plant']}"
         if not total["order_id"]:
             raise Rejected(NO_ACTIVE_JOB, "it names no order: report the pieces, then discard it")

@@ -71,6 +71,7 @@ class Shard:
         fresh, self._fresh = self._fresh, {}
         for name, frames in fresh.items():
             self._queue.put(name, self._units.convert(name, pl.concat(frames)))
+        self._held += [{"given_up": row} for row in self._units.given_up()]
 
     def material(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Take records of Material."""
@@ -227,6 +228,7 @@ class Shard:
         given, self._output = self._output, Announced()
         given.requests += [each["request"] for each in free if "request" in each]
         given.alerts += [each["alert"] for each in free if "alert" in each]
+        given.given_up += [each["given_up"] for each in free if "given_up" in each]
         return given
 
     def snapshot(self) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class BaseUnits:
     """Materials, and rows that wait for one.
 
     Args:
-        most: Rows of a kind that may wait; the oldest beyond that are let go, which is told.
-        lost: Rows that were let go.
+        most: Rows of a kind that may wait; the oldest beyond that are given up, each by a dead letter.
+        lost: Rows that were given up.
         changed: Other rows wait than when `unknown` was last asked.
         newest: Latest time of a row that waited, microseconds.
     """
@@ -40,6 +40,7 @@ class BaseUnits:
     _conversions: Conversions = field(default_factory=Conversions)
     _bases: pl.DataFrame | None = None
     _waiting: dict[str, pl.DataFrame] = field(default_factory=dict)
+    _given_up: list[dict[str, Any]] = field(default_factory=list)
 
     def put(self, materials: Iterable[Mapping[str, Any]]) -> dict[str, pl.DataFrame]:
         """Take records of Material; returns the rows by kind that need wait no longer."""
@@ -74,10 +75,17 @@ class BaseUnits:
     def _wait(self, name: str, rows: pl.DataFrame) -> None:
         known = self._waiting.get(name, rows.clear())
         every = pl.concat([known, rows])
-        self.lost += max(0, every.height - self.most)
+        gone = every.head(max(0, every.height - self.most))
+        self.lost += gone.height
+        self._given_up += [{"rows": name, **row} for row in gone.to_dicts()]
         self._waiting[name] = every.tail(self.most)
         self.newest = max(self.newest, rows.select(effective(name).max()).item())
         self.changed = True
+
+    def given_up(self) -> list[dict[str, Any]]:
+        """Rows that were given up since the last time, with their kind as `rows`."""
+        given, self._given_up = self._given_up, []
+        return given
 
     def unknown(self) -> list[dict[str, Any]]:
         """Conditions: materials and units that rows wait for."""
@@ -116,7 +124,7 @@ def _priced(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unknown(row: Mapping[str, Any], lost: int) -> dict[str, Any]:
-    more = f"; {lost} rows were let go for lack of room" if lost else ""
+    more = f"; {lost} older ones are dead letters for lack of room" if lost else ""
     return {
         "event_id": f"material_unknown/{row['plant']}/{row['material']}/{row['unit']}",
         "kind": "material_unknown",

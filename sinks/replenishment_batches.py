@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from uuid import uuid5
 
 import polars as pl
 
+from millrace.ledger.model import DeadLetter
+from millrace.ledger.reasons import error_class
+from millrace.ledger.rows import NAMESPACE
 from operators import replenishment_request
 from operators.replenishment_config import Announced
 from operators.replenishment_crossings import SIGNAL
+from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
 from operators.stock import STOCK_KEY
+from operators.waiting import UNIT_UNKNOWN
 from sinks.batches import Batch
 from sinks.dead_letter import owner_of
 
@@ -31,18 +38,50 @@ _OWNERS = {
     "request_unanswered": "PurchaseOrder",
     "request_rejected": "PurchaseOrder",
 }
+#: Contract of what rows are made of, or the one that most of them are.
+_ORIGINS = {
+    COUNTED: "InventoryBalance",
+    PLAIN: "MaterialConsumption",
+    CONSUMED: "MaterialConsumption",
+    REVISED: "GoodsMovement",
+    PAPERED: "PurchaseOrder",
+}
 
 
-def of_announced(announced: Announced, owner: str | None = None) -> Batch:
-    """Requests, alerts with class and owner, projections, and how places and requests stand."""
+def of_announced(announced: Announced, owner: str | None = None, flow: str = "replenishment") -> Batch:
+    """Requests, alerts with class and owner, rows given up, projections, and how places and requests stand."""
     alerts = [{**alert, "owner": owner_of(_OWNERS.get(alert["kind"], ""), owner)} for alert in announced.alerts]
     requests = [replenishment_request.frame(announced.requests)] if announced.requests else []
     return Batch(
         documents=requests,
         contract=replenishment_request.CONTRACT,
+        letters=[row_letter(row, flow, owner_of("Material", owner)) for row in announced.given_up],
         alerts=alerts,
         projections=announced.projections,
         standings=[*place_standings(announced.projections), *map(_standing, announced.summaries.values())],
+    )
+
+
+def row_letter(row: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
+    """A row of a material that is not known; its identity is what it says, so that a repeat is the same letter.
+
+    The payload is the whole row; the record that it was made of is named in it (`event_id`, `movement_id`, or the
+    numbers of a paper) and is in the history.
+    """
+    text = json.dumps(row, default=str, sort_keys=True)
+    return DeadLetter(
+        event_id=f"stock/{uuid5(NAMESPACE, text)}",
+        event_time=time.time_ns() // 1000,
+        plant=row["plant"],
+        source=flow,
+        kind="TOTAL",
+        reason=UNIT_UNKNOWN,
+        detail=f"unit {row['unit']} of {row['material']} can't be converted to its base unit, and too many rows wait: "
+        "it is in no stock; a balance of the ERP that is newer than it has it",
+        topic=_ORIGINS[row["rows"]],
+        payload=text.encode(),
+        error_class=error_class(UNIT_UNKNOWN),
+        owner=owner,
     )
 
 

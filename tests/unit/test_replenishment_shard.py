@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ from operators.replenishment import Shard
 from operators.replenishment_config import ReplenishmentConfig
 from operators.replenishment_policy import PolicyBook
 from operators.stock_mismatch import Tolerance
+from sinks.replenishment_batches import of_announced
 from tests.flows.stock_records import Record, answer, at, balance, issue, material, notice, order, receipt
 from tests.property.shard_lives import config, given, micros
 
@@ -121,3 +124,33 @@ def test_nothing_is_ordered_until_enough_days_are_known(learn_least: int) -> Non
         of.take("consumed", used)
     found = ticked(of, 1440 * 5 + 10, [balance(0, 160)])
     assert [each["reorder_point"] for each in found.requests] == ([60] if learn_least == 3 else [])
+
+
+def test_rows_beyond_the_most_become_dead_letters_with_what_they_were_made_of() -> None:
+    """The oldest go, each once, with the whole row; what waits still counts when its material comes."""
+    of = Shard(replace(config(1, hold=False), most_waiting=2))
+    records = [balance(0, 500), *(issue(number, number, 10) for number in range(1, 6))]
+    [*letters] = of_announced(ticked(of, 10, records), flow="stock").letters
+    assert [json.loads(letter.payload)["time"] for letter in letters] == [str(at(minute)) for minute in (1, 2, 3)]
+    told = {(letter.reason, letter.topic, letter.plant, letter.source, letter.error_class) for letter in letters}
+    assert told == {("unit_conversion_unknown", "MaterialConsumption", "P1", "stock", "partner_data")}
+    assert len({letter.event_id for letter in letters}) == 3
+    assert len({letter.owner for letter in letters} - {""}) == 1
+    again = Shard(replace(config(1, hold=False), most_waiting=2))
+    repeated = of_announced(ticked(again, 10, records), flow="stock").letters
+    assert [letter.event_id for letter in repeated] == [letter.event_id for letter in letters]
+    of.material([material()])
+    [row] = ticked(of, 20).projections[-1].to_dicts()
+    assert row["on_hand"] == 480
+    roomy = Shard(replace(config(1, hold=False), most_waiting=5))
+    assert ticked(roomy, 10, records).given_up == []
+
+
+def test_rows_are_given_up_only_from_durable_state() -> None:
+    """What a crash could make untrue is not told before: another life may read its material first."""
+    of = Shard(replace(config(1, hold=True), most_waiting=0))
+    assert ticked(of, 10, [issue(1, 1, 10)]).given_up == []
+    after = Shard(replace(config(1, hold=True), most_waiting=0))
+    after.restore(of.snapshot())
+    assert len(ticked(after, 11).given_up) == 1
+    assert ticked(after, 12).given_up == []
