@@ -108,12 +108,14 @@ def _statement(name: str | None, sql: Path | None, known: list[str]) -> str:
     if sql is not None:
         try:
             return sql.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Misconfigured(f"--sql: {error}") from error
+        except OSError as error:
+            raise Misconfigured(f"--sql: {sql}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"--sql: {sql}: is not UTF-8: {error.reason} at byte {error.start}") from error
     if name not in {*views(), *known}:
         near = get_close_matches(str(name), [*views(), *known], 3, 0.4)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise Misconfigured(f"there is no view {name!r}{meant} `millrace query --list` names them")
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        raise Misconfigured(f"there is no view {name!r}; {meant}`millrace query --list` names them")
     return f"SELECT * FROM {name}"  # noqa: S608 - one of the names above
 
 

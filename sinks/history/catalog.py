@@ -22,7 +22,7 @@ _LINE = re.compile(r"-- (?P<kind>parameter|column) (?P<name>\w+)(?: [(\[](?P<abo
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A parameter or column: `about` is the kind of a parameter (`date`, `required`), the unit of a column."""
+    """A parameter or column: `about` is a parameter's kind (`date`, `required`, `one of A, B`), a column's unit."""
 
     name: str
     about: str
@@ -53,14 +53,13 @@ class View:
         """Checked values of the parameters.
 
         Raises:
-            Misconfigured: A parameter is unknown, missing, or no date.
+            Misconfigured: A parameter is unknown, missing, no date, or none of the values that it may have.
         """
         for name, value in given.items():
             if name not in self.parameters:
                 known = ", ".join(f"--{each}" for each in self.parameters) or "none"
                 raise Misconfigured(f"{self.name} has no parameter --{name}; it has {known}")
-            if self.parameters[name].about == "date":
-                _date(name, value)
+            _check(self.parameters[name], value)
         missing = [
             each.name for each in self.parameters.values() if each.about == "required" and each.name not in given
         ]
@@ -69,11 +68,17 @@ class View:
         return dict(given)
 
 
-def _date(name: str, value: str) -> None:
+def _check(parameter: Said, value: str) -> None:
+    if parameter.about.startswith("one of ") and value.upper() not in parameter.about.removeprefix("one of ").split(
+        ", "
+    ):
+        raise Misconfigured(f"--{parameter.name}: {value!r} is not {parameter.about}")
+    if parameter.about != "date":
+        return
     try:
         date.fromisoformat(value)
     except ValueError as error:
-        raise Misconfigured(f"--{name}: {value!r} is no date, as 2026-03-01") from error
+        raise Misconfigured(f"--{parameter.name}: {value!r} is no date, as 2026-03-01") from error
 
 
 @cache

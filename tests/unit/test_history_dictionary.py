@@ -115,6 +115,8 @@ def test_the_list_names_each_view_with_its_parameters() -> None:
             "has no parameter --colour; it has --plant, --order, --from, --to",
         ),
         (["production_by_day", "--from", "yesterday"], "--from: 'yesterday' is no date"),
+        (["lot_genealogy", "--batch", "B1", "--direction", "UP"], "--direction: 'UP' is not one of BACK, FORWARD"),
+        (["--sql", "nope.sql"], "--sql: nope.sql: No such file or directory"),
         (["lot_genealogy"], "needs --batch: Lot to begin with"),
         (["machine_cycle", "--plant", "P1"], "is a table"),
         (["production_by_order", "--plant"], "--plant needs a value"),

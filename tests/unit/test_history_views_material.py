@@ -20,6 +20,7 @@ from sinks.parquet import HistoryWriter
 
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 NAMES = (
+    "Material",
     "MachineCycle",
     "MaterialConsumption",
     "WorkOrder",
@@ -204,6 +205,20 @@ def test_stock_runs_from_balance_to_balance_and_tells_what_a_balance_did_not_exp
         ("BALANCE", -2, 93, 15),
         ("RETURN", 3, 96, 15),
     ]
+
+
+def test_stock_is_in_base_units_and_never_adds_units_that_nothing_converts(history: Written) -> None:
+    stock = {"material": "STEEL", "storage_location": "RM1"}
+    amounts = {"quality": Decimal(0), "blocked": Decimal(0), "unit": "GRM"}
+    history.write("InventoryBalance", 1, as_of=START, unrestricted=Decimal(500_000), **amounts, **stock)
+    history.write("MaterialConsumption", 10, kind="ISSUE", quantity=Decimal(30_000), order_id="O1", unit="GRM", **stock)
+    history.write("MaterialConsumption", 20, kind="ISSUE", quantity=Decimal(20), order_id="O1", unit="KGM", **stock)
+    found = [(r["unit"], r["on_hand"], r["balance_as_of"]) for r in history.ask("stock_timeline")]
+    assert found == [("GRM", 500_000, START), ("GRM", 470_000, START), ("KGM", -20, None)]
+    gram = {"unit": "GRM", "numerator": Decimal(1), "denominator": Decimal(1000)}
+    history.write("Material", 0, material="STEEL", base_unit="KGM", conversions=[gram], version=1, description="")
+    found = [(r["unit"], r["on_hand_change"], r["on_hand"]) for r in history.ask("stock_timeline")]
+    assert found == [("KGM", None, 500), ("KGM", -30, 470), ("KGM", -20, 450)]
 
 
 #: A view, the data that it is asked over, and what it forgets.

@@ -2,7 +2,7 @@
 -- parameter batch (required): Lot to begin with.
 -- parameter plant: Only this plant.
 -- parameter material: Material of the lot, where lot numbers are not unique.
--- parameter direction: BACK or FORWARD; both when left out.
+-- parameter direction (one of BACK, FORWARD): Which way; both when left out.
 -- column direction: BACK: component of what the steps before hold. FORWARD: made of them.
 -- column depth [steps]: Steps from the lot asked for.
 -- column plant: Plant.
