@@ -65,13 +65,19 @@ def shipment(step: Step, lines: Iterable[Line], ids: Ids) -> Record:
 
 
 def requisition(step: Step, line: Line, ids: Ids, places: Places, employee: int) -> Record:
-    """A requisition of one line."""
+    """A requisition of one line.
+
+    The request number is the line's description, which Tryton takes over into the purchase request and the purchase:
+    there the way back finds it, and two requests for one material do not become one line of a purchase.
+    """
     product = ids.product(line.material)
     wanted: Record = {
         "product": product["id"],
         "unit": ids.unit(line.unit, product)["id"],
         "quantity": quantity_value(step.quantities[QUANTITY]),
     }
+    if number := step.attributes.get("request_number"):
+        wanted["description"] = text_value(str(number), "request_number")
     if supplier := step.attributes.get("supplier"):
         wanted["supplier"] = ids.party(supplier)
     return {

@@ -187,6 +187,14 @@ def test_a_requisition_can_be_withdrawn_until_it_is_approved(make) -> None:
     assert (plant.posting("1")["action"], plant.posting("1")["reason"]) == ("reverse", "no_reversal")
 
 
+def test_the_line_of_a_requisition_says_the_request_number_that_the_purchase_will_show(make) -> None:
+    plant = make()
+    plant.world.want(asked("400", order="1"))
+    plant.world.settle()
+    [(_, [line])] = plant.erp.records["purchase.requisition"][0]["lines"]
+    assert line["description"] == "R-17"
+
+
 def moves_of(plant: Plant, model: str, field: str) -> list[tuple[int, float, object]]:
     [record] = plant.erp.records[model]
     return [(move["product"], move["quantity"], move.get("lot")) for _, moves in record[field] for move in moves]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,15 @@ from proteus import Model, config
 from trytond.modules.account.tests.tools import create_chart, get_accounts
 from trytond.modules.company.tests.tools import create_company, get_company
 
-#: Code: unit and opening stock. GASKET is bought but never in stock.
-BOUGHT = {"SHEET": ("u", 1_000_000), "COIL": ("kg", 1_000_000), "SCREW": ("u", 1_000_000), "GASKET": ("u", 0)}
+#: Code: unit and opening stock. GASKET is bought but never in stock; the last three are little enough to run short.
+BOUGHT = {
+    **dict.fromkeys(("SHEET", "SCREW"), ("u", 1_000_000)),
+    "COIL": ("kg", 1_000_000),
+    "GASKET": ("u", 0),
+    "BAR": ("kg", 500),
+    "RIVET": ("u", 2_000),
+    "GREASE": ("l", 40),
+}
 #: Code: unit and components of one unit. BRK-100 and the following are the simulated plant's articles.
 MADE: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "BRACKET": ("u", {"SHEET": 2, "COIL": 0.25}),
@@ -41,6 +49,9 @@ GROUPS = (
     "Purchase Requisition",
     "Purchase Requisition Approval",
 )
+#: What a user needs who buys and takes in what was bought.
+BUYER_GROUPS = ("Purchase", "Purchase Request", "Stock")
+SUPPLIER = "ACME"
 EPOCH = datetime.date(2020, 1, 1)  # stock is there for any posting date that a test thinks of
 
 
@@ -57,9 +68,11 @@ def main(configuration: str, database: str, facts: str) -> None:
     _stock(products, locations["STO"])
     Model.get("stock.period")(date=CLOSED_UNTIL).click("close")
     _order_point(products["SCREW"], locations["WH"])
-    user, employee = _user()
-    keys = {login.login: _key(login) for login in (user, _stranger())}
-    found = {"company": get_company().id, "employee": employee.id, "keys": keys}
+    Model.get("party.party")(name="Acme", code=SUPPLIER).save()
+    user, employee = _user("Millrace", GROUPS)
+    buyer, _ = _user("Buyer", BUYER_GROUPS)
+    keys = {login.login: _key(login) for login in (user, buyer, _stranger())}
+    found = {"company": get_company().id, "employee": employee.id, "keys": keys, "password": _password(buyer)}
     Path(facts).write_text(json.dumps(found))
 
 
@@ -131,17 +144,17 @@ def _order_point(product: Any, warehouse: Any) -> None:
     point.save()
 
 
-def _user() -> tuple[Any, Any]:
-    party = Model.get("party.party")(name="Millrace")
+def _user(name: str, groups: Sequence[str]) -> tuple[Any, Any]:
+    party = Model.get("party.party")(name=name)
     party.save()
     employee = Model.get("company.employee")(party=party)
     employee.save()
-    user = Model.get("res.user")(name="Millrace", login="millrace")
+    user = Model.get("res.user")(name=name, login=name.lower())
     user.companies.append(get_company())
     user.company = get_company()
     user.employees.append(employee)
     user.employee = employee
-    for group in Model.get("res.group").find([("name", "in", GROUPS)]):
+    for group in Model.get("res.group").find([("name", "in", groups)]):
         user.groups.append(group)
     user.save()
     return user, employee
@@ -151,6 +164,14 @@ def _key(user: Any) -> Any:
     application = Model.get("res.user.application")(user=user, application="rest")
     application.save()
     return application.key
+
+
+def _password(user: Any) -> str:
+    """For what Tryton has in its clients alone: a session needs one, a key does not open it."""
+    password = secrets.token_urlsafe(16)
+    user.password = password
+    user.save()
+    return password
 
 
 def _stranger() -> Any:
