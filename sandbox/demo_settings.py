@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 from sandbox.erp_service import ROOT
 from sandbox.plant_components import BY_MATERIAL
 from sandbox.plant_layout import PLANT, ZONE
+from sandbox.plant_material import Limits
 
 FLOW = "confirmations"
 MOVEMENTS, REPLENISHMENT = "goods_movements", "replenishment"
@@ -86,8 +86,8 @@ def write_movements(folder: Path, bootstrap: str) -> Path:
     return _write(folder / "movements.yaml", _MOVEMENTS_HEAD, settings)
 
 
-def write_replenishment(folder: Path, bootstrap: str, limits: Mapping[str, tuple[Decimal, Decimal]]) -> Path:
-    """Write the settings of the replenishment flow; `limits` is component -> (s, S). Returns the file."""
+def write_replenishment(folder: Path, bootstrap: str, limits: Mapping[str, Limits]) -> Path:
+    """Write the settings of the replenishment flow; `limits` is by component. Returns the file."""
     settings = {
         **_common(folder, REPLENISHMENT, bootstrap),
         "without": ["GoodsMovement", "PostingResult"],
@@ -101,12 +101,13 @@ def write_replenishment(folder: Path, bootstrap: str, limits: Mapping[str, tuple
         "rules": [
             {
                 "material": material,
-                "reorder_point": int(reorder_point),
-                "order_up_to": int(order_up_to),
+                "reorder_point": int(each.reorder_point),
+                "order_up_to": int(each.order_up_to),
+                "demand_mean": int(each.per_day),
                 "supplier": BY_MATERIAL[material].supplier,
                 "acknowledge_h": 4,
             }
-            for material, (reorder_point, order_up_to) in limits.items()
+            for material, each in limits.items()
         ],
     }
     return _write(folder / "replenishment.yaml", _STOCK_HEAD, settings)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from operator import attrgetter
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.plant import Plant, Run
 from sandbox.plant_components import BY_MATERIAL, COMPONENTS, STORE, Component, component_records, needed
@@ -29,10 +29,18 @@ HELD, REJECTED = Decimal("0.18"), Decimal("0.03")
 OPENING, REORDER_POINT, ORDER_UP_TO = Decimal("0.95"), Decimal("0.62"), Decimal(1)
 
 
+class Limits(NamedTuple):
+    """How a component is ordered: s, S and what a day uses."""
+
+    reorder_point: Decimal
+    order_up_to: Decimal
+    per_day: Decimal
+
+
 class MaterialDay:
     """Records of materials, bookings and quality decisions of a plant's day.
 
-    `limits` is component -> (s, S). Receipts are not here: they follow from what is ordered.
+    `limits` is by component. Receipts are not here: they follow from what is ordered.
 
     Args:
         plant: The day.
@@ -48,7 +56,11 @@ class MaterialDay:
                 self._take(run, BY_MATERIAL[material], each * run.made, rng)
         used = self.truth.used()
         shares = {c.material: used.get(c.material, Decimal(100)) for c in COMPONENTS}
-        self.limits = {name: (_whole(REORDER_POINT * u), _whole(ORDER_UP_TO * u)) for name, u in shares.items()}
+        days = Decimal((plant.end - plant.start) / timedelta(days=1))
+        self.limits = {
+            name: Limits(_whole(REORDER_POINT * u), _whole(ORDER_UP_TO * u), _whole(u / days))
+            for name, u in shares.items()
+        }
         self.truth.opening = {name: _whole(OPENING * u) for name, u in shares.items()}
         self._hold(COMPONENTS[0], _whole(HELD * shares[COMPONENTS[0].material]))
         self._events.sort(key=attrgetter("time", "source"))
