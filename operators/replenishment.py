@@ -126,6 +126,7 @@ class Shard:
         self._queue.judged = at
         self._demand.add(rows.get(CONSUMED, pl.DataFrame()))
         counted, plain, revised = (_frame(rows, name) for name in (COUNTED, PLAIN, REVISED))
+        self._held += [{"healed": place} for place in self._units.missing.counted(counted)]
         touched = [self.stock.apply(counted, plain, revised, instant)]
         self._mismatches(counted, pl.concat([plain, revised]), instant)
         touched.append(self._papers(_frame(rows, PAPERED), instant))
@@ -229,6 +230,7 @@ class Shard:
         given.requests += [each["request"] for each in free if "request" in each]
         given.alerts += [each["alert"] for each in free if "alert" in each]
         given.given_up += [each["given_up"] for each in free if "given_up" in each]
+        given.healed += [each["healed"] for each in free if "healed" in each]
         return given
 
     def snapshot(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Announced:
     Args:
         requests: Fields of ReplenishmentRequest.
         alerts: Fields of Alert without its envelope.
+        healed: Places that lack nothing any more of what was given up: STOCK_KEY and `until`, microseconds.
         given_up: Rows whose material is not known and that more rows wait than have room: `rows` is their kind.
         projections: Rows of SIGNAL.
         summaries: How requests stand, the newest version of each.
@@ -52,6 +53,7 @@ class Announced:
     requests: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)
+    healed: list[dict[str, Any]] = field(default_factory=list)
     projections: list[pl.DataFrame] = field(default_factory=list)
     summaries: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
@@ -59,5 +61,5 @@ class Announced:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        told = self.requests or self.alerts or self.given_up
+        told = self.requests or self.alerts or self.given_up or self.healed
         return not (self.figures.compared or told or self.projections or self.summaries)

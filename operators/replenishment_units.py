@@ -12,6 +12,7 @@ import polars as pl
 from operators.base_units import in_base_unit
 from operators.frames import from_bytes, to_bytes
 from operators.references import Conversions
+from operators.replenishment_missing import Missing
 from operators.replenishment_rows import ROWS, effective
 from operators.screen import NO_PROGRESS
 
@@ -31,12 +32,14 @@ class BaseUnits:
         lost: Rows that were given up.
         changed: Other rows wait than when `unknown` was last asked.
         newest: Latest time of a row that waited, microseconds.
+        missing: Places that lack rows that were given up.
     """
 
     most: int
     lost: int = 0
     changed: bool = False
     newest: int = NO_PROGRESS
+    missing: Missing = field(default_factory=Missing)
     _conversions: Conversions = field(default_factory=Conversions)
     _bases: pl.DataFrame | None = None
     _waiting: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -77,13 +80,15 @@ class BaseUnits:
         every = pl.concat([known, rows])
         gone = every.head(max(0, every.height - self.most))
         self.lost += gone.height
-        self._given_up += [{"rows": name, **row} for row in gone.to_dicts()]
+        self.missing.add(name, gone)
+        tagged = gone.with_columns(effective(name).alias("at"))
+        self._given_up += [{"rows": name, **row} for row in tagged.to_dicts()]
         self._waiting[name] = every.tail(self.most)
         self.newest = max(self.newest, rows.select(effective(name).max()).item())
         self.changed = True
 
     def given_up(self) -> list[dict[str, Any]]:
-        """Rows that were given up since the last time, with their kind as `rows`."""
+        """Rows that were given up since the last time, with their kind as `rows` and when they count as `at`."""
         given, self._given_up = self._given_up, []
         return given
 
@@ -100,13 +105,15 @@ class BaseUnits:
         """Plain values and Arrow IPC bytes."""
         waiting = {name: to_bytes(rows) for name, rows in self._waiting.items() if rows.height}
         told = {"lost": self.lost, "newest": self.newest, "changed": self.changed}
-        return {"materials": self._conversions.snapshot(), "waiting": waiting, **told}
+        lacking = {"missing": self.missing.snapshot()}
+        return {"materials": self._conversions.snapshot(), "waiting": waiting, **told, **lacking}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot."""
         self._conversions, self.lost = Conversions.of(state["materials"]), state["lost"]
         self.newest, self.changed = state["newest"], state["changed"]
         self._bases = None
+        self.missing = Missing(state.get("missing", ()))  # states of older releases have none
         self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
 
 

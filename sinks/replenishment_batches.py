@@ -11,12 +11,14 @@ from uuid import uuid5
 
 import polars as pl
 
+from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from millrace.ledger.reasons import error_class
 from millrace.ledger.rows import NAMESPACE
 from operators import replenishment_request
 from operators.replenishment_config import Announced
 from operators.replenishment_crossings import SIGNAL
+from operators.replenishment_missing import missing_key
 from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
 from operators.stock import STOCK_KEY
 from operators.waiting import UNIT_UNKNOWN
@@ -55,6 +57,7 @@ def of_announced(announced: Announced, owner: str | None = None, flow: str = "re
     return Batch(
         documents=requests,
         contract=replenishment_request.CONTRACT,
+        emptied=[EmptiedTotal(str(missing_key(each)), each["until"], UNIT_UNKNOWN) for each in announced.healed],
         letters=[row_letter(row, flow, owner_of("Material", owner)) for row in announced.given_up],
         alerts=alerts,
         projections=announced.projections,
@@ -80,6 +83,8 @@ def row_letter(row: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
         "it is in no stock; a balance of the ERP that is newer than it has it",
         topic=_ORIGINS[row["rows"]],
         payload=text.encode(),
+        document_key=missing_key(row),
+        revision=row["at"],
         error_class=error_class(UNIT_UNKNOWN),
         owner=owner,
     )

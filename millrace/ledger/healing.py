@@ -4,7 +4,8 @@ A total that waited for its order in vain is announced all the same when the ord
 without a job is different: its pieces move to documents of orders. Its letter is resolved only when the flow has said
 that the total is empty now, and documents of the same place and window hold the records that the letter names. What a
 confirmation used by the bill of an order that was not known becomes documents of components, or nothing where others
-book them all: its letter is resolved when the flow has said that the order has come.
+book them all: its letter is resolved when the flow has said that the order has come. Rows that stock lacks are in a
+newer balance of the ERP, which the flow says too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from millrace.ledger.text import dump_json, load_json
 NO_JOB = "no_active_job"
 #: Reason of letters whose order was not known.
 ORDER_UNKNOWN = "order_unknown"
+#: What is said of letters of other reasons, whose totals went elsewhere.
+_ELSEWHERE = {
+    ORDER_UNKNOWN: "healed: its order has come, its components are documents of their own",
+    "unit_conversion_unknown": "healed: a balance of the ERP that is newer has it",
+}
 _MOST_KEYS = 400
 #: Parts of a document key: plant, order, operation, work centre, shift, window.
 _PARTS = 6
@@ -32,12 +38,12 @@ Origin = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EmptiedTotal:
-    """A total without a job of which nothing is left, or one that went over to other documents as its order came.
+    """A total without a job of which nothing is left, or one that something else has now.
 
     Args:
         document_key: Its key.
         revision: Events that it depends on; of one without a job more than the letter knew of.
-        reason: Of the letter that told of it: NO_JOB or ORDER_UNKNOWN.
+        reason: Of the letter that told of it.
     """
 
     document_key: str
@@ -75,7 +81,9 @@ def _heal_some(connection: Connection, keys: Sequence[str], now: int, who: str) 
 def empty(connection: Connection, totals: Iterable[EmptiedTotal], now: int, who: str) -> int:
     """Note that totals are empty now; resolve letters whose pieces are found. Returns how many."""
     given = list(totals)
-    resolved = _of_known_orders(connection, [total for total in given if total.reason == ORDER_UNKNOWN])
+    resolved: dict[str, str] = {}
+    for reason in _ELSEWHERE:
+        resolved.update(_gone_elsewhere(connection, [total for total in given if total.reason == reason], reason))
     revisions = {total.document_key: total.revision for total in given if total.reason == NO_JOB}
     for letter in _waiting(connection, revisions):
         if letter.revision < revisions[letter.document_key]:
@@ -87,12 +95,13 @@ def empty(connection: Connection, totals: Iterable[EmptiedTotal], now: int, who:
     return len(resolved)
 
 
-def _of_known_orders(connection: Connection, totals: Sequence[EmptiedTotal]) -> dict[str, str]:
-    """Letters about an order that was not known and has come; one of a higher revision tells of something newer."""
+def _gone_elsewhere(connection: Connection, totals: Sequence[EmptiedTotal], reason: str) -> dict[str, str]:
+    """Letters of a reason whose totals went elsewhere; one of a higher revision tells of something newer."""
     revisions = {total.document_key: total.revision for total in totals}
-    letters = _waiting(connection, revisions, ORDER_UNKNOWN)
-    why = "healed: its order has come, its components are documents of their own"
-    return {letter.event_id: why for letter in letters if letter.revision <= revisions[letter.document_key]}
+    letters = _waiting(connection, revisions, reason)
+    return {
+        letter.event_id: _ELSEWHERE[reason] for letter in letters if letter.revision <= revisions[letter.document_key]
+    }
 
 
 def without_job(document_key: str) -> str | None:

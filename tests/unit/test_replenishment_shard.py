@@ -6,14 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace.ledger import Ledger
+from millrace.ledger.letters import LetterFilter, page
 from operators.replenishment import Shard
 from operators.replenishment_config import ReplenishmentConfig
 from operators.replenishment_policy import PolicyBook
 from operators.stock_mismatch import Tolerance
+from sinks.ledger import LedgerPartition
 from sinks.replenishment_batches import of_announced
 from tests.flows.stock_records import Record, answer, at, balance, issue, material, notice, order, receipt
 from tests.property.shard_lives import config, given, micros
@@ -154,3 +158,27 @@ def test_rows_are_given_up_only_from_durable_state() -> None:
     after.restore(of.snapshot())
     assert len(ticked(after, 11).given_up) == 1
     assert ticked(after, 12).given_up == []
+
+
+@pytest.mark.parametrize(("as_of", "left"), [(2, 3), (3, 0), (4, 0)])
+def test_the_letters_of_rows_are_resolved_by_the_balance_that_has_them(as_of: int, left: int, tmp_path: Path) -> None:
+    """The material comes, and a balance up to an instant; one that is older than what is missing heals nothing."""
+    of = Shard(replace(config(1, hold=False), most_waiting=2))
+    records = [balance(0, 500), *(issue(number, number, 10) for number in range(1, 6))]
+    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
+    first = ticked(of, 10, records)
+    of = _restored(of)
+    of.material([material()])
+    second = ticked(of, 20, [balance(15, 480, as_of=as_of)])
+    written = LedgerPartition(ledger, "stock")
+    written.write_batch([of_announced(first, flow="stock"), of_announced(second, flow="stock")])
+    written.close()
+    with Ledger(ledger, who="test") as opened:
+        wanted = LetterFilter(states=("open",))
+        assert len(opened.ask(lambda connection: page(connection, wanted)).letters) == left
+
+
+def _restored(of: Shard) -> Shard:
+    made = Shard(replace(config(1, hold=False), most_waiting=2))
+    made.restore(of.snapshot())
+    return made
