@@ -22,6 +22,8 @@ from dataflows.replenishment_settings import ReplenishmentSettings
 from millrace import shutdown
 from millrace.cli.app import app
 from millrace.errors import MillraceError, Misconfigured
+from operators.lane_output import LaneOutput
+from sources.history import HistoryPartition, Piece
 from tests.flows import replay_stock_case as case
 from tests.flows.replay_case import in_ledger
 from tests.flows.replay_stock_case import compared, master, plant, replay, run_flow
@@ -70,6 +72,22 @@ def test_the_same_rules_ask_for_the_same(workers: int, ran: Ran) -> None:
     found = compared(settings, replay(folder, settings, workers=workers))
     assert found.changes == []
     assert found.same + found.open == len(in_ledger(settings)) > 5  # type: ignore[arg-type]
+
+
+def test_time_passes_behind_the_rows_of_a_piece(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tick can overtake rows of its own epoch on their way to another worker."""
+    told: list[tuple[int, int]] = []
+    take = HistoryPartition._take
+
+    def noted(self: HistoryPartition, piece: Piece) -> LaneOutput:
+        output = take(self, piece)
+        told.append((max(output.progress.values()), piece.first))
+        return output
+
+    monkeypatch.setattr(HistoryPartition, "_take", noted)
+    replay(tmp_path, ran[1])
+    assert told
+    assert all(passed <= first for passed, first in told)
 
 
 def test_rows_of_the_range_alone_ask_for_something_else(ran: Ran) -> None:
