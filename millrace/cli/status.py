@@ -211,7 +211,7 @@ def ledger_url(ledger: str | None, settings: FlowSettings) -> str:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise Misconfigured(f"--ledger: {url!r} is no URL of a database: {error}") from error
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise Misconfigured(f"--ledger: there is no ledger at {parsed.database!r}")
+        raise Misconfigured(f"--ledger: there is no ledger at {parsed.database!r}; `millrace ledger upgrade` makes one")
     return url
 
 

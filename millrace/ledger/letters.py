@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from millrace.errors import Misconfigured
+from millrace.ledger.model import LetterState
 from millrace.ledger.reasons import ErrorClass
 from millrace.ledger.tables import audit, dead_letters, documents, postings
 
 _CLASSES = {each.value for each in ErrorClass}
+_STATES = {each.value for each in LetterState}
 KINDS = ("RECORD", "TOTAL", "POSTING")
 
 
@@ -58,9 +60,10 @@ class LetterFilter:
         """Refuse names that no letter can have.
 
         Raises:
-            Misconfigured: A kind or class does not exist.
+            Misconfigured: A kind, class or state does not exist.
         """
-        for what, given, known in (("kind", self.kinds, set(KINDS)), ("class", self.classes, _CLASSES)):
+        names = ("kind", self.kinds, set(KINDS)), ("class", self.classes, _CLASSES), ("state", self.states, _STATES)
+        for what, given, known in names:
             if strange := sorted(set(given) - known):
                 raise Misconfigured(f"{what}: {strange[0]!r} is none of {', '.join(sorted(known))}")
 

@@ -165,3 +165,13 @@ def test_post_without_a_command_is_the_poster(bench: Bench, tmp_path: Path) -> N
         CliRunner().invoke(app, ["post", "--config", str(tmp_path / "post.yaml")], catch_exceptions=False)
     with pytest.raises(Misconfigured, match="stands behind the command"):
         bench.run("post", "--config", tmp_path / "post.yaml", "park", "x", *WHY)
+
+
+@pytest.mark.parametrize(("option", "known"), [("--state", "discarded"), ("--kind", "POSTING"), ("--class", "mapping")])
+def test_a_name_that_no_letter_can_have_is_refused_with_those_that_it_can(
+    bench: Bench, option: str, known: str
+) -> None:
+    done = CliRunner().invoke(app, ["dlq", "list", option, "strange", "--ledger", bench.url])
+    assert isinstance(done.exception, Misconfigured)
+    assert "'strange' is none of" in str(done.exception)
+    assert known in str(done.exception)

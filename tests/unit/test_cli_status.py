@@ -148,7 +148,7 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/typo.db"
     result = CliRunner().invoke(app, ["status", "--ledger", url])
     assert isinstance(result.exception, Misconfigured)
-    assert "there is no ledger at" in str(result.exception)
+    assert "typo.db'; `millrace ledger upgrade` makes one" in str(result.exception)
     assert not (tmp_path / "typo.db").exists()
 
 
