@@ -30,7 +30,8 @@ def main() -> None:
         look(docker)
         with tempfile.TemporaryDirectory() as folder, FlowInContainer(docker, IMAGE, Path(folder)) as flow:
             say(f"network of the container: {flow.interfaces()}")
-            say(f"first batch {flow.seconds_to_first_batch():.1f} s after its start")
+            clock, cpu = flow.seconds_to_first_batch()
+            say(f"first batch {clock:.1f} s after its start, for which it took {cpu:.1f} s of CPU")
             say(f"health: {flow.health()}")
             say(f"drained by SIGTERM with exit status {flow.drain()}, state kept: {flow.kept()}")
 
