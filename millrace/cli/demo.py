@@ -30,7 +30,8 @@ def demo(
 ) -> None:
     """Run a simulated plant day through broker, flows, poster and a sandbox ERP, with outages and crashes.
 
-    Exit code 0: every piece and movement is booked once, and every crossing of stock asked once. 1: something differs, or a process failed. 2: wrong use.
+    Exit code 0: every piece and movement is booked once, and every crossing of stock asked once. 1: something differs,
+    or a process failed. 2: wrong use.
     """
     try:
         from sandbox.demo import DemoOptions, run  # noqa: PLC0415 - an optional extra, slow to import

@@ -70,9 +70,7 @@ def status(
         raise typer.Exit(_of_material(url, material, plant, as_json))
     if plant is not None:
         raise Misconfigured("--plant: goes with --material")
-    found = asked(
-        ledger_url(ledger, settings_of(config)), partial(_status, allowed=_allowed(post_config))
-    )
+    found = asked(ledger_url(ledger, settings_of(config)), partial(_status, allowed=_allowed(post_config)))
     found["needs_a_look"] = _needs_a_look(found, unknown_after)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))

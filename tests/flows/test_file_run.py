@@ -258,8 +258,7 @@ def test_wrong_use_is_one_sentence(more: tuple[str, ...], sentence: str, tmp_pat
 
 def test_a_mapping_to_a_contract_that_the_flow_does_not_read_is_refused(shop: Path) -> None:
     other = MAPPING.replace("MachineCycle", "Alert").partition("    fields:")[0]
-    (shop / "map.yaml").write_text(
-        other + "    fields: {kind: machine, severity: {value: INFO}, subject: order, message: good, closed: {value: 'false'}}\n"
-    )
+    fields = "{kind: machine, severity: {value: INFO}, subject: order, message: good, closed: {value: 'false'}}"
+    (shop / "map.yaml").write_text(f"{other}    fields: {fields}\n")
     with pytest.raises(Misconfigured, match="the confirmations flow takes no Alert"):
         on_csv(shop, "01.02.2026 05:15;M1;4711;1;")
