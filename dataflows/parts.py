@@ -165,7 +165,7 @@ def sinks(settings: FlowSettings, schemas: SchemaSource, client: Mapping[str, st
     """
     found: dict[str, Sink[Batch]] = {}
     if settings.ledger:
-        found["ledger"] = LedgerSink(settings.ledger, settings.flow)
+        found["ledger"] = LedgerSink(settings.ledger, settings.flow, settings.owner)
     if settings.publish:
         found["topics"] = KafkaSink(client, settings.flow, schemas, output_topics(settings))
     if not found:

@@ -23,6 +23,7 @@ from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.withdrawals import OrderStanding
 from operators.confirmations import QUANTITIES, TIMES
 from sinks.batches import Batch
+from sinks.dead_letter import owner_of
 from sinks.patience import patiently
 
 log = structlog.get_logger("millrace.sink.ledger")
@@ -37,9 +38,11 @@ _NOTHING: dict[str, Any] = {
 class LedgerPartition(StatelessSinkPartition[Batch]):
     """Writes batches of one worker."""
 
-    def __init__(self, url: str, flow: str) -> None:
+    def __init__(self, url: str, flow: str, owner: str | None = None) -> None:
         self._flow = flow
-        self._ledger: Ledger = patiently(lambda: Ledger(url, who=flow), LEDGER_DOWN)
+        self._ledger: Ledger = patiently(
+            lambda: Ledger(url, who=flow, answers_for=lambda kind: owner_of(kind, owner)), LEDGER_DOWN
+        )
 
     def write_batch(self, items: list[Batch]) -> None:
         """One transaction for documents and their orders, and one for dead letters."""
@@ -76,14 +79,14 @@ def _put_standings(entries: list[dict[str, Any]], engine: Engine, connection: Co
 
 
 class LedgerSink(DynamicSink[Batch]):
-    """Sink of a flow into the ledger at `url`; any number of workers."""
+    """Sink of a flow into the ledger at `url`; any number of workers. `owner` answers for all that it tells of."""
 
-    def __init__(self, url: str, flow: str) -> None:
-        self._url, self._flow = url, flow
+    def __init__(self, url: str, flow: str, owner: str | None = None) -> None:
+        self._url, self._flow, self._owner = url, flow, owner
 
     def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> LedgerPartition:
         """One connection pool per worker."""
-        return LedgerPartition(self._url, self._flow)
+        return LedgerPartition(self._url, self._flow, self._owner)
 
 
 def _tell(alerts: list[dict[str, Any]], flow: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, case, or_
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, and_, case, or_
 from millrace.ledger.dialect import insert
 from millrace.ledger.healing import heal
 from millrace.ledger.model import DesiredDocument, DocumentState
+from millrace.ledger.not_taken import keep_out
 from millrace.ledger.tables import documents
 from millrace.ledger.text import dump_json, dump_quantities, payload_hash
 from millrace.ledger.tombstones import bring_back
@@ -32,16 +33,23 @@ _REPLACED = (
 
 
 def put_desired(
-    engine: Engine, connection: Connection, batch: Iterable[DesiredDocument], now: int, who: str = "millrace"
+    engine: Engine,
+    connection: Connection,
+    batch: Iterable[DesiredDocument],
+    now: int,
+    who: str = "millrace",
+    answers_for: Callable[[str], str] = lambda _kind: "",
 ) -> int:
-    """Upsert; a higher version replaces a lower one. Returns how many documents changed."""
+    """Upsert; a higher version replaces a lower one, but no request another one. Returns how many documents changed."""
     rows = [_row(document, now) for document in _newest(batch)]
+    rows = keep_out(engine, connection, rows, now, who, answers_for)
     if not rows:
         return 0
     changed = changed_by(connection, _upsert(engine), rows, documents.c.key)
     if archived := bring_back(connection, rows, now, who):
         late = [row for row in rows if row["key"] in archived]
-        changed += changed_by(connection, _upsert(engine), late, documents.c.key) - len(late)
+        taken = keep_out(engine, connection, late, now, who, answers_for)
+        changed += (changed_by(connection, _upsert(engine), taken, documents.c.key) if taken else 0) - len(late)
     heal(connection, [row["key"] for row in rows], now, who)
     return changed
 

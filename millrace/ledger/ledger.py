@@ -96,7 +96,7 @@ class Ledger:
         """
         with dialect.writing(self._engine) as connection:
             now = self._clock()
-            changed = desired.put_desired(self._engine, connection, documents, now, self._who)
+            changed = desired.put_desired(self._engine, connection, documents, now, self._who, self._answers_for)
             return changed + withdrawals.apply(connection, orders, now, self._who)
 
     def put_dead_letters(self, letters: Sequence[DeadLetter], emptied: Sequence[EmptiedTotal] = ()) -> int:
