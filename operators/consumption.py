@@ -132,7 +132,7 @@ def movements(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFram
 def with_version(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
     """Rows with `reference_version`: the version of their material; 0 where it is not known."""
     where = zip(rows["plant"], rows["material"], strict=True)
-    versions = [conversions.materials.get(key, {"version": 0})["version"] for key in where]
+    versions = [conversions.version(*key) for key in where]
     return rows.with_columns(pl.Series("reference_version", versions, pl.Int64))
 
 

@@ -1,8 +1,9 @@
 """Backflush of one shard of orders: confirmed totals and bills of material become issues of components.
 
-An issue is a function of the confirmation, the order's bill and the component's units, each in its newest version; its
-`reference_version` is the sum of the three versions, which rises with each of them. So whatever arrives first, and
-however often, the last document is the same.
+An issue is a function of the confirmation, the order's bill and the units of the component and of what is made, each in
+its newest version. Its `reference_version` is the sum of their versions, of all materials that any version of the order
+makes: an order that goes over to a material of lower version would else fall behind itself. So it rises with each of
+them, and whatever arrives first, and however often, the last document is the same.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"
 #: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
 #: `past`: beyond the correction horizon, kept for its order, which may still be cancelled.
 _HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean(), "past": pl.Boolean()}
+#: `made`: materials of all versions of the order that were heard of, sorted.
+_ORDERS: dict[str, pl.DataType] = {**ORDER_HEAD, "made": pl.List(pl.String())}
 _NOTHING = pl.lit(Decimal(0), dtype=QUANTITY)
 
 
@@ -45,12 +48,14 @@ class Backflushing:
     def __init__(self, rules: BackflushRules) -> None:
         self._rules = rules
         self.confirmed = pl.DataFrame(schema=_HELD)
-        self.orders = pl.DataFrame(schema=ORDER_HEAD)
+        self.orders = pl.DataFrame(schema=_ORDERS)
         self.bill = pl.DataFrame(schema=BILL)
         self._saved: dict[str, bytes] = {}
 
     def confirm(self, rows: pl.DataFrame) -> pl.Series:
         """Take rows of CONFIRMED; returns the keys of those that are new or changed."""
+        if not rows.height:
+            return pl.Series(dtype=pl.String)
         counts = (pl.col("quantity_yield") > 0) | pl.col("withdrawn")
         fresh = rows.with_columns(counts.alias("counted"), pl.lit(value=False).alias("past"))
         every = pl.concat([self.confirmed, fresh.select(pl.col(name).cast(kind) for name, kind in _HELD.items())])
@@ -70,19 +75,38 @@ class Backflushing:
         newest = orders.sort("version").unique(_ORDER, keep="last").join(known, on=_ORDER, how="left")
         fresh = newest.filter(pl.col("known").is_null() | (pl.col("known") < pl.col("version")))
         flipped, fresh = fresh.filter(pl.col("was") != pl.col("cancelled")), fresh.drop("known", "was")
+        made = self._made(orders)
         if not fresh.height:
-            return pl.Series(dtype=pl.String)
+            return self._makes_more(made)
+        fresh = fresh.join(made, on=_ORDER, how="left")
         theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
         every = pl.concat([self.bill, bill.filter(pl.col("version").is_not_null())])
         former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_ITEM, keep="last")
         left_out = former.join(theirs, on=_ITEM, how="anti").with_columns(_NOTHING.alias("numerator"))
         others = self.bill.join(fresh, on=_ORDER, how="anti")
+        known_before = self._makes_more(made)
         self._keep(
             orders=pl.concat([self.orders.join(fresh, on=_ORDER, how="anti"), fresh]),
             bill=pl.concat([others, theirs, left_out]),
         )
         whole = self.confirmed.join(flipped, on=_ORDER, how="semi")["document_key"]
-        return pl.concat([whole, self._recent(fresh)]).unique()
+        return pl.concat([whole, known_before, self._recent(fresh)]).unique()
+
+    def _made(self, orders: pl.DataFrame) -> pl.DataFrame:
+        """What these orders make (plant, order_id, made), in any version known or among these."""
+        known = self.orders.join(orders, on=_ORDER, how="semi").explode("made")
+        named = orders.select(*_ORDER, pl.col("order_material").alias("made"))
+        every = pl.concat([known.select(named.columns), named])
+        return every.group_by(_ORDER).agg(pl.col("made").drop_nulls().unique().sort())
+
+    def _makes_more(self, made: pl.DataFrame) -> pl.Series:
+        """Keys of the confirmations of known orders of which another version names one more material."""
+        found = self.orders.join(made, on=_ORDER, how="left", suffix="_now", maintain_order="left")
+        more = found.filter(pl.col("made_now").list.len() > pl.col("made").list.len())
+        if not more.height:
+            return pl.Series(dtype=pl.String)
+        self._keep(orders=found.with_columns(pl.coalesce("made_now", "made").alias("made")).drop("made_now"))
+        return self._recent(more)
 
     def awaited(self, orders: pl.DataFrame) -> pl.DataFrame:
         """Confirmations (plant, document_key, revision) that came before their order, which is among these.
@@ -111,7 +135,7 @@ class Backflushing:
     def using(self, plant: str, material: str) -> pl.Series:
         """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""
         component = (pl.col("plant") == plant) & (pl.col("component") == material)
-        made = (pl.col("plant") == plant) & (pl.col("order_material") == material)
+        made = (pl.col("plant") == plant) & pl.col("made").list.contains(material)
         concerned = pl.concat(
             [self.bill.filter(component).select(_ORDER), self.orders.filter(made).select(_ORDER)]
         ).unique()
@@ -131,6 +155,7 @@ class Backflushing:
         rows = rows.drop("cancelled")
         unknown = rows.filter(pl.col("version").is_null())
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
+        good = _with_made(good, conversions)
         booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
         wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
         used = _issues(good, booked.filter(~wrong))
@@ -175,10 +200,12 @@ class Backflushing:
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from a snapshot; an older one knows of nothing past or cancelled."""
-        schemas = {"confirmed": _HELD, "orders": ORDER_HEAD, "bill": BILL}
+        schemas = {"confirmed": _HELD, "orders": _ORDERS, "bill": BILL}
         frames = {name: from_bytes(state[name], schema) for name, schema in schemas.items()}
         frames["confirmed"] = frames["confirmed"].with_columns(pl.col("past").fill_null(value=False))
-        frames["orders"] = frames["orders"].with_columns(pl.col("cancelled").fill_null(value=False))
+        frames["orders"] = frames["orders"].with_columns(
+            pl.col("cancelled").fill_null(value=False), pl.coalesce("made", pl.concat_list("order_material"))
+        )
         self._keep(**frames)
 
 
@@ -186,6 +213,13 @@ def _as_before(name: str) -> pl.Expr:
     """A withdrawn confirmation shows nothing; what it had stays known, in case its order is released again."""
     known = pl.when(~pl.col("withdrawn")).then(name).forward_fill().over("document_key")
     return pl.when("withdrawn").then(pl.coalesce(known, name)).otherwise(name).alias(name)
+
+
+def _with_made(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
+    """Rows with `version`: of the order, and of all that it makes or made."""
+    where = zip(rows["plant"], rows["made"], strict=True)
+    made = [sum(conversions.version(plant, name) for name in names) for plant, names in where]
+    return rows.with_columns(pl.col("version") + pl.Series("made", made, pl.Int64)).drop("made")
 
 
 def _in_order_unit(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -71,6 +71,10 @@ class Conversions:
     materials: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _saved: str | None = None
 
+    def version(self, plant: str, material: str) -> int:
+        """Version of a material; 0 where it is not known."""
+        return int(self.materials.get((plant, material), {"version": 0})["version"])
+
     def put(self, record: dict[str, Any]) -> None:
         """Take a record of the contract Material; an older version is ignored."""
         key = (record["plant"], record["material"])
