@@ -32,10 +32,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         _table(
             f"Alerts of the last day, the newest {_ALERTS}",
             ("severity", "kind", "message", "owner", "since"),
-            [
-                (r["severity"], r["kind"], r["message"], r["owner"], span(r["for_s"]))
-                for r in found["alerts"][:_ALERTS]
-            ],
+            [(r["severity"], r["kind"], r["message"], r["owner"], span(r["for_s"])) for r in found["alerts"][:_ALERTS]],
         ),
         _table("Flows: records by lane", ("flow", "lane", *_COUNTS), _lanes(found["flows"])),
     ]
