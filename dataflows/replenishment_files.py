@@ -79,11 +79,15 @@ class ReplenishmentSummary:
             "rows": self.rows,
             "records": self.records,
             "stock": [_plain(row) for row in self.stock.to_dicts()],
-            "requests": [_plain(row) for row in self.requests.select(asked).to_dicts()],
+            "requests": [_plain(row) for row in self._standing().select(asked).to_dicts()],
             "dead_letters": self.dead_letters,
             "alerts": self.alerts,
             "checks": [{"what": c.what, "expected": c.expected, "found": c.found, "ok": c.ok} for c in self.checks],
         }
+
+    def _standing(self) -> pl.DataFrame:
+        """Requests that were not withdrawn."""
+        return self.requests.filter(~pl.col("withdrawn").any().over("document_key"))
 
     def write(self, folder: Path) -> None:
         """Write it last, under its own name at once: a folder with a summary is complete."""

@@ -19,13 +19,14 @@ from operators.demand_days import DemandDays
 from operators.replenishment_config import Announced, ReplenishmentConfig
 from operators.replenishment_crossings import Crossings
 from operators.replenishment_queue import Queue
-from operators.replenishment_request import Price, own_record
+from operators.replenishment_request import Price
 from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
 from operators.replenishment_summary import of_requests
 from operators.replenishment_units import BaseUnits
+from operators.replenishment_withdrawals import Withdrawals, own_papers
 from operators.request_book import RequestBook
 from operators.request_lifecycle import Terms
-from operators.request_papers import ORDERED, PAPER, papers
+from operators.request_papers import ORDERED, PAPER
 from operators.safety_stock import Place, project
 from operators.screen import NO_PROGRESS
 from operators.stock import BALANCE, MOVEMENT, STOCK_KEY
@@ -52,6 +53,7 @@ class Shard:
         self.requests = RequestBook(self._terms, config.keep_papers)
         self._demand = DemandDays(config.rules.days)
         self.crossings = Crossings(config.rules)
+        self._withdrawals = Withdrawals()
         self._prices: dict[tuple[str, str], tuple[datetime, Decimal, str]] = {}
         self._held: list[dict[str, Any]] = []
         self._durable = 0
@@ -152,9 +154,15 @@ class Shard:
         self._output.summaries.update(of_requests(found, instant))
         self._output.figures.answered(rows, found.values())
         closed = self.crossings.close(found.values())
+        self._withdraw(self._withdrawals.given_up(found.values(), instant))
         after = self.requests.expected()
         changed = [before.join(after, on=after.columns, how="anti"), after.join(before, on=after.columns, how="anti")]
         return pl.concat([closed, *(frame.select(_KEY) for frame in changed)])
+
+    def _withdraw(self, given_up: list[dict[str, Any]]) -> None:
+        if given_up:
+            self._held += [{"request": each} for each in given_up]
+            self.requests.add(own_papers(given_up))
 
     def _price(self, paper: Mapping[str, Any]) -> None:
         key = (paper["plant"], paper["material"])
@@ -210,8 +218,8 @@ class Shard:
         asked = self.crossings.judge(projections, instant, self._demand, self._price_of)
         if asked:
             self._held += [{"request": each} for each in asked]
-            made = pl.concat([papers("ReplenishmentRequest", own_record(each)) for each in asked])
-            self.requests.add(made)
+            self._withdrawals.asked(asked)
+            self.requests.add(own_papers(asked))
             alerts, found = self.requests.follow(instant)
             self._output_alerts(alerts)
             self._output.summaries.update(of_requests(found, instant))
@@ -244,7 +252,7 @@ class Shard:
             "stock": self.stock.snapshot(),
             "requests": self.requests.snapshot(),
             "demand": self._demand.snapshot(),
-            "crossings": self.crossings.snapshot(),
+            "crossings": {**self.crossings.snapshot(), "asked": self._withdrawals.snapshot()},
             "prices": dict(self._prices),
             "held": list(self._held),
         }
@@ -257,6 +265,7 @@ class Shard:
         self.requests.restore(state["requests"])
         self._demand.restore(state["demand"])
         self.crossings.restore(state["crossings"])
+        self._withdrawals = Withdrawals(state["crossings"].get("asked"))  # states of older releases have none
         self._prices, self._held = dict(state["prices"]), list(state["held"])
         self._durable = len(state["held"])
 

@@ -49,7 +49,8 @@ class ReplenishmentRule(BaseModel):
         currency: Currency of `price`.
         approval_above: Requests of a higher value wait for approval, and so do those whose value is not known.
         acknowledge_h: Hours within which a supplier acknowledges an order.
-        unanswered_days: Days after which a request without purchase order counts as given up.
+        unanswered_days: Days after which a request without purchase order is given up: withdrawn, and asked for anew.
+            One that the ERP has booked stands and counts, and an alert tells of it.
         ask_again_h: Hours after a rejection at which a place that is still short asks anew; None: once the
             `unanswered_days` of the rejected request are over. A person may have it tried again at any time.
         quantity_percent: Acknowledged and received quantities may differ by this much.

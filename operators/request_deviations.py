@@ -33,7 +33,10 @@ def deviations(found: Progress, instant: datetime, terms: Terms) -> list[Conditi
 
 def _unanswered(found: Progress) -> Condition:
     request: Paper = found.request or {}
-    text = f"no purchase order for {plain(found.unanswered)} {request['unit']}, asked for at {_at(request['time'])}"
+    asked = f"{plain(found.unanswered)} {request['unit']}, asked for at {_at(request['time'])}"
+    stands = "it stands in the ERP, so it still counts and is not asked for anew: order it, or cancel it there by hand"
+    given_up = "it is given up, and asked for anew when stock crosses its reorder point"
+    text = f"no purchase order for {asked}; {stands if found.posted else given_up}"
     return _condition("request_unanswered", "CRITICAL", request, str(request["request_number"]), text, _OURS)
 
 

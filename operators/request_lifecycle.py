@@ -44,7 +44,7 @@ class Terms:
 
     Args:
         acknowledge: Time within which a supplier acknowledges an item of an order.
-        order: Time after which a request that no order answers counts as given up.
+        order: Time after which a request that no order answers is given up, unless the ERP has it.
         quantity_percent: Acknowledged or received quantities may differ by this much of what they are compared with.
         price_percent: Acknowledged prices may differ by this much.
         late: Time after the date of delivery at which something is late.
@@ -130,6 +130,7 @@ class Progress:
         request: The request.
         lines: Items that answer it.
         expired: No order came in time.
+        posted: The newest result says that the ERP has it, or may have it.
         rejection: Result that says that it was rejected; None while it stands.
         held_until: A rejected request is not asked for anew before; None where it may be, or was not rejected.
     """
@@ -139,6 +140,7 @@ class Progress:
     expired: bool = False
     rejection: Paper | None = None
     held_until: datetime | None = None
+    posted: bool = False
 
     @property
     def unanswered(self) -> Decimal:
@@ -151,7 +153,8 @@ class Progress:
     def stage(self) -> Stage:
         """How far the request is: as far as what is least far of it."""
         if self.request is not None and not self.request["standing"]:
-            return Stage.CANCELLED
+            withdrawn = Stage.CANCELLED if self.lines else Stage.EXPIRED
+            return min((line.stage for line in self.lines if line.ordered), default=withdrawn)
         stages = [line.stage for line in self.lines if line.order is not None or self.request is None]
         standing = [stage for stage in stages if stage is not Stage.CANCELLED]
         if stages and not standing:
@@ -159,7 +162,7 @@ class Progress:
         if self.unanswered and not self._over_delivered:
             if self.rejection is not None:
                 return min(standing, default=Stage.REJECTED)
-            if not self.expired:
+            if not self.expired or (self.posted and not standing):
                 return Stage.TRIGGERED
             return min(standing, default=Stage.EXPIRED)
         return min(standing, default=Stage.TRIGGERED)
@@ -186,7 +189,7 @@ class Progress:
         if self.closed:
             return []
         found = [line.waits_for() for line in self.lines]
-        if self.unanswered and not self.expired and self.rejection is None:
+        if self.unanswered and (not self.expired or self.stage is Stage.TRIGGERED) and self.rejection is None:
             found.insert(0, f"a purchase order for {plain(self.unanswered)}")
         return [each for each in found if each]
 
@@ -211,7 +214,7 @@ def progress(papers: Iterable[Paper], instant: datetime, terms: Terms) -> Progre
     expired = request is not None and instant >= request["time"] + terms.order
     items = tuple(_line(name, found) for name, found in sorted(lines.items()))
     if request is None or result is None or result["standing"]:
-        return Progress(request, items, expired)
+        return Progress(request, items, expired, posted=result is not None)
     until = request["time"] + terms.order if terms.again is None else result["time"] + terms.again
     return Progress(request, items, expired, result, until if instant < until else None)
 
