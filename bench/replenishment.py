@@ -43,7 +43,7 @@ def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
             fill(kafka.bootstrap, name, spec)
             base = {"bootstrap": kafka.bootstrap, "count": records}
             runs[f"drain_{count}"] = run_pinned("bench.drain", CORE, {**base, "topic": f"{name}-consumption"})
-            options = {**base, "topic": name, "places": count, "without": without}
+            options = {**base, "topic": name, "places": count, "rate": spec.rate, "without": without}
             runs[f"flow_{count}"] = run_pinned("bench.stock", CORE, options)
             shown = runs[f"flow_{count}"]["on_hand"]
             wanted = truth(spec, datetime.fromisoformat(runs[f"flow_{count}"]["judged_at"]))
@@ -80,7 +80,7 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=1_000_000, help="records of consumption")
+    parser.add_argument("--records", type=int, default=3_000_000, help="records of consumption")
     parser.add_argument("--places", type=int, nargs="+", default=list(PLACES), help="pairs of material and location")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()

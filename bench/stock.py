@@ -1,7 +1,7 @@
 """The product's replenishment flow on a topic of consumption, with recovery and de-duplication on.
 
-CPU is counted from the moment all balances and a tenth of the consumption are read until all of it is; per record that
-was read meanwhile.
+CPU is counted from the instant at which all places have been judged for the first time to the last instant that is
+judged; per record of the time between.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ from dataflows.run import run
 from millrace.shutdown import draining
 from sinks.batches import Batch
 
-DRAIN_S = 6.0
+DRAIN_S = 10.0
 _PLACE = ["material", "storage_location"]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    cpu: float
+    wall: float
+    instant: datetime
 
 
 @dataclass
@@ -38,23 +45,31 @@ class Meter:
     places: int
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     shown: list[pl.DataFrame] = field(default_factory=list)
-    begun: tuple[float, float, int] | None = None
-    ended: tuple[float, float, int] | None = None
+    begun: _Mark | None = None
+    ended: _Mark | None = None
     resident: list[tuple[int, float]] = field(default_factory=list)
+    _judged: int = 0
+    _is_draining: bool = False
 
     def take(self, batch: Batch) -> None:
         """Count a batch of what the flow announced."""
         self.counts.update(batch.counts)
-        self.shown += [frame.select(*_PLACE, "instant", "on_hand") for frame in batch.projections]
+        for frame in batch.projections:
+            self._judge(frame.select(*_PLACE, "instant", "on_hand"))
         read = self._sum("read:MaterialConsumption")
-        now = (cpu_seconds(), time.perf_counter(), read)
         if not self.resident or read - self.resident[-1][0] >= self.events // 20:
             self.resident.append((read, rss_mib()))
-        if self.begun is None and self._sum("read:InventoryBalance") >= self.places and read >= self.events // 10:
-            self.begun = now
-        if read >= self.events and self.ended is None:
-            self.ended = now
+        if read >= self.events and not self._is_draining:
+            self._is_draining = True
             threading.Timer(DRAIN_S, draining.set).start()
+
+    def _judge(self, shown: pl.DataFrame) -> None:
+        self.shown.append(shown)
+        self._judged += shown.height
+        now = _Mark(cpu_seconds(), time.perf_counter(), shown["instant"].sort()[-1])
+        if self._judged >= self.places:
+            self.begun = self.begun or now
+            self.ended = now
 
     def _sum(self, name: str) -> int:
         return sum(counts.get(name, 0) for counts in self.counts.values())
@@ -107,8 +122,9 @@ def measure(options: argparse.Namespace) -> Result:
         run(flow, Path(folder) / "recovery", layout=settings.layout())
         stored = sum(path.stat().st_size for path in (Path(folder) / "recovery").rglob("*") if path.is_file())
     if meter.begun is None or meter.ended is None:
-        raise ValueError(f"{options.topic}: the flow did not read everything")
-    cpu, wall, read = (b - a for a, b in zip(meter.begun, meter.ended, strict=True))
+        raise ValueError(f"{options.topic}: the flow did not show all places")
+    cpu, wall = meter.ended.cpu - meter.begun.cpu, meter.ended.wall - meter.begun.wall
+    read = round((meter.ended.instant - meter.begun.instant).total_seconds() * options.rate)
     on_hand, instant = meter.on_hand()
     return {
         "records": read,
@@ -130,6 +146,7 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--count", required=True, type=int)
     parser.add_argument("--places", required=True, type=int)
+    parser.add_argument("--rate", required=True, type=float)
     parser.add_argument("--without", default="")
     print(json.dumps(measure(parser.parse_args())))
 
