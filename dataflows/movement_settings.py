@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,11 +50,13 @@ class GoodsMovementsSettings(FlowSettings):
     Args:
         window: `shift`, `day` or a duration such as `10m`.
         backflush: Components that this flow books from confirmed yields; none where no rule matches. With any, the
-            flow also reads the topics of WorkOrder and ProductionConfirmation.
+            flow also reads the topic of ProductionConfirmation.
         erp_backflush: Components that the ERP itself books with a confirmation; an order may name further ones.
         reported: Components whose issues the plant reports. Where another side books one of them too, the flow is
             not built.
         serialised: Materials with serial numbers: never posted automatically.
+        without: `WorkOrder` where this plant has no topic of it, and no `backflush`. What an order leaves to
+            the ERP is not known then: such components have to be named in `erp_backflush`.
     """
 
     events: ClassVar[tuple[str, ...]] = ("MaterialConsumption",)
@@ -66,6 +68,7 @@ class GoodsMovementsSettings(FlowSettings):
     erp_backflush: tuple[ComponentRule, ...] = ()
     reported: tuple[ComponentRule, ...] = ()
     serialised: tuple[ComponentRule, ...] = ()
+    without: tuple[Literal["WorkOrder"], ...] = ()
 
     @model_validator(mode="after")
     def _bookable(self) -> Self:
@@ -75,6 +78,8 @@ class GoodsMovementsSettings(FlowSettings):
             self.rules()
         except Misconfigured as error:
             raise ValueError(str(error)) from error
+        if self.without and self.rules().any:
+            raise ValueError("without: backflush follows from the bills of WorkOrder")
         return self
 
     def rules(self) -> BackflushRules:
@@ -91,8 +96,12 @@ class GoodsMovementsSettings(FlowSettings):
         )
 
     def referred(self) -> tuple[str, ...]:
-        """Reference contracts that are read: bills and confirmations only where something is backflushed."""
-        return self.references if self.rules().any else ("Material",)
+        """Reference contracts that are read: confirmations only where something is backflushed.
+
+        Orders wherever there are any: they may leave to the ERP what the plant reports.
+        """
+        left_out = self.without if self.rules().any else (*self.without, "ProductionConfirmation")
+        return tuple(name for name in self.references if name not in left_out)
 
     def movements(self) -> MovementConfig:
         """How movements are made."""

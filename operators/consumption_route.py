@@ -14,11 +14,10 @@ from operators.lane_output import LaneOutput
 from operators.lane_rows import Rows
 from operators.lane_sorting import bury_rows
 from operators.lane_verdicts import BOOKED_ELSEWHERE, SERIALISED
+from operators.movement_elsewhere import IMPLIED
 from operators.shifts import CalendarBook
 from operators.windows import Window
 
-#: What of an order's consumption a backflush implies; scrap and by-products it does not.
-_IMPLIED = ["ISSUE", "RETURN"]
 _AFTER_HISTORY = "dead_after_history"
 
 
@@ -59,6 +58,6 @@ def _reasons(frame: pl.DataFrame, rules: BackflushRules) -> np.ndarray[tuple[int
         told, on=["plant", "material"], how="left", maintain_order="left"
     )
     person = pl.col("numbered") | (pl.col("serials").list.len() > 0)
-    implied = pl.col("elsewhere") & pl.col("kind").cast(pl.String).is_in(_IMPLIED) & (pl.col("order_id") != "")
+    implied = pl.col("elsewhere") & pl.col("kind").cast(pl.String).is_in(IMPLIED) & (pl.col("order_id") != "")
     code = pl.when(person).then(SERIALISED).when(implied).then(BOOKED_ELSEWHERE).otherwise(0)
     return rows.select(code.cast(pl.UInt8)).to_series().to_numpy()

@@ -20,6 +20,7 @@ from operators.base_units import in_base_unit
 from operators.confirmations import document_key
 from operators.consumption import with_version
 from operators.frames import from_bytes, to_bytes
+from operators.movement_elsewhere import judged
 from operators.movement_open import BILL_WRONG, OPEN, ORDER_UNKNOWN, SERIALISED, UNIT_UNKNOWN
 from operators.movement_reference import BILL, CONFIRMED, ORDER_HEAD
 from operators.partials import QUANTITY
@@ -131,6 +132,15 @@ class Backflushing:
         told = self.bill.filter("erp_backflush")
         found = self._rules.overruled(fresh.select(_COMPONENT).unique(maintain_order=True))
         return found.join(told, on=_COMPONENT, how="anti", maintain_order="left")
+
+    def judged(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Documents of reported consumption as `operators.movement_elsewhere.judged`; their orders stay as long."""
+        latest = rows.group_by(_ORDER).agg(pl.col("window_end").max().alias("latest"))
+        orders = self.orders.join(latest, on=_ORDER, how="left", maintain_order="left")
+        if (orders["latest"] > orders["changed"]).any():
+            changed = pl.max_horizontal("changed", pl.col("latest").cast(ORDER_HEAD["changed"]))
+            self._keep(orders=orders.with_columns(changed.alias("changed")).drop("latest"))
+        return judged(rows, self.orders, self.bill)
 
     def using(self, plant: str, material: str) -> pl.Series:
         """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""

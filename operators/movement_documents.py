@@ -17,7 +17,8 @@ from operators.clock import Tick
 from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
 from operators.movement_backflush import WHOLE, Backflushing
-from operators.movement_open import OPEN, UNIT_UNKNOWN, OpenMovements
+from operators.movement_elsewhere import left_items, letter_key, taken_back
+from operators.movement_open import BOOKED_ELSEWHERE, OPEN, ORDER_UNKNOWN, UNIT_UNKNOWN, OpenMovements
 from operators.movement_reference import MovementReference
 from operators.references import Conversions
 from schemas.contracts import contract
@@ -53,7 +54,7 @@ class MovementsOutput:
     Args:
         movements: Movements to book.
         given_up: Open items given up (fields of OPEN).
-        known: Confirmations whose order has come after them: document_key of the open item, revision.
+        known: What open items told of and the order that has come mends: document_key of the item, revision, reason.
         overruled: Components (plant, order_id, component) that the settings give to this flow and the order to the ERP.
     """
 
@@ -102,7 +103,8 @@ class MovementDocuments:
         self._implied(pl.concat(keys).unique(), output)
         whole = awaited.with_columns(pl.concat_str("document_key", pl.lit(WHOLE), separator="|").alias("document_key"))
         still = self.open.items["document_key"].implode()
-        output.known += whole.filter(~pl.col("document_key").is_in(still)).to_dicts()
+        healed = whole.filter(~pl.col("document_key").is_in(still))
+        output.known += healed.with_columns(pl.lit(ORDER_UNKNOWN).alias("reason")).to_dicts()
         if changed and self._stuck.height:
             names = pl.DataFrame([{name: each[name] for name in ("plant", "material")} for each in changed])
             mended = self._stuck.join(names, on=["plant", "material"], how="semi")["document_key"].implode()
@@ -124,6 +126,8 @@ class MovementDocuments:
         if not rows.height:
             return
         made, stuck = movements(rows, self.conversions)
+        made = self.backflush.judged(made)
+        output.known += self._ours_again(made)
         keyed = identity_key(rows)
         items = identity_key(stuck).with_columns(
             pl.col("document_key").alias("source"),
@@ -138,11 +142,18 @@ class MovementDocuments:
             pl.exclude("quantity", "revision", "newest").first(),
         )
         items = items.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
-        self.open.replace(keyed["document_key"].unique(), items, self._watermark)
+        every = pl.concat([items, left_items(made)])
+        self.open.replace(keyed["document_key"].unique(), every, self._watermark)
         waiting = keyed.filter(pl.col("document_key").is_in(items["document_key"].implode()))
         others = self._stuck.filter(~pl.col("document_key").is_in(keyed["document_key"].implode()))
         self._stuck = pl.concat([others, waiting.select(self._stuck.columns)])
-        _announce(made, output)
+        _announce(taken_back(made), output)
+
+    def _ours_again(self, made: pl.DataFrame) -> list[dict[str, Any]]:
+        """Letters about documents that their order leaves to the plant now."""
+        ours = made.filter(~pl.col("elsewhere")).select(letter_key(), "revision")
+        told = self.open.items.filter(pl.col("reason") == BOOKED_ELSEWHERE).select("document_key", "reason")
+        return ours.join(told, on="document_key", how="inner").to_dicts()
 
     def _forget(self, frontier: int) -> None:
         """Once an hour of event time: what left the correction horizon."""

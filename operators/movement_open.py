@@ -17,8 +17,9 @@ from operators.screen import NO_PROGRESS
 
 ORDER_UNKNOWN, UNIT_UNKNOWN = "order_unknown", "unit_conversion_unknown"
 BILL_WRONG, SERIALISED = "bill_of_material", "serialised_material"
+BOOKED_ELSEWHERE = "booked_elsewhere"
 #: Nothing that may still come would change it: it is told of at once.
-_AT_ONCE = (BILL_WRONG, SERIALISED)
+_AT_ONCE = (BILL_WRONG, SERIALISED, BOOKED_ELSEWHERE)
 #: `source` is what the item was made of: the confirmation of a component, else the document itself.
 OPEN: dict[str, pl.DataType] = {
     **dict.fromkeys(("document_key", "source", "reason", "plant", "order_id", "operation", "movement"), pl.String()),

@@ -48,14 +48,14 @@ class MovementTotalsLogic(Logic):
             self._later()
 
     def on_batch(self, values: list[Any]) -> Emit:
-        """Rows are kept; ticks and materials whose units changed announce."""
+        """Rows are kept; ticks, orders and materials whose units changed announce."""
         out: list[Any] = []
         for value in values:
             if isinstance(value, Tick):
                 out.append(self._totals.tick(value.watermark, value.frontier))
             elif isinstance(value, MovementReference):
-                names = pl.DataFrame(value.remeasured, schema=["plant", "material"], orient="row")
-                out += [value, self._totals.touch(names)]  # the units go first: the rows are told in them
+                # What is referred to goes first: the rows are told by it.
+                out += [value, *(self._totals.touch(each) for each in _concerned(value))]
             else:
                 self._totals.add(value)
         self._later()
@@ -158,12 +158,26 @@ def _adjusted(value: pl.DataFrame | MovementReference) -> pl.DataFrame | Movemen
     return value.with_columns(pl.lit("").alias("adjustment")).select(list(ADJUSTED))
 
 
+def _concerned(reference: MovementReference) -> Iterable[pl.DataFrame]:
+    """What is to be announced again, see `MovementTotals.touch`."""
+    if reference.remeasured:
+        yield pl.DataFrame(reference.remeasured, schema=["plant", "material"], orient="row")
+    if reference.orders.height:
+        yield reference.orders.select("plant", "order_id").unique()
+
+
 def _to_slots(layout: Layout, reference: MovementReference) -> list[Keyed]:
-    """Materials whose units changed, to every slot: what was announced in the old ones must be again."""
-    if not reference.remeasured:
-        return []
-    told = MovementReference(materials=reference.materials, remeasured=reference.remeasured)
-    return [(f"{shard:03d}:{slot:03d}", told) for shard in range(layout.shards) for slot in range(layout.ring)]
+    """Materials whose units changed to every slot, orders to those of their shard.
+
+    What was announced in the old units must be again, and so must what the order may leave to the ERP.
+    """
+    told = MovementReference(orders=reference.orders, bill=reference.bill)
+    parts = {key[1:]: part for key, part in _to_shards(layout, told)}
+    if reference.remeasured:
+        for number in range(layout.shards):
+            part = parts.setdefault(f"{number:03d}", MovementReference())
+            part.materials, part.remeasured = reference.materials, reference.remeasured
+    return [(f"{shard}:{slot:03d}", part) for shard, part in parts.items() for slot in range(layout.ring)]
 
 
 def _to_shards(layout: Layout, reference: MovementReference) -> Iterable[Keyed]:

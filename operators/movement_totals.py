@@ -92,10 +92,14 @@ class MovementTotals:
         """Complete rows of the documents that changed after they were announced."""
         return _joined([each.take(each.touched) for each in self._windows.values() if each.touched.height])
 
-    def touch(self, materials: pl.DataFrame) -> pl.DataFrame | None:
-        """What is announced already of materials (plant, material) whose unit conversion changed, once more."""
+    def touch(self, concerned: pl.DataFrame) -> pl.DataFrame | None:
+        """What is announced already of materials whose unit conversion changed, or of orders, once more.
+
+        Args:
+            concerned: plant, and material or order_id.
+        """
         return _joined(
-            each.rows.join(materials, on=["plant", "material"], how="semi")
+            each.rows.join(concerned, on=concerned.columns, how="semi")
             for each in self._windows.values()
             if each.closed
         )

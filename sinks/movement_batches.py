@@ -7,19 +7,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from millrace.ledger.healing import ORDER_UNKNOWN, EmptiedTotal
+from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from millrace.ledger.reasons import error_class
 from operators.lane import LaneOutput
 from operators.movement_documents import MovementsOutput
-from operators.movement_open import SERIALISED
+from operators.movement_open import BOOKED_ELSEWHERE, SERIALISED
 from operators.movement_reference import MovementReference
 from sinks.batches import Batch, of_lane
 from sinks.dead_letter import owner_of, record_letter
 
 CONTRACT = "GoodsMovement"
 #: Reasons of which a person has to know at once: nothing that still comes would mend them.
-_ALERTS = (SERIALISED, "booked_elsewhere")
+_ALERTS = (SERIALISED, BOOKED_ELSEWHERE)
 #: Kind of the alert about a component that the settings give to this flow and the order to the ERP.
 OVERRULED = "backflush_overruled"
 
@@ -52,7 +52,7 @@ def of_movements(output: MovementsOutput, flow: str, owner: str | None = None) -
         if item["reason"] in _ALERTS
     ]
     alerts += [_overruled(each, owner_of("WorkOrder", owner)) for each in output.overruled]
-    known = [EmptiedTotal(each["document_key"], each["revision"], ORDER_UNKNOWN) for each in output.known]
+    known = [EmptiedTotal(each["document_key"], each["revision"], each["reason"]) for each in output.known]
     return Batch(documents=output.movements, contract=CONTRACT, letters=letters, emptied=known, alerts=alerts)
 
 
@@ -85,6 +85,7 @@ def detail(item: Mapping[str, Any]) -> str:
         "order_unknown": f"{order} is not known, so what its confirmation used is not either",
         "unit_conversion_unknown": f"{what}: unit {item['unit']} can't be converted to the material's base unit",
         "bill_of_material": f"{order}: component {item['material']} has a quantity of nothing or below",
+        "booked_elsewhere": f"{what}: the order says that the ERP backflushes it",
         "serialised_material": f"{what}: it has serial numbers, a person posts it",
     }.get(item["reason"], f"{what} waits: {item['reason']}")
 

@@ -28,6 +28,7 @@ ORDER_UNKNOWN = "order_unknown"
 #: What is said of letters of other reasons, whose totals went elsewhere.
 _ELSEWHERE = {
     ORDER_UNKNOWN: "healed: its order has come, its components are documents of their own",
+    "booked_elsewhere": "healed: a newer version of its order leaves it to what the plant reports",
     "unit_conversion_unknown": "healed: a balance of the ERP that is newer has it",
 }
 _MOST_KEYS = 400
