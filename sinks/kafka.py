@@ -21,6 +21,8 @@ from sinks.batches import Batch
 from sinks.dead_letter import alert_record, letter_record
 from sinks.ledger import document_records
 from sinks.patience import patiently
+from sinks.projections import CONTRACT as PROJECTION
+from sinks.projections import projection_rows
 from sinks.state_time import state_time_records
 
 
@@ -49,6 +51,8 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
             times = [r for f in batch.state_times for r in state_time_records(f, self._flow)]
             if times:
                 self._send("StateTime", times)
+            for frame in batch.projections:
+                self._send(PROJECTION, projection_rows(frame, self._flow).drop("origin", "offset").to_dicts())
         while self._producer.flush(5) and self._failed is None:
             health.waits("broker")
         health.goes_on("broker")

@@ -75,6 +75,7 @@ def test_requests_stand_over_kills_and_the_status_shows_them(flow: StockProcess)
     assert flow.history("MaterialConsumption").height == len(MATERIALS) * ISSUES
     projections = flow.history("StockProjection")
     assert projections["event_id"].n_unique() == projections.height
+    assert {row["event_id"] for row in flow.sent("StockProjection")} >= set(projections["event_id"])
     assert Decimal(shown["stock"][0]["on_hand"]) == whole
     assert {each["request"] for each in shown["requests"]} == {key for key in told if "|M0|" in key}
     assert {each["waits_for"][0] for each in shown["requests"]} == {"posting to the ERP"}
