@@ -126,7 +126,8 @@ def _before_answer() -> None:
 
 def _network(settings: SystemSettings) -> Connections:
     trust = Trust(settings.name, settings.ca_file, settings.client_certificate)
-    return Connections(trust.context, settings.connect_timeout)
+    within = min(settings.connect_timeout, settings.answer_timeout)
+    return Connections(trust.context, settings.connect_timeout, within)
 
 
 def _credentials(settings: SystemSettings, wire: Wire | None) -> tuple[Wire | None, Credentials]:

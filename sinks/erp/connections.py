@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Callable, Mapping
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from millrace.ledger.clock import ticks
 from sinks.erp.connector import Answer
 from sinks.erp.wire import AnswerTooLong, BrokenExchange, NotReachable
 
@@ -25,10 +27,19 @@ class Connections:
     Args:
         trust: The TLS context to connect with now. A connection of an earlier one is not used again.
         connect_timeout: Seconds for a connection with its TLS handshake.
+        write_within: Seconds after the call within which a request with a body is written, or never.
+        clock: Ticks in seconds; they pass while the process is paused.
     """
 
-    def __init__(self, trust: Callable[[], ssl.SSLContext], connect_timeout: float) -> None:
-        self._trust = trust
+    def __init__(
+        self,
+        trust: Callable[[], ssl.SSLContext],
+        connect_timeout: float,
+        write_within: float | None = None,
+        clock: Callable[[], float] = ticks,
+    ) -> None:
+        self._trust, self._clock = trust, clock
+        self._write_within = connect_timeout if write_within is None else write_within
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
 
@@ -43,9 +54,10 @@ class Connections:
     ) -> Answer:
         """See `Wire.send`. What is not read to its end takes its connection with it."""
         session = self._session or self._open()
+        data = None if body is None else _Timely(body, self._clock() + self._write_within, self._clock)
         try:
             response = await session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, ssl=self._trust()
+                method, URL(url, encoded=True), headers=headers, data=data, allow_redirects=False, ssl=self._trust()
             )
             try:
                 if answering is not None:
@@ -82,6 +94,25 @@ class Connections:
             max_field_size=_LONGEST_HEADER,
         )
         return self._session
+
+
+class _Timely(aiohttp.BytesPayload):
+    """A body that is not written once its time is over.
+
+    Whoever lets a request go has seen that its lease lasts long enough. A process that is paused between that and the
+    write would send it when another one has taken the order over; so the time is looked at again in the very step that
+    writes. Headers go out with the body, so a request whose time is over leaves nothing at the server.
+    """
+
+    def __init__(self, body: bytes, until: float, clock: Callable[[], float]) -> None:
+        super().__init__(body)
+        self._until, self._clock = until, clock
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """See `BytesPayload`."""
+        if self._clock() > self._until:
+            raise TimeoutError("the time for this request was over before it was written")
+        await super().write_with_length(writer, content_length)
 
 
 async def _whole(content: aiohttp.StreamReader, longest: int) -> bytes:

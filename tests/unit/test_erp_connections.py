@@ -182,6 +182,27 @@ def test_a_port_that_nobody_listens_on_was_sent_nothing() -> None:
     run(meet)
 
 
+@pytest.mark.parametrize(("paused", "arrives"), [(0.0, True), (9.0, False)])
+def test_a_request_whose_time_is_over_before_it_is_written_never_arrives(*, paused: float, arrives: bool) -> None:
+    """As in a process that is stopped after it saw that its lease lasts, and goes on when another has the order."""
+
+    async def meet() -> None:
+        server = Server(OK)
+        times = iter([100.0, 100.0 + paused])
+        async with server.running():
+            wire = Connections(lambda: TRUST, 5.0, 2.0, lambda: next(times))
+            sent = wire.send("POST", server.url + "/x", {}, b"{}", 1000)
+            if arrives:
+                assert (await sent).body == b"ok"
+            else:
+                with pytest.raises(BrokenExchange, match="over before it was written"):
+                    await sent
+            await wire.aclose()
+        assert len(server.requests) == arrives
+
+    run(meet)
+
+
 def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
