@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dataflows import confirmations
 from dataflows.run import run
@@ -34,8 +35,8 @@ def running_revisions(options: argparse.Namespace) -> None:
     numbers = itertools.count(1)
     put = Ledger.put_desired
 
-    def renumbered(ledger: Ledger, documents: Iterable[DesiredDocument]) -> int:
-        return put(ledger, [replace(document, revision=next(numbers)) for document in documents])
+    def renumbered(ledger: Ledger, documents: Iterable[DesiredDocument], *more: Any, **named: Any) -> int:
+        return put(ledger, [replace(document, revision=next(numbers)) for document in documents], *more, **named)
 
     Ledger.put_desired = renumbered  # type: ignore[assignment, method-assign]
     _flow(options, deduplicate=True)

@@ -10,6 +10,7 @@ from tests.monitoring import demo
 
 
 @pytest.mark.server
+@pytest.mark.slow
 def test_every_query_of_every_panel_has_an_answer_during_the_demo(tmp_path: Path) -> None:
     watched = demo.WatchedDemo(tmp_path)
     try:

@@ -25,7 +25,7 @@ from tools.prometheus_rules import RULES
 
 SECONDS = 40
 _STOCK = ("InventoryBalance", "MaterialConsumption", "PurchaseOrder", "OrderAcknowledgement", "Material")
-_OTHERS = ("QualityEvent", "GoodsMovement", "GoodsReceipt", "ShipmentNotice")
+_OTHERS = ("QualityEvent", "GoodsMovement", "GoodsReceipt", "ShipmentNotice", "PostingResult")
 #: Of its own: the demo counts what is in the contracts' topics.
 _TOPICS = {name: f"watched.{contract(name).topic}" for name in (*_STOCK, *_OTHERS)}
 
