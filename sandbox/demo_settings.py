@@ -77,7 +77,7 @@ def write_movements(folder: Path, bootstrap: str) -> Path:
     """Write the settings of the flow of goods movements; returns the file."""
     settings = {
         **_common(folder, MOVEMENTS, bootstrap),
-        "window": "shift",
+        "window": "1h",
         "horizon_h": 48,
         "idle_s": IDLE_S,
         "shards": 2,
