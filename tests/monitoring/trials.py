@@ -121,9 +121,7 @@ TRIALS: dict[str, Trial] = {
     "erp-down": Trial(
         ("MillraceErpDown", "MillraceTier1Late"), _stop_erp, lambda p: p.erp.clear_fault("refuse"), quick=True
     ),
-    "documents-need-a-person": Trial(
-        ("MillraceDocumentsNeedAPerson",), _reject, _retry, keep=lambda _: None, quick=True
-    ),
+    "documents-need-a-person": Trial(("MillraceDocumentsNeedAPerson",), _reject, _retry, keep=lambda _: None),
     "outcome-unknown": Trial(
         ("MillraceOutcomeUnknown",), _lose_answers, lambda p: p.erp.clear_fault("refuse"), keep=lambda _: None
     ),
