@@ -18,6 +18,7 @@ from tests.servers.postgres import Postgres
 
 #: Begins the name of the fault that the plant has to outlast.
 OUTAGE = "ERPs away"
+PAUSE = "poster paused beyond its lease"
 #: What stopped says of itself in /proc/PID/stat.
 _STOPPED = "T"
 
@@ -143,7 +144,7 @@ def paused(poster: Single, file: Path, point: str, seconds: float) -> Fault:
         if poster.pid is not None:
             os.kill(poster.pid, signal.SIGCONT)
 
-    return Fault(f"poster paused beyond its lease, {point}", lambda: put(file, point), end, is_over)
+    return Fault(f"{PAUSE}, {point}", lambda: put(file, point), end, is_over)
 
 
 def is_stopped(pid: int | None) -> bool:

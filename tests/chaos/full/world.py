@@ -15,7 +15,7 @@ from tests.chaos.erp_faults import ErpFaults
 from tests.chaos.feed import PacedFeed
 from tests.chaos.full import movements, stock
 from tests.chaos.full.cast import Cast
-from tests.chaos.full.faults import OUTAGE
+from tests.chaos.full.faults import OUTAGE, PAUSE
 from tests.chaos.full.injector import Injector
 from tests.chaos.full.options import Options, write_flow, write_posters
 from tests.chaos.full.plan import plan
@@ -111,14 +111,15 @@ class World:
     def share(self) -> float:
         """How much of the day is over: deaths and faults, and the time since the last one as a part of one.
 
-        While no ERP can be reached the plant goes on without regard to them.
+        While no ERP can be reached the plant goes on without regard to them, and while a poster is to be paused: it
+        stops at a posting, of which there may be none without new pieces.
         """
         done, now = self.fates.done + len(self.injector.incidents), time.monotonic()
         total = self.fates.kills + self.injector.planned
         if done > self._done:
             self._done, self._moved = done, now
         since = (now - self._moved) / PACE_S
-        ahead = since if self.injector.doing.startswith(OUTAGE) else min(1.0, since)
+        ahead = since if self.injector.doing.startswith((OUTAGE, PAUSE)) else min(1.0, since)
         self._over = 1.0 if done >= total else min(1.0, max(self._over, (done + ahead) / total))
         return self._over
 
