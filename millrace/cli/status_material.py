@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from sqlalchemy import Connection, select
 
@@ -18,6 +19,7 @@ from millrace.ledger.tables import documents, postings
 from millrace.ledger.text import load_json
 
 _STATUSES = ("on_hand", "quality_hold", "blocked", "allocated", "in_transit", "open_requests", "projected")
+_WIDEST = 400
 _AHEAD = ("reorder_point", "order_up_to", "demand_mean", "days_of_cover", "crosses_at", "stock_out_at")
 
 
@@ -100,6 +102,9 @@ def show(found: dict[str, Any], console: Console) -> None:
         _row(requests, (name, each["storage_location"], each["quantity"], each["stage"], erp, waits))
     for table in (stock, ahead, requests):
         if table.row_count:
+            # As wide as it is, also where the terminal is narrower: a number that is cut is another number.
+            width = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+            console.width = max(console.width, width)
             console.print(table)
 
 
