@@ -20,6 +20,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield broker
 
 
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A real broker of one test, for topics that bear the contracts' own names."""
+    with _had(lambda: Kafka(tmp_path_factory.mktemp("own-kafka"))) as broker:
+        yield broker
+
+
 @pytest.fixture(scope="module")
 def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     """A real broker that asks who comes and grants nothing by itself; see `PASSWORDS` of `kafka_secure`."""

@@ -37,12 +37,14 @@ def embedded() -> Iterator[str]:
 
 
 @pytest.mark.server
-def test_after_twenty_kills_every_piece_is_booked_once(tmp_path: Path, kafka: Kafka) -> None:
+def test_after_twenty_kills_every_piece_is_booked_once(tmp_path: Path, own_kafka: Kafka) -> None:
     for topic in TOPICS.values():
-        kafka.create_topic(topic, PARTITIONS)
-    world = World(Options(tmp_path, kafka.bootstrap, KILLS, seed=20), say)
+        own_kafka.create_topic(topic, PARTITIONS)
+    folder = tmp_path / "world"
+    folder.mkdir()
+    world = World(Options(folder, own_kafka.bootstrap, KILLS, seed=20), say)
     verdict = world.live()
-    assert verdict.exact, [verdict, *explain(tmp_path)]
+    assert verdict.exact, [verdict, *explain(folder)]
     assert world.fates.done == KILLS
     assert world.fates.at_points.total() > 0
     assert world.drains > 1, "the number of processes never changed"
