@@ -52,6 +52,7 @@ class WatchedDemo:
         self._replenishment: Child | None = None
         self._items = itertools.count(1)
         self.begun = time.time()
+        self._morning = datetime.now(UTC) - timedelta(hours=5)
 
     def start(self) -> None:
         """Begin the day."""
@@ -68,6 +69,7 @@ class WatchedDemo:
             "ledger": f"sqlite:///{self._folder / 'stock.db'}",
             "lateness_s": 1,
             "idle_s": 1,
+            "judge_s": 1,
             "metrics_port": self._stock_port,
         }
         config = self._folder / "replenishment.yaml"
@@ -81,8 +83,8 @@ class WatchedDemo:
         self._replenishment.start()
 
     def _send(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Send the records of a day that began five hours ago."""
-        begin = datetime.now(UTC) - timedelta(hours=5) - stock_records.START
+        """Send the records of a day that began five hours before the demo."""
+        begin = self._morning - stock_records.START
         for name, record in records:
             moved = {field: record[field] + begin for field in ("event_time", "as_of") if field in record}
             value = Codec(contract(name), FolderSchemas()).encode([{**record, **moved}])[0]
@@ -90,13 +92,17 @@ class WatchedDemo:
         self._producer.flush(1)  # the broker ends with the day
 
     def order_and_answer(self) -> None:
-        """Life goes on: one more item of a purchase order, its acknowledgement, and a count of the stock."""
+        """Life goes on: one more item of a purchase order, the last one's acknowledgement, and a count of the stock.
+
+        All at the time of the clock, as it is in a plant: partitions that have been idle stand there, and whatever
+        was told of hours ago, a little more each second, would hold the flow's time back for just as long.
+        """
         number = next(self._items)
-        minutes, item = 245 + number / 4, str(1_000 + number)
+        minutes = (datetime.now(UTC) - self._morning) / timedelta(minutes=1)
         self._send(
             [
-                ("PurchaseOrder", stock_records.order(minutes, 10, item)),
-                ("OrderAcknowledgement", stock_records.answer(minutes + 2, 10, item)),
+                ("PurchaseOrder", stock_records.order(minutes, 10, str(1_000 + number))),
+                ("OrderAcknowledgement", stock_records.answer(minutes, 10, str(999 + number))),
                 ("InventoryBalance", stock_records.balance(minutes, 170)),
             ]
         )
