@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from millrace.cli.history_settled import read_states
 from millrace.cli.query_output import Form, show, show_list
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
@@ -37,6 +39,10 @@ def query_command(
     given: Annotated[
         list[str] | None, typer.Option("--with", metavar="TABLE=FILE", help="Rows for a table, as calendars or bills.")
     ] = None,
+    recovery: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recovery store of a flow that writes here, for `freshness` as of now; again for more."),
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Name the views with parameters and meaning, and end.")
     ] = False,
@@ -59,6 +65,8 @@ def query_command(
     parameters = _parameters(context.args)
     with ExitStack() as stack:
         beside = _beside(given or [], ledger, stack)
+        if recovery:
+            beside = replace(beside, reached=read_states(recovery, []).complete_up_to)
         if database is not None:
             save(history, database, beside)
             typer.echo(f"{database}: {len(views())} views, {len(tables(history, beside).tables)} tables")

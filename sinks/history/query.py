@@ -30,7 +30,7 @@ SHIFTS_AHEAD = timedelta(days=1100)
 
 def tables(root: Place, beside: Beside) -> Beside:
     """What a query reads beside the history, with what Millrace itself tells."""
-    return replace(beside, told={"dictionary": dictionary, "freshness": lambda: freshness(root)})
+    return replace(beside, told={"dictionary": dictionary, "freshness": lambda: freshness(root, beside.reached)})
 
 
 def query(root: Place, sql: str, variables: Variables | None = None, beside: Beside | None = None) -> pl.DataFrame:

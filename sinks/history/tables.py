@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -43,11 +43,13 @@ class Beside:
     Args:
         rows: Rows by table: of GIVEN, or to be added to those of a contract.
         ledger: Reads a table of LEDGER; None where no ledger is given.
+        reached: Up to when topics are complete, as recovery stores of flows know it now; None where none is given.
         told: Tables that Millrace itself knows (data dictionary, freshness), made when asked for.
     """
 
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     ledger: Callable[[str], pl.DataFrame] | None = None
+    reached: Callable[[str], datetime | None] | None = None
     told: Mapping[str, Callable[[], pl.DataFrame]] = field(default_factory=dict)
 
     @property

@@ -56,6 +56,17 @@ def test_progress_of_the_slowest_partition_is_the_freshness_of_a_topic(tmp_path:
     assert states.complete_up_to("machine-state") is None
 
 
+def test_freshness_is_told_from_the_flow_before_anything_is_compacted(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    lives(tmp_path, settings(history=root), lambda _: 0)
+    arguments = ["query", "freshness", "--root", str(root), "--recovery", str(tmp_path / "state"), "--json"]
+    (row,) = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
+    reached = read_states([tmp_path / "state"], []).complete_up_to(TOPIC)
+    assert reached is not None
+    assert (row["complete_up_to"], row["known_from"]) == (reached.isoformat(), "recovery store")
+    assert row["waiting_files"] > 0 == row["files"]
+
+
 def test_the_command_takes_what_is_final_and_keeps_the_freshness_in_the_manifest(tmp_path: Path) -> None:
     root = tmp_path / "history"
     sent = lives(tmp_path, settings(history=root), lambda _: 0)

@@ -18,6 +18,7 @@ from schemas.contracts import contract
 from sinks.history.catalog import views
 from sinks.history.compact import compact, only_one
 from sinks.history.dictionary import COLUMNS, FILE, PAGE, dictionary
+from sinks.history.freshness import FROM_COMPACTION, FROM_FLOWS, FROM_NOBODY, NO_EVENTS, freshness
 from sinks.history.manifest import write_manifest
 from sinks.history.query import query, save, tables
 from sinks.history.tables import TABLES, Beside, connect
@@ -80,10 +81,28 @@ def test_freshness_is_the_mark_of_the_manifest_and_tells_what_waits(root: Path) 
     assert (row["waiting_files"], row["waiting_since"]) == (8, date(2026, 3, 4))
 
 
-def test_a_topic_that_was_never_compacted_has_no_mark(tmp_path: Path) -> None:
+def test_before_the_first_compaction_freshness_tells_what_the_raw_zone_holds(tmp_path: Path) -> None:
     fill(tmp_path)
     (row,) = query(tmp_path, "FROM freshness").to_dicts()
-    assert (row["complete_up_to"], row["as_of"]) == (None, None)
+    assert (row["topic"], row["complete_up_to"], row["as_of"]) == (TOPIC, None, None)
+    assert row["known_from"] == FROM_NOBODY
+    assert row["last_event_time"] == datetime(2026, 3, 4, 23, tzinfo=UTC)
+    assert (row["rows"], row["files"], row["waiting_files"], row["waiting_since"]) == (0, 0, 32, date(2026, 3, 1))
+
+
+def test_a_history_without_events_says_so(tmp_path: Path) -> None:
+    (row,) = json.loads(call("query", "freshness", "--root", tmp_path, "--json"))
+    assert (row["topic"], row["known_from"], row["waiting_files"]) == (None, NO_EVENTS, 0)
+
+
+def test_what_flows_know_counts_before_what_was_known_at_the_last_compaction(root: Path) -> None:
+    then, now = datetime(2026, 3, 4, 7, tzinfo=UTC), datetime(2026, 3, 4, 22, tzinfo=UTC)
+    with only_one(root):
+        write_manifest(root, TOPIC, then)
+    for reached, wanted in ((lambda _: now, (now, FROM_FLOWS)), (lambda _: None, (then, FROM_COMPACTION))):
+        (row,) = freshness(root, reached).to_dicts()
+        assert (row["complete_up_to"], row["known_from"]) == wanted
+        assert row["last_event_time"] == datetime(2026, 3, 4, 23, tzinfo=UTC)
 
 
 def test_answers_come_as_table_json_csv_and_parquet(root: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_stops_and_elements_of_iso_22400_come_from_the_states(root: Path) -> Non
 
 def test_views_over_a_history_without_events_are_empty(tmp_path: Path) -> None:
     beside = Beside(ledger=empty_ledger())
-    for name in (*views(), *TABLES, "freshness"):
+    for name in (*views(), *TABLES):
         assert query(tmp_path, f"SELECT * FROM {name}", {"batch": "B1"}, beside).is_empty(), name  # noqa: S608
 
 
