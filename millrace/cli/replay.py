@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +24,18 @@ from dataflows.replay_flows import REPLAYABLE, replayable
 from dataflows.replay_range import Range, text
 from dataflows.replay_table import frame
 from millrace.cli.replay_files import run_backfill
-from millrace.cli.replay_options import TABLE, Into, Options, left_over, put_with_bar, write_outcome
+from millrace.cli.replay_options import (
+    TABLE,
+    Into,
+    Options,
+    compared_ledger,
+    left_over,
+    put_with_bar,
+    write_outcome,
+)
 from millrace.cli.replay_report import plain, progress, show
 from millrace.cli.run_files import file_inputs
-from millrace.cli.status import asked, ledger_url
+from millrace.cli.status import asked
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.replaying import Fate
@@ -114,10 +123,11 @@ def replay(
 
 def _run(made: Replay, options: Options, flow: str) -> int:
     rows = made.plan()
-    return asked(ledger_url(None, made.settings), lambda ledger: _with(ledger, made, rows, options, flow))
+    with compared_ledger(made.settings, options) as (url, nothing):
+        return asked(url, lambda ledger: _with(ledger, made, rows, options, flow, nothing))
 
 
-def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str) -> int:
+def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str, nothing: str | None) -> int:
     standing = standing_documents(ledger, made.flow.kinds, made.wanted, made.touched)
     made = replace(made, late=late_additions(ledger, standing))
     with progress("events", rows, Console(stderr=True)) as heard:
@@ -126,7 +136,7 @@ def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str) 
     frame(compared.changes).write_parquet(made.folder / TABLE, compression="zstd")
     what = f"replay of {flow} {_told(made.wanted)}"
     fates = put_with_bar(ledger, compared.to_put, options, what) if options.live else None
-    outcome = _outcome(made, compared, account, fates, options, flow)
+    outcome = _outcome(made, compared, account, fates, options, {"flow": flow, "no_ledger": nothing})
     if options.as_json:
         typer.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
     else:
@@ -140,11 +150,11 @@ def _outcome(
     account: HistoryAccount,
     fates: dict[Fate, int] | None,
     options: Options,
-    flow: str,
+    said: Mapping[str, str | None],
 ) -> dict[str, Any]:
     scratch = made.folder / "scratch"
     more = {
-        "flow": flow,
+        **said,
         "range": _told(made.wanted),
         "resumed": made.resumed,
         "table": str(made.folder / TABLE),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
+from dataflows.flow_settings import FlowSettings
 from dataflows.replay_apply import put_live
 from dataflows.replay_changes import Compared
 from millrace.cli.desk_options import person
 from millrace.cli.replay_report import progress
+from millrace.cli.status import ledger_url, missing_file
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.model import DesiredDocument
@@ -58,6 +62,24 @@ class Options:
         return self.into is Into.LIVE and not self.dry_run
 
 
+@contextmanager
+def compared_ledger(settings: FlowSettings, options: Options) -> Iterator[tuple[str, str | None]]:
+    """URL of the ledger to compare with; where there is none yet, that of an empty one, and what to say of it.
+
+    A live replay needs the ledger that posters book from; any other compares with nothing where there is none.
+
+    Raises:
+        Misconfigured: A live replay has no ledger, or the URL is none.
+    """
+    missing = None if settings.ledger is None else missing_file(settings.ledger)
+    if options.live or (settings.ledger is not None and missing is None):
+        yield ledger_url(None, settings), None
+        return
+    why = "the settings name no ledger" if missing is None else f"there is no ledger at {missing!r}"
+    with TemporaryDirectory(prefix="millrace-") as folder:
+        yield f"sqlite:///{folder}/ledger.db", f"{why}: compared with nothing, so every document would be new"
+
+
 def put_with_bar(ledger: Ledger, documents: Sequence[DesiredDocument], options: Options, what: str) -> dict[Fate, int]:
     """Put documents into the live ledger, with a bar on stderr."""
     by = person(options.who, str(options.reason))
@@ -78,4 +100,4 @@ def write_outcome(folder: Path, outcome: Mapping[str, Any]) -> None:
     partial.rename(folder / SUMMARY)
 
 
-__all__ = ["SUMMARY", "TABLE", "Into", "Options", "left_over", "put_with_bar", "write_outcome"]
+__all__ = ["SUMMARY", "TABLE", "Into", "Options", "compared_ledger", "left_over", "put_with_bar", "write_outcome"]

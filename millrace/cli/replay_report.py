@@ -76,6 +76,8 @@ def show(outcome: Mapping[str, Any], compared: Compared, console: Console) -> No
         console.print(_changes(compared.changes))
     if len(compared.changes) > SHOWN:
         _say(console, f"the first {SHOWN} of {len(compared.changes)} changes; all are in {outcome['table']}")
+    if outcome.get("no_ledger"):
+        _say(console, outcome["no_ledger"])
     _say(console, f"{compared.same} documents are the same, {len(compared.changes)} differ, {compared.open} are open")
     if outcome["speed"] is not None:
         rate = outcome["speed"]

@@ -203,14 +203,24 @@ def ledger_url(ledger: str | None, settings: FlowSettings) -> str:
     url = ledger or settings.ledger
     if url is None:
         raise Misconfigured("--ledger: give its URL, or --config with the flow's settings")
+    if (missing := missing_file(url)) is not None:
+        raise Misconfigured(f"--ledger: there is no ledger at {missing!r}; `millrace ledger upgrade` makes one")
+    return url
+
+
+def missing_file(url: str) -> str | None:
+    """Path of a ledger in a file that is not there; None for one that is, and for a database server.
+
+    Raises:
+        Misconfigured: It is no URL of a database.
+    """
     try:
         parsed = make_url(url)
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise Misconfigured(f"--ledger: {url!r} is no URL of a database: {error}") from error
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise Misconfigured(f"--ledger: there is no ledger at {parsed.database!r}; `millrace ledger upgrade` makes one")
-    return url
+    is_missing = parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
+    return str(parsed.database) if is_missing else None
 
 
 def asked(url: str, ask: Callable[[Ledger], T]) -> T:

@@ -62,6 +62,15 @@ def live(shop: Path, *names: str) -> tuple[int, dict[str, Any]]:
     return millrace(shop, *files(shop, *names), "--into", "live", "--reason", "before go-live")
 
 
+def test_a_dry_run_without_a_ledger_is_compared_with_nothing(shop: Path) -> None:
+    (shop / "ledger.db").unlink()
+    code, shown = millrace(shop, *files(shop, "a.csv"), "--dry-run")
+    assert code == 0
+    assert shown["no_ledger"].startswith("there is no ledger at")
+    assert {row["why"] for row in shown["changes"]} == {"document_missing"}
+    assert not (shop / "ledger.db").exists()
+
+
 def test_files_of_a_time_before_the_flow_are_booked_once_and_found_by_a_replay(shop: Path) -> None:
     code, shown = millrace(shop, *files(shop, "a.csv"), "--dry-run")
     assert (code, shown["changes"][0]["why"], in_ledger(ledger_of(shop))) == (0, "document_missing", {})

@@ -98,6 +98,27 @@ def test_a_dry_run_shows_what_would_change_and_a_live_one_puts_it(plant: Path, t
     assert millrace(*given, "--dry-run")[1]["changes"] == []
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["not there yet", "not named"])
+def test_without_a_ledger_every_document_would_be_new(named: bool, plant: Path, tmp_path: Path) -> None:
+    given = copied(plant, tmp_path)
+    settings = json.loads((tmp_path / "flow.yaml").read_text())
+    (tmp_path / "flow.yaml").write_text(json.dumps({**settings, "ledger": settings["ledger"] if named else None}))
+    known = case.in_ledger(case.settings(tmp_path))
+    (tmp_path / "ledger.db").unlink()
+    code, shown = millrace(*given, "--dry-run")
+    assert (code, shown["no_ledger"].rpartition(": ")[2]) == (
+        0,
+        "compared with nothing, so every document would be new",
+    )
+    assert {(row["change"], row["why"]) for row in shown["changes"]} == {("new", "document_missing")}
+    assert 0 < len(known) * 0.8 < sum(row["documents"] for row in shown["changes"]) + shown["open"]
+    _, scratch = millrace(*given, "--into", "scratch")
+    assert len(case.in_ledger(case.settings(tmp_path, ledger=scratch["ledger"]))) > len(known) * 0.8
+    with pytest.raises(Misconfigured, match=r"there is no ledger at|--ledger: give its URL"):
+        millrace(*given, "--into", "live", "--reason", "x")
+    assert not (tmp_path / "ledger.db").exists()
+
+
 def test_tables_for_people_name_order_reason_and_amount(plant: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*copied(plant, tmp_path), "--dry-run"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
