@@ -25,6 +25,8 @@ from sinks.patience import patiently
 from sources.kafka import partition_counts
 from sources.kafka_progress import ProgressReader
 
+#: A line of the log names so many refused records of a batch.
+_NAMED = 20
 log = structlog.get_logger("millrace.forward")
 
 
@@ -77,8 +79,10 @@ class Forwarder:
     def _kept(self, batch: RawBatch) -> pl.DataFrame:
         """What keeps the contract; the rest is counted and told, and stays here."""
         decoded = patiently(lambda: self._codec.decode(batch), (Retriable,))
-        for each in decoded.rejects:
-            self.refused[each.reason] += 1
-            place = f"{batch.topic}/{batch.partitions[each.row]}/{batch.offsets[each.row]}"
-            log.warning("record_not_forwarded", place=place, reason=each.reason)
+        if decoded.rejects:
+            reasons = Counter(each.reason for each in decoded.rejects)
+            self.refused += reasons
+            rows = [each.row for each in decoded.rejects[:_NAMED]]
+            places = [f"{batch.topic}/{batch.partitions[row]}/{batch.offsets[row]}" for row in rows]
+            log.warning("records_not_forwarded", reasons=dict(reasons), first=places)
         return decoded.frame

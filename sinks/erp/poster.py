@@ -116,6 +116,7 @@ class Poster:
             while not self._stopping(stop):
                 await self._round(stop)
             await self._drain()
+            self._reports.say_moved()
         finally:
             heartbeat.cancel()
         if heartbeat.done() and not heartbeat.cancelled():
@@ -139,6 +140,7 @@ class Poster:
         """Claim what may be claimed now, wait for all of it, record it. Returns the number of steps."""
         claimed = await self._claim()
         await self._drain()
+        self._reports.say_moved()
         await self._raise_stopped()
         return claimed
 
@@ -247,9 +249,7 @@ class Poster:
         if verdict.retry_after is not None and verdict.reason != "settling":
             self._breaker.pause(min(verdict.retry_after, self._settings.retry_after_cap))
         if moves_to_current_period(attempt.outcome):
-            step = attempt.outcome.step
-            key, cause = step.document_key, step.correlation_id
-            log.warning("closed_period", system=self._settings.name, document=key, correlation_id=cause)
+            self._reports.moved_to_current_period(attempt.outcome.step)
         elif status in (Status.BOOKED, Status.REJECTED) and not waits_for_stock(attempt.outcome):
             self._guard.add(status is Status.REJECTED)
         if verdict.kind is Kind.MISCONFIGURED:

@@ -11,6 +11,7 @@ from millrace.ledger.alerts import CRITICAL, Alert
 from millrace.ledger.claims import TIERS
 from millrace.ledger.dependencies import Dependencies
 from millrace.ledger.dependency_waits import RuleWait, overdue
+from millrace.ledger.model import Step
 from millrace.ledger.sla import breaches
 from sinks.erp.settings import SystemSettings
 
@@ -40,6 +41,7 @@ class Reports:
         self._clock = clock
         self._dependencies = dependencies or Dependencies()
         self._next = clock()
+        self._moved: list[Step] = []
 
     def are_due(self) -> bool:
         """Whether the last ones are a minute old; true once a minute."""
@@ -48,8 +50,21 @@ class Reports:
         self._next = self._clock() + EVERY_SECONDS
         return True
 
+    def moved_to_current_period(self, step: Step) -> None:
+        """A posting whose period is closed; after a month's end there may be thousands, which are told together."""
+        self._moved.append(step)
+
+    def say_moved(self) -> None:
+        """Tell of those since the last time; each is an alert of its own beside its outcome."""
+        if self._moved:
+            first, count = self._moved[0], len(self._moved)
+            about = {"count": count, "first": first.document_key, "correlation_id": first.correlation_id}
+            log.warning("closed_period", system=self._settings.name, **about)
+            self._moved.clear()
+
     def write(self) -> None:
         """Ask the ledger and log what is late."""
+        self.say_moved()
         name, now = self._settings.name, self._ledger.now()
         before = now - int(self._settings.overdue_after * 1e6)
         if count := self._ledger.ask(lambda connection: queries.overdue(connection, name, before)):

@@ -145,10 +145,11 @@ def test_a_run_goes_on_where_the_last_ended_and_a_killed_one_loses_nothing(desk:
 
 def test_records_that_break_the_contract_stay_here_and_are_counted(desk: Desk) -> None:
     good = Codec(REPORT, FolderSchemas()).encode([{**sample(REPORT, 1)[0], "event_id": "R1", "operator": SECRET}])
-    desk.send(1, 3, [good[0] + SECRET.encode(), good[0], SECRET.encode()])
+    desk.send(1, 42, [good[0] + SECRET.encode(), good[0], *([SECRET.encode()] * 40)])
     done = desk.run()
     assert done.returncode == 1
-    assert told(done) == {"forwarded": 1, "refused": {"trailing_bytes": 1, "no_prefix": 1}}
+    assert told(done) == {"forwarded": 1, "refused": {"trailing_bytes": 1, "no_prefix": 40}}
+    assert 1 <= done.stderr.count("records_not_forwarded") < 10, "a line for a batch, not for a record"
     assert SECRET not in done.stdout + done.stderr
     assert [shown(value)["event_id"] for value, _, _ in desk.delivered()] == ["R1"]
 

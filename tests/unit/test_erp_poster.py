@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy.exc import OperationalError
 
 from millrace.errors import Misconfigured
@@ -134,3 +136,28 @@ def _fail_first(ledger, name: str, failures: dict[str, int], monkeypatch: pytest
         return result
 
     monkeypatch.setattr(ledger, name, flaky)
+
+
+def test_a_month_that_was_closed_makes_a_line_a_minute_and_none_for_each_document(make) -> None:
+    world = make(concurrency=2)
+    world.clock.advance((date(2026, 3, 5) - date(2023, 11, 14)).days * 86_400)
+    world.erp.rules.open_from = date(2026, 3, 3)
+    world.want(*documents(40))
+    with structlog.testing.capture_logs() as lines:
+        world.run(until_booked(world, 40))
+    told = [line for line in lines if line["event"] == "closed_period"]
+    assert len(told) <= 2, "one when the minute is over, one at the end"
+    assert sum(line["count"] for line in told) == 40
+    assert all({"first", "correlation_id", "system"} <= line.keys() for line in told)
+    assert world.erp.store.counts() == {"documents": 40, "doubled_references": 0}
+
+
+async def until_booked(world: World, count: int) -> None:
+    """The poster at work, as its process runs it."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.poster.run(stop))
+    while world.erp.store.counts()["documents"] < count and not running.done():
+        world.clock.advance(0.01)
+        await asyncio.sleep(0.005)
+    stop.set()
+    await running
