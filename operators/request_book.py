@@ -13,13 +13,14 @@ from operators.frames import from_bytes, to_bytes
 from operators.replenishment_alarms import Alarms
 from operators.request_deviations import deviations, next_look
 from operators.request_lifecycle import Progress, Terms, progress
-from operators.request_papers import PAPER, REQUESTED, merge_papers, supplies
+from operators.request_papers import PAPER, RECEIVED, REQUESTED, merge_papers, supplies
 from operators.safety_stock import Place
 from operators.stock import STOCK_KEY
 from operators.supply import EXPECTED, expected, together
 
 _KEY = list(STOCK_KEY)
 _GROUP = ["plant", "together"]
+_IDENTITY = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id"]
 _REQUEST = {"plant": pl.String(), "request_number": pl.String()}
 Group = tuple[str, str]
 
@@ -48,11 +49,20 @@ class RequestBook:
         """Take rows of PAPER; `follow` says what they change."""
         if not papers.height:
             return
+        names = papers.select(_IDENTITY).unique()
+        # What it replaces may have been for another item, or its item may have answered another request.
+        receipts = self.papers.filter(pl.col("kind") == RECEIVED).join(
+            names, on=["plant", "kind", "record_id"], how="semi"
+        )
+        replaced = self._groups_of(pl.concat([names, receipts.select(_IDENTITY)]).unique())
         self.papers = merge_papers([self.papers, papers])
-        lines = papers.select("plant", "purchase_order", "purchase_order_item", "kind", "record_id")
-        tagged = self._tagged().join(lines, on=lines.columns, how="semi")
-        self._touched |= set(tagged.select(_GROUP).iter_rows())
+        self._touched |= replaced | self._groups_of(names)
         self._expected = self._saved = None
+
+    def _groups_of(self, names: pl.DataFrame) -> set[Group]:
+        """Groups of papers, each by all papers of its item."""
+        items = self.papers.join(names, on=_IDENTITY[:3], how="semi").with_columns(together().alias("together"))
+        return set(items.join(names, on=_IDENTITY, how="semi").select(_GROUP).iter_rows())
 
     def _tagged(self) -> pl.DataFrame:
         return self.papers.with_columns(together().alias("together"))

@@ -16,7 +16,6 @@ from operators.partials import QUANTITY
 from operators.supply import ORDERED, POSTED, RECEIVED, REQUESTED, SHIPPED, SUPPLY
 
 ACKNOWLEDGED = "acknowledged"
-_IDENTITY = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id"]
 #: SUPPLY and what people compare: dates, prices, who answers, which shipment a receipt is of.
 PAPER: dict[str, pl.DataType] = {
     **SUPPLY,
@@ -119,8 +118,7 @@ def _of_request() -> pl.Expr:
 def merge_papers(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Union: of each paper the highest revision, of a posting the newest result."""
     rows = pl.concat([pl.DataFrame(schema=PAPER), *frames])
-    order = [*_IDENTITY, "revision", "time", "quantity", "completed", "due", "price", "response"]
-    return rows.sort(order, nulls_last=False).unique(_IDENTITY, keep="last", maintain_order=True)
+    return supply.newest(rows, ["revision", "time", "quantity", "completed", "due", "price", "response"])
 
 
 def supplies(known: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:

@@ -52,6 +52,8 @@ STOCK: dict[str, pl.DataType] = {
 }
 _SPAN = [*_KEY, "since", "until"]
 _MOVED = ["movement_id", "status"]
+_MOVEMENT_ID = ["plant", "material", "movement_id"]
+_SLOT = [*_MOVEMENT_ID, "storage_location", "status"]
 
 
 def balances(records: pl.DataFrame) -> pl.DataFrame:
@@ -74,6 +76,23 @@ def merge_movements(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     identity = [*_KEY, *_MOVED, "revision"]
     # A producer that breaks its promise and reuses an identity must not make the result depend on the order.
     return rows.group_by(identity).agg(pl.col("time", "unit", "quantity").max()).select(list(MOVEMENT)).sort(identity)
+
+
+def voided(movements: pl.DataFrame) -> pl.DataFrame:
+    """Rows of MOVEMENT of nothing, for places and statuses that a newer revision of a movement has left.
+
+    A receipt may be corrected to another storage location or stock type: a total that is newer counts nothing there.
+
+    Args:
+        movements: Rows of MOVEMENT, all that are known of their movements; such rows that are there are not repeated.
+    """
+    several = pl.struct("storage_location", "status").n_unique().over(_MOVEMENT_ID) > 1
+    moved = movements.filter(several)
+    slots = moved.group_by(_SLOT).agg(pl.col("unit").first(), pl.col("revision").min().alias("first"))
+    revisions = moved.group_by([*_MOVEMENT_ID, "revision"]).agg(pl.col("time").max())
+    left = slots.join(revisions, on=_MOVEMENT_ID).filter(pl.col("revision") > pl.col("first"))
+    left = left.join(moved, on=[*_SLOT, "revision"], how="anti").with_columns(pl.lit(0).alias("quantity"))
+    return left.select(pl.col(name).cast(kind) for name, kind in MOVEMENT.items())
 
 
 def newest(known: pl.DataFrame) -> pl.DataFrame:

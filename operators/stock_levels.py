@@ -26,9 +26,11 @@ from operators.stock import (
     merge_movements,
     retain,
     shown,
+    voided,
 )
 
 _KEY = list(STOCK_KEY)
+_MOVEMENT_ID = ["plant", "material", "movement_id"]
 #: Frames of movements are joined when there are more, so that what an epoch adds is serialised alone.
 _MOST_CHUNKS = 24
 _NEVER_COUNTED = timedelta(days=30)
@@ -76,6 +78,8 @@ class StockLevels:
         Returns:
             STOCK_KEY of what changed.
         """
+        if revised.height:
+            revised = pl.concat([revised, self._voided(revised)])
         dirty = pl.concat([counted.select(_KEY), revised.select(_KEY)]).unique()
         if counted.height:
             self.balances = merge_balances([self.balances, counted])
@@ -87,6 +91,12 @@ class StockLevels:
         moved = self._add(rest) if rest.height else rest.select(_KEY)
         self._tidy(instant)
         return pl.concat([dirty, moved])
+
+    def _voided(self, revised: pl.DataFrame) -> pl.DataFrame:
+        """Nothing, where another revision of these movements is in another storage location or status."""
+        names = revised.select(_MOVEMENT_ID).unique()
+        known = [chunk.rows.join(names, on=_MOVEMENT_ID, how="semi") for chunk in self._chunks]
+        return voided(pl.concat([*known, revised]))
 
     def _add(self, plain: pl.DataFrame) -> pl.DataFrame:
         """Movements after the newest balance of their key, added up to its level; returns their keys."""

@@ -19,7 +19,6 @@ from operators.stock import STOCK_KEY
 
 ORDERED, SHIPPED, RECEIVED, REQUESTED, POSTED = "ordered", "shipped", "received", "requested", "posted"
 _LINE = ["plant", "purchase_order", "purchase_order_item"]
-_IDENTITY = [*_LINE, "kind", "record_id"]
 SUPPLY: dict[str, pl.DataType] = {
     **STOCK_KEY,
     "purchase_order": pl.String(),
@@ -77,8 +76,19 @@ def of_requests(records: pl.DataFrame) -> pl.DataFrame:
 def merge_supply(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Union: of each record the highest revision."""
     rows = pl.concat([pl.DataFrame(schema=SUPPLY), *frames])
-    order = [*_IDENTITY, "revision", "time", "quantity", "completed"]
-    return rows.sort(order).unique(_IDENTITY, keep="last", maintain_order=True)
+    return newest(rows, ["revision", "time", "quantity", "completed"])
+
+
+def newest(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
+    """Of each record the last row by these columns.
+
+    A receipt is one, whatever item a version of it is for; numbers of shipments are those of their suppliers.
+    """
+    for_item = pl.when(pl.col("kind") != RECEIVED).then(document_key("purchase_order", "purchase_order_item"))
+    named = rows.with_columns(for_item.alias("for_item"))
+    identity = ["plant", "for_item", "kind", "record_id"]
+    ranked = named.sort([*identity, *order, *_LINE], nulls_last=False)
+    return ranked.unique(identity, keep="last", maintain_order=True).drop("for_item")
 
 
 def expected(supply: pl.DataFrame) -> pl.DataFrame:
