@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from bench.process import cpu_seconds
 from schemas.contracts import contract
 from schemas.types import polars_schema
 from sinks.parquet import HistoryWriter
@@ -17,16 +19,25 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 
 
-def write_days(root: Path, count: int, days: int, files: int) -> None:
-    """Write rows to the raw zone, `files` files a day; the machines of a day take turns as on a topic."""
-    writer = HistoryWriter(root, "confirmations", "lane-00", {"MachineCycle": TOPIC}, lambda: "bench")
+def write_day(root: Path, day: int, rows: int, files: int) -> tuple[float, float]:
+    """Write the rows of one day to the raw zone in so many files; the machines take turns as on a topic.
+
+    Each day has a writer of its own, so one that was interrupted is written anew.
+
+    Returns:
+        CPU and wall seconds of the writer alone: what it costs a flow beside reading and rules.
+    """
+    writer = HistoryWriter(root, "confirmations", f"lane-{day:02}", {"MachineCycle": TOPIC}, lambda: "bench")
     writer.restore(None)
-    per_file = max(count // (days * files), 1)
-    for day in range(days):
-        for number in range(files):
-            first = (day * files + number) * per_file
-            writer.write("MachineCycle", _rows(day, number / files, 1 / files, first, per_file))
-            writer.sync()
+    per_file = max(rows // files, 1)
+    cpu = wall = 0.0
+    for number in range(files):
+        frame = _rows(day, number / files, 1 / files, (day * files + number) * per_file, per_file)
+        begun = cpu_seconds(), time.perf_counter()
+        writer.write("MachineCycle", frame)
+        writer.sync()
+        cpu, wall = cpu + cpu_seconds() - begun[0], wall + time.perf_counter() - begun[1]
+    return cpu, wall
 
 
 def _rows(day: int, begin: float, share: float, first: int, count: int) -> pl.DataFrame:
@@ -34,7 +45,7 @@ def _rows(day: int, begin: float, share: float, first: int, count: int) -> pl.Da
     rng = np.random.default_rng(first)
     machine = rng.integers(0, MACHINES, count)
     start = int((START + timedelta(days=day)).timestamp() * 1_000_000)
-    time = start + np.sort((begin + share * rng.random(count)) * (_DAY_US - 1)).astype(np.int64)
+    moment = start + np.sort((begin + share * rng.random(count)) * (_DAY_US - 1)).astype(np.int64)
     offset = pl.Series(np.arange(first, first + count))
     sequence = offset // MACHINES * 4 + offset % 4
     name = pl.Series(machine).cast(pl.String).str.zfill(5)
@@ -42,7 +53,7 @@ def _rows(day: int, begin: float, share: float, first: int, count: int) -> pl.Da
     scrap = pl.Series((rng.random(count) < 0.03).astype(np.int64)).cast(pl.Decimal(18, 6))
     columns = {
         "event_id": "M" + name + "-" + sequence.cast(pl.String),
-        "event_time": pl.Series(time).cast(pl.Datetime("us", "UTC")),
+        "event_time": pl.Series(moment).cast(pl.Datetime("us", "UTC")),
         "plant": pl.Series([PLANT]).new_from_index(0, count),
         "source": "M" + name,
         "sequence": sequence,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -35,6 +36,9 @@ def replayed(root: Path, folder: Path, rows: int, days: int) -> Result:
     Raises:
         subprocess.CalledProcessError: The replay failed; what it said stands on standard error.
     """
+    for old in folder.glob("ledger.db*"):
+        old.unlink()
+    shutil.rmtree(folder / "replay", ignore_errors=True)  # one that goes on would seem faster than it is
     settings = {"history": str(root), "ledger": f"sqlite:///{folder}/ledger.db", "default_zone": "UTC"}
     Ledger(settings["ledger"], who="bench").close()
     (folder / "flow.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
