@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import bytewax.operators as op
 import polars as pl
 from bytewax.dataflow import Stream
 
+from operators.base_streaming import DocumentsLogic, SlotLogic, second, ticked
 from operators.clock import Clock, Tick
 from operators.consumption import ADJUSTED
 from operators.hashing import shards
@@ -26,7 +26,6 @@ from operators.layout import Keyed, Layout
 from operators.movement_documents import MovementConfig, MovementDocuments, MovementsOutput
 from operators.movement_reference import MovementReference
 from operators.movement_totals import MovementTotals
-from operators.streaming import REVISE_AFTER, ClockLogic, Emit, Logic
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,78 +36,20 @@ class MovementStreams:
     movements: Stream[MovementsOutput]
 
 
-class MovementTotalsLogic(Logic):
+class MovementTotalsLogic(SlotLogic[MovementTotals]):
     """Totals of one shard and slot."""
 
     def __init__(self, state: dict[str, Any] | None) -> None:
-        self._totals = MovementTotals()
-        self._revise_at: datetime | None = None
-        if state is not None:
-            self._totals.restore(state)
-            self._later()
+        super().__init__(MovementTotals(), state)
 
-    def on_batch(self, values: list[Any]) -> Emit:
-        """Rows are kept; ticks, orders and materials whose units changed announce."""
-        out: list[Any] = []
-        for value in values:
-            if isinstance(value, Tick):
-                out.append(self._totals.tick(value.watermark, value.frontier))
-            elif isinstance(value, MovementReference):
-                # What is referred to goes first: the rows are told by it.
-                out += [value, *(self._totals.touch(each) for each in _concerned(value))]
-            else:
-                self._totals.add(value)
-        self._later()
-        return [each for each in out if each is not None], False
-
-    def _later(self) -> None:
-        """Late rows are announced together, a moment later."""
-        if self._totals.dirty and self._revise_at is None:
-            self._revise_at = datetime.now(UTC) + REVISE_AFTER
-
-    def on_notify(self) -> Emit:
-        """Announce revisions."""
-        self._revise_at = None
-        revised = self._totals.revise()
-        return [] if revised is None else [revised], False
-
-    def flush(self) -> list[Any]:
-        """Every window closes."""
-        rows = self._totals.flush()
-        return [] if rows is None else [rows]
-
-    def notify_at(self) -> datetime | None:
-        """When revisions are due."""
-        return self._revise_at
-
-    def snapshot(self) -> dict[str, Any]:
-        """Versioned plain values."""
-        return self._totals.snapshot()
-
-
-class MovementDocumentsLogic(Logic):
-    """Documents of one shard of orders."""
-
-    def __init__(self, config: MovementConfig, state: dict[str, Any] | None) -> None:
-        self._documents = MovementDocuments(config)
-        if state is not None:
-            self._documents.restore(state)
-
-    def on_batch(self, values: list[Any]) -> Emit:
-        """All that came together is taken as one."""
-        output = MovementsOutput()
-        self._documents.batch(values, output)
-        return [] if output.empty else [output], False
-
-    def flush(self) -> list[Any]:
-        """What is still open is given up."""
-        output = MovementsOutput()
-        self._documents.flush(output)
-        return [] if output.empty else [output]
-
-    def snapshot(self) -> dict[str, Any]:
-        """Versioned plain values."""
-        return self._documents.snapshot()
+    def _take(self, value: Any) -> Iterable[Any]:
+        if isinstance(value, Tick):
+            return [self._totals.tick(value.watermark, value.frontier)]
+        if isinstance(value, MovementReference):
+            # What is referred to goes first: the rows are told by it.
+            return [value, *(self._totals.touch(each) for each in _concerned(value))]
+        self._totals.add(value)
+        return []
 
 
 def movements_flow(
@@ -127,8 +68,7 @@ def movements_flow(
         clock: A fresh clock; restored from the snapshot.
         config: How movements are made.
     """
-    heard = op.map("progress", lanes, lambda o: ("clock", LaneOutput(o.lane, progress=o.progress, idle=o.idle)))
-    ticks = op.map("ticked", op.stateful_batch("clock", heard, lambda s: ClockLogic(clock, layout, s)), _second)
+    ticks = ticked(lanes, clock, layout)
     partials = op.flat_map("partials", lanes, lambda o: layout.by_slot(o.partials))
     remeasured = op.flat_map("remeasured", references, lambda o: _to_slots(layout, o))
     totals = op.stateful_batch(
@@ -142,13 +82,9 @@ def movements_flow(
     made = op.stateful_batch(
         "documents",
         op.merge("documents_input", due, late, referred, op.filter("shard_ticks", ticks, layout.is_shard)),
-        lambda s: MovementDocumentsLogic(config, s),
+        lambda s: DocumentsLogic(MovementDocuments(config), MovementsOutput, s),
     )
-    return MovementStreams(lanes, op.map("made", made, _second))
-
-
-def _second(pair: tuple[str, Any]) -> Any:
-    return pair[1]
+    return MovementStreams(lanes, op.map("made", made, second))
 
 
 def _adjusted(value: pl.DataFrame | MovementReference) -> pl.DataFrame | MovementReference:

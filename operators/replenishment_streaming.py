@@ -18,13 +18,13 @@ import bytewax.operators as op
 import polars as pl
 from bytewax.dataflow import Stream
 
+from operators.base_streaming import Emit, Logic, ticked
 from operators.clock import Clock, Tick
 from operators.hashing import shards
 from operators.lane import LaneOutput
 from operators.layout import Keyed, Layout
 from operators.reference_lane import ReferenceOutput
 from operators.replenishment import Announced, ReplenishmentConfig, Shard
-from operators.streaming import ClockLogic, Emit, Logic
 
 _ROUTED_BY = ["plant", "material"]
 
@@ -109,9 +109,7 @@ def replenishment_flow(
         clock: A fresh clock; restored from the snapshot.
         config: How stock is judged.
     """
-    heard = op.map("progress", lanes, lambda o: ("clock", LaneOutput(o.lane, progress=o.progress, idle=o.idle)))
-    ticks = op.stateful_batch("clock", heard, lambda state: ClockLogic(clock, layout, state))
-    due = op.map("ticked", ticks, lambda pair: pair[1])
+    due = ticked(lanes, clock, layout)
     rows = op.flat_map("rows", lanes, layout.by_shard)
     materials = op.flat_map("materials", references, layout.materials)
     announced = op.stateful_batch(

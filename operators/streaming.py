@@ -15,16 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bytewax.operators as op
 import polars as pl
 from bytewax.dataflow import Stream
-from bytewax.operators import KeyedStream, StatefulBatchLogic
+from bytewax.operators import KeyedStream
 
 from millrace.metrics.held import Held
-from millrace.shutdown import draining
+from operators.base_streaming import DocumentsLogic, Emit, Logic, SlotLogic, second, ticked
 from operators.clock import Clock, Tick
 from operators.documents import DocumentConfig, Documents, DocumentsOutput
 from operators.lane import LaneOutput
@@ -36,8 +35,6 @@ from operators.timeline import Output as TimelineOutput
 from operators.timeline_batch import TimelineBatch
 from operators.totals import Totals
 
-REVISE_AFTER = timedelta(seconds=1)
-Emit = tuple[list[Any], bool]
 _NO_ORPHANS = pl.DataFrame(schema=TIMELINE)
 
 
@@ -48,56 +45,6 @@ class Streams:
     lanes: Stream[LaneOutput]
     documents: Stream[DocumentsOutput]
     timelines: Stream[TimelineBatch]
-
-
-class Logic(StatefulBatchLogic[Any, Any, dict[str, Any]]):
-    """A step that is moved by its input alone, unless it says otherwise."""
-
-    def on_notify(self) -> Emit:
-        """The time asked for has come."""
-        return [], False
-
-    def on_eof(self) -> Emit:
-        """The input has ended: a finite one is flushed, a drained flow keeps what it holds."""
-        return ([] if draining.is_set() else self.flush()), False
-
-    def flush(self) -> list[Any]:
-        """What is left to announce at the end of a finite input."""
-        return []
-
-    def notify_at(self) -> datetime | None:
-        """When to be woken without input."""
-        return None
-
-
-class ClockLogic(Logic):
-    """Turns progress into ticks for the keys that are concerned."""
-
-    def __init__(self, clock: Clock, layout: Layout, state: dict[str, Any] | None) -> None:
-        self._clock, self._layout = clock, layout
-        self._sent = Tick(-(2**62), -(2**62))
-        self._new_epoch = True
-        if state is not None:
-            clock.restore(state["clock"])
-            self._sent = Tick(*state["sent"])
-
-    def on_batch(self, values: list[LaneOutput]) -> Emit:
-        """One tick per batch at most; at the first input of an epoch the holders may release."""
-        for output in values:
-            self._clock.heard(output)
-        tick = self._clock.tick()
-        keys = self._layout.slots_due(self._sent.watermark, tick.watermark)
-        if self._new_epoch:
-            keys = [*keys, *self._layout.holders()]
-        self._new_epoch = False
-        if keys:
-            self._sent = tick
-        return [(key, tick) for key in keys], False
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain values."""
-        self._new_epoch = True
-        return {"clock": self._clock.snapshot(), "sent": (self._sent.watermark, self._sent.frontier)}
 
 
 class TimelineLogic(Logic):
@@ -157,84 +104,30 @@ class TimelineLogic(Logic):
         return self._saved
 
 
-class TotalsLogic(Logic):
+class TotalsLogic(SlotLogic[Totals]):
     """Totals of one shard and slot."""
 
     def __init__(self, layout: Layout, state: dict[str, Any] | None) -> None:
-        self._totals = Totals(layout.window)
         self._held = Held()
-        self._revise_at: datetime | None = None
-        if state is not None:
-            self._totals.restore(state)
-            self._later()
+        super().__init__(Totals(layout.window), state)
 
     def on_batch(self, values: list[Any]) -> Emit:
         """Rows are kept; ticks and changed orders announce."""
-        out: list[Any] = []
-        for value in values:
-            if isinstance(value, Tick):
-                out.append(self._totals.tick(value.watermark, value.frontier))
-            elif isinstance(value, ReferenceOutput):
-                self._totals.end(value.ended)
-                out += [value, self._totals.touch(value.touched)]
-            elif "part" in value.columns:
-                self._totals.contribute(value)
-            else:
-                self._totals.add(value)
-        self._later()
+        emit = super().on_batch(values)
         self._held.count = self._totals.open_windows
-        return [o for o in out if o is not None], False
+        return emit
 
-    def _later(self) -> None:
-        """Late rows are announced together, a moment later."""
-        if self._totals.dirty and self._revise_at is None:
-            self._revise_at = datetime.now(UTC) + REVISE_AFTER
-
-    def on_notify(self) -> Emit:
-        """Announce revisions."""
-        self._revise_at = None
-        return _kept([self._totals.revise()]), False
-
-    def flush(self) -> list[Any]:
-        """Every window closes."""
-        return _kept([self._totals.flush()])
-
-    def notify_at(self) -> datetime | None:
-        """When revisions are due."""
-        return self._revise_at
-
-    def snapshot(self) -> dict[str, Any]:
-        """Versioned plain values."""
-        return self._totals.snapshot()
-
-
-class DocumentsLogic(Logic):
-    """Documents of one shard of orders."""
-
-    def __init__(self, config: DocumentConfig, state: dict[str, Any] | None) -> None:
-        self._documents = Documents(config)
-        if state is not None:
-            self._documents.restore(state)
-
-    def on_batch(self, values: list[Any]) -> Emit:
-        """All that came together is taken as one."""
-        output = DocumentsOutput()
-        self._documents.batch(values, output)
-        return [] if output.empty else [output], False
-
-    def flush(self) -> list[Any]:
-        """What still waits is given up."""
-        output = DocumentsOutput()
-        self._documents.flush(output)
-        return [] if output.empty else [output]
-
-    def snapshot(self) -> dict[str, Any]:
-        """Versioned plain values."""
-        return self._documents.snapshot()
-
-
-def _kept(items: Iterable[Any]) -> list[Any]:
-    return [item for item in items if item is not None]
+    def _take(self, value: Any) -> Iterable[Any]:
+        if isinstance(value, Tick):
+            return [self._totals.tick(value.watermark, value.frontier)]
+        if isinstance(value, ReferenceOutput):
+            self._totals.end(value.ended)
+            return [value, self._totals.touch(value.touched)]
+        if "part" in value.columns:
+            self._totals.contribute(value)
+        else:
+            self._totals.add(value)
+        return []
 
 
 def confirmations_flow(
@@ -257,8 +150,7 @@ def confirmations_flow(
         documents: How documents are made.
         hold: Announce what a crash could make untrue only from durable state; False without recovery.
     """
-    heard = op.map("progress", lanes, lambda o: ("clock", LaneOutput(o.lane, progress=o.progress, idle=o.idle)))
-    ticks = op.map("ticked", op.stateful_batch("clock", heard, lambda s: ClockLogic(clock, layout, s)), _second)
+    ticks = ticked(lanes, clock, layout)
     rows = op.flat_map("timeline_rows", lanes, lambda o: layout.by_work_center(o.timeline))
     timelines: KeyedStream[TimelineBatch] = op.stateful_batch(
         "timeline",
@@ -279,10 +171,6 @@ def confirmations_flow(
     made = op.stateful_batch(
         "documents",
         op.merge("documents_input", due, late, orders, op.filter("shard_ticks", ticks, layout.is_shard)),
-        lambda s: DocumentsLogic(documents, s),
+        lambda s: DocumentsLogic(Documents(documents), DocumentsOutput, s),
     )
-    return Streams(lanes, op.map("made", made, _second), op.map("timelines", timelines, _second))
-
-
-def _second(pair: tuple[str, Any]) -> Any:
-    return pair[1]
+    return Streams(lanes, op.map("made", made, second), op.map("timelines", timelines, second))

@@ -33,7 +33,8 @@ PACKAGES = ("dataflows", "millrace", "operators", "schemas", "sinks", "sources")
 MAY_IMPORT = {
     "bytewax": (
         *("dataflows/", "sinks/", "sources/"),
-        *("operators/streaming.py", "operators/movement_streaming.py", "operators/replenishment_streaming.py"),
+        *("operators/base_streaming.py", "operators/streaming.py", "operators/movement_streaming.py"),
+        "operators/replenishment_streaming.py",
     ),
     "confluent_kafka": ("millrace/producer/", "sinks/", "sources/"),
     "aiohttp": ("sinks/erp/connections.py",),
