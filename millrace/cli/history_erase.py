@@ -23,9 +23,10 @@ from millrace.settings import load
 from sinks.history import personal
 from sinks.history.compact import only_one
 from sinks.history.erase import Erased, Erasure, replace
+from sinks.history.erase_spool import erase_spool
 from sinks.history.erasure_report import FOLDER, Report
 from sinks.history.manifest import write_manifest
-from sinks.history.places import Place, located
+from sinks.history.places import ObjectPath, Place, located
 from sinks.history.retention import Retained, RetentionSettings, first_kept, retain
 from sinks.history.store import look
 from sinks.history.zones import topics
@@ -53,6 +54,10 @@ def erase_command(
     ledger: Annotated[
         str | None, typer.Option(help="URL of the ledger: its dead letters too, and an audit row.")
     ] = None,
+    spool: Annotated[
+        list[Path] | None,
+        typer.Option(help="`history_spool` of a stopped flow: what waits for the object store too; again for more."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,11 +66,15 @@ def erase_command(
     history, states = located(root), read_states(recovery or [], retired or [])
     with only_one(history):
         report = None if dry_run else Report.begin(history, _said("erase", reason))
-        done = _erase(history, Erasure(history, operator, states.settled, report), states)
+        done = [part for each in spool or [] for part in erase_spool(history, each, operator, states.kept, report)]
+        done += _erase(history, Erasure(history, operator, states.settled, report), states)
         done += [_erase_letters_file(history, path, operator, report) for path in letters or []]
         found = _in_ledger(ledger, operator, reason, dry_run=dry_run) if ledger else {"erased": 0, "open": 0}
         if report is not None:
-            report.end(ledger_letters=found["erased"], waiting=_waiting(done) + found["open"])
+            waiting = _waiting(done) + found["open"]
+            report.end(ledger_letters=found["erased"], spools=[str(each) for each in spool or []], waiting=waiting)
+    if isinstance(history, ObjectPath) and not spool:
+        typer.echo("no --spool was given: what still waits for the object store was not looked at", err=True)
     _show([asdict(each) for each in done], {"ledger_letters": found} if ledger else {}, report, as_json)
     if _waiting(done) or found["open"]:
         raise typer.Exit(1)
@@ -165,7 +174,8 @@ def _in_ledger(url: str, operator: str, reason: str, *, dry_run: bool) -> dict[s
 
 
 def _waiting(done: Sequence[Erased | Retained]) -> int:
-    return sum(sum(each.not_final.values()) for each in done)
+    running = [each.running for each in done if isinstance(each, Erased)]
+    return sum(sum(counts.values()) for counts in [*running, *(each.not_final for each in done)])
 
 
 def _show(found: list[dict[str, Any]], more: dict[str, Any], report: Report | None, as_json: bool) -> None:
@@ -173,7 +183,9 @@ def _show(found: list[dict[str, Any]], more: dict[str, Any], report: Report | No
     if as_json:
         typer.echo(json.dumps({"topics": found, **more, "report": where}, indent=2))
         return
-    told = [each for each in found if each["not_final"] or any(each.get(name) for name in _COUNTS)]
+    told = [
+        each for each in found if each["not_final"] or each.get("running") or any(each.get(name) for name in _COUNTS)
+    ]
     if not told:
         typer.echo("nothing found")
     for each in told:
@@ -183,6 +195,10 @@ def _show(found: list[dict[str, Any]], more: dict[str, Any], report: Report | No
         typer.echo(f"{each['topic']}: {counts}")
         for writer, count in sorted(each["not_final"].items()):
             typer.echo(f"  {count} files of {writer} wait: give its flow's --recovery, or its generation as --retired")
+        for writer, count in sorted(each.get("running", {}).items()):
+            typer.echo(
+                f"  {count} files of {writer} wait: its flow runs; stop it or let the spool empty, and run again"
+            )
     for name, counts in more.items():
         typer.echo(
             f"{name.replace('_', ' ')}: {counts['erased']} erased, {counts['open']} open: replay or discard them"

@@ -36,9 +36,16 @@ class States:
 
     def settled(self, writer: str) -> int:
         """Number below which the files of `<flow>-<generation>-<lane>` are final."""
+        return self._below(writer, self.numbers)
+
+    def kept(self, writer: str) -> int:
+        """The same for files in a spool: number below which their flow will not write them anew."""
+        return self._below(writer, self.written)
+
+    def _below(self, writer: str, numbers: dict[str, int]) -> int:
         if any(f"-{generation}-" in writer for generation in self.retired):
             return 10**10
-        return next((number for name, number in self.numbers.items() if writer.endswith(f"-{name}")), 0)
+        return next((number for name, number in numbers.items() if writer.endswith(f"-{name}")), 0)
 
     def complete_up_to(self, topic: str) -> datetime | None:
         """Event time that every partition of the topic has reached; None when nobody knows."""

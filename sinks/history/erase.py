@@ -44,12 +44,14 @@ class Erased:
         files: Files written again, or that would be.
         rows: Rows that named the person.
         not_final: Files that name the person and wait because their flow could still remove them, by writer.
+        running: Files that name the person in the spool of a running flow, by writer.
     """
 
     topic: str
     files: int = 0
     rows: int = 0
     not_final: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class Erasure:
             if day is not None and day.holds(each):
                 self._superfluous(each)
             elif each.number < self.settled(each.writer):
-                self._file(look(each.path), done, partial(_write_raw, each))
-            elif count := personal.erase(_rows(each.path), self.person)[1]:
+                self._file(look(each.path), done, partial(write_raw, each))
+            elif count := personal.erase(read_rows(each.path), self.person)[1]:
                 done.not_final[each.writer] = done.not_final.get(each.writer, 0) + bool(count)
 
     def _superfluous(self, raw: RawFile) -> None:
@@ -104,7 +106,7 @@ class Erasure:
     def _file(self, found: Found | None, done: Erased, write: Writer) -> None:
         if found is None:
             return
-        rows, count = personal.erase(_rows(found.path), self.person)
+        rows, count = personal.erase(read_rows(found.path), self.person)
         if not count:
             return
         done.files += 1
@@ -124,7 +126,7 @@ def replace(root: Place, found: Found, new: tuple[pl.DataFrame, int], write: Wri
     with draft(found.path) as drafted:
         write(drafted, rows)
         sync(drafted)
-        if not _rows(drafted).equals(rows):
+        if not read_rows(drafted).equals(rows):
             raise Misconfigured(f"{drafted}: does not hold the rows that were written")
         report.note(
             Touched(
@@ -136,7 +138,12 @@ def replace(root: Place, found: Found, new: tuple[pl.DataFrame, int], write: Wri
     hit("erase.after_publish")
 
 
-def _rows(path: Place) -> pl.DataFrame:
+def read_rows(path: Place) -> pl.DataFrame:
+    """Rows of a file.
+
+    Raises:
+        Misconfigured: It is no readable Parquet.
+    """
     try:
         return pl.read_parquet(BytesIO(read_bytes(path)), hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -147,7 +154,7 @@ def _write_day(day: DayFile, target: Path, rows: pl.DataFrame) -> None:
     day_file.write(target, [rows], day.path.parent.parent.parent.name, day.taken)
 
 
-def _write_raw(raw: RawFile, target: Path, rows: pl.DataFrame) -> None:
+def write_raw(raw: RawFile, target: Path, rows: pl.DataFrame) -> None:
     """A raw file keeps what its footer says, and its time: compaction tells by that whether it is another file."""
     known = pq.read_metadata(BytesIO(read_bytes(raw.path))).metadata or {}
     said = {key.decode(): value.decode() for key, value in known.items() if not key.startswith(b"ARROW")}

@@ -30,7 +30,7 @@ class Touched:
     """A file that was replaced or removed.
 
     Args:
-        file: Path below the history.
+        file: Path below the history; a whole one of a file that lies elsewhere, as in a spool.
         action: `replaced` or `removed`.
         rows: Rows in it, which a replacement keeps.
         changed: Rows that named the person.
@@ -104,8 +104,9 @@ def below_root(root: Place, path: Place) -> str:
 
 
 def _as_it_is(root: Place, each: Touched) -> Touched:
+    place = Path(each.file) if each.file.startswith("/") else root / each.file
     try:
-        now = checksum(root / each.file)
+        now = checksum(place)
     except FileNotFoundError:
         now = ""
     return Touched(**{**asdict(each), "done": now == each.sha256_after})

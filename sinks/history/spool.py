@@ -13,7 +13,6 @@ us, the spool grows to its limit; then the lane takes no more batches, so that t
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import threading
 import time
@@ -29,6 +28,7 @@ from millrace.failpoints import hit
 from millrace.health import health
 from millrace.metrics import spool as metrics
 from sinks.history.places import ObjectPath
+from sinks.history.spool_lock import lock
 from sinks.history.store import below, make_folder, remove, subfolders, upload, write
 from sinks.history.zones import DAYS
 
@@ -119,12 +119,10 @@ class Spool:
 
     def _hold(self) -> None:
         """Keep other processes off, until this one ends."""
-        path = self._folder / f"{self._writer}.lock"
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Misconfigured(f"{path}: another process uploads these files") from error
+        handle = lock(self._folder, self._writer)
+        if handle is None:
+            raise Misconfigured(f"{self._folder / self._writer}.lock: another process uploads these files")
+        self._lock = handle
 
     def wrote(self, number: int, path: Path) -> None:
         """A durable file waits for its upload."""
