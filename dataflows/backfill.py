@@ -17,7 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from dataflows.files import FileRun, Results, run_files
+from dataflows.file_run import FileRun
+from dataflows.files import Results, run_files
 from dataflows.replay_changes import Compared, Held, Why, compare, is_completion
 from dataflows.settings import ConfirmationsSettings
 from millrace.errors import Misconfigured

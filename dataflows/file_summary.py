@@ -1,10 +1,9 @@
-"""Summary of a run on files: counts that reconcile, and what each operation has come to."""
+"""What summaries of runs on files have in common: counts that reconcile, and the file that says so."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,16 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from dataflows.files import SUMMARY, Results
+from dataflows.file_run import SUMMARY
 from dataflows.flow_settings import FlowSettings
-from dataflows.settings import EVENTS
-from millrace.ledger.model import DeadLetter
-from operators.confirmations import QUANTITIES, TIMES
-from operators.routes import origin_parts
 from sinks.history.store import below, scan
-
-MEASURES = (*QUANTITIES, *TIMES)
-OPERATION = ["plant", "order_id", "operation"]
+from sources.file_lanes import FileAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +60,20 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """A finished run in numbers; plain values by `as_json`."""
+class FileSummary:
+    """A finished run in numbers.
 
-    files: list[dict[str, Any]]
+    Args:
+        rows: Rows of the files by what became of them.
+        dead_letters: Their number by kind, reason and field.
+        alerts: Alerts by kind.
+        checks: Equations between counts that were made apart from each other.
+    """
+
     rows: dict[str, int]
-    records: dict[str, Records]
-    documents: int
     dead_letters: list[dict[str, Any]]
     alerts: dict[str, int]
-    operations: list[dict[str, Any]]
     checks: list[Check]
-    settings: dict[str, Any]
 
     @property
     def reconciles(self) -> bool:
@@ -90,24 +85,19 @@ class Summary:
         """0 where every row was accepted, or left out on purpose; 1 where something needs a look."""
         return 0 if self.reconciles and not self.dead_letters else 1
 
+    def told(self) -> dict[str, Any]:
+        """What the flow itself adds to `as_json`, plain values."""
+        return {}
+
     def as_json(self) -> dict[str, Any]:
-        """Plain values; quantities as strings, in the order's unit, times in seconds."""
-        records = {
-            name: {**{n: getattr(r, n) for n in Records.__slots__}, "in_no_total": r.in_no_total}
-            for name, r in self.records.items()
-        }
-        checks = [{"what": c.what, "expected": c.expected, "found": c.found, "ok": c.ok} for c in self.checks]
+        """Plain values; quantities as strings."""
         return {
             "reconciles": self.reconciles,
             "rows": self.rows,
-            "records": records,
-            "documents": self.documents,
+            **self.told(),
             "dead_letters": self.dead_letters,
             "alerts": self.alerts,
-            "operations": self.operations,
-            "files": self.files,
-            "checks": checks,
-            "settings": self.settings,
+            "checks": [{"what": c.what, "expected": c.expected, "found": c.found, "ok": c.ok} for c in self.checks],
         }
 
     def write(self, folder: Path) -> None:
@@ -117,68 +107,26 @@ class Summary:
         partial.rename(folder / SUMMARY)
 
 
-def summarize(results: Results) -> Summary:
-    """Count what was read against what came out."""
-    files = [
-        {
-            "partition": number,
-            "file": file.file,
-            **{name: getattr(file, name) for name in ("read", "mapped", "rejected", "filtered")},
-            "records": dict(file.records),
-        }
-        for number, file in enumerate(results.account.files)
-    ]
-    rows = {n: sum(file[n] for file in files) for n in ("read", "mapped", "rejected", "filtered")}
-    records = _records(results)
-    shown = ("flow", "window", "default_zone", "age_days", "future_s")
-    return Summary(
-        files=files,
-        rows=rows,
-        records=records,
-        documents=results.documents.height,
-        dead_letters=letters_by_reason(results.letters),
-        alerts=dict(sorted(Counter(alert["kind"] for alert in results.collected.alerts).items())),
-        operations=operations(results.documents),
-        checks=_checks(rows, records, results),
-        settings={name: getattr(results.settings, name) for name in shown},
-    )
+def row_counts(account: FileAccount) -> dict[str, int]:
+    """Rows of all files by what became of them."""
+    return {n: sum(getattr(f, n) for f in account.files) for n in ("read", "mapped", "rejected", "filtered")}
 
 
-def _records(results: Results) -> dict[str, Records]:
-    made: Counter[str] = Counter()
-    for file in results.account.files:
-        made.update(file.records)
-    counts = results.account.counts
-    in_documents, given_up = _events(results.documents), events_given_up(results.collected.letters)
+def rows_check(rows: dict[str, int]) -> Check:
+    """Every row that was read was mapped, rejected or left out."""
+    return Check("rows read", rows["read"], rows["mapped"] + rows["rejected"] + rows["filtered"])
+
+
+def record_counts(account: FileAccount, settings: FlowSettings, name: str) -> dict[str, int]:
+    """Records of a contract: made, accepted, duplicates, dead and in the history."""
+    counts = account.counts
     return {
-        name: Records(
-            made=made[name],
-            accepted=counts.get(f"accepted:{name}", 0),
-            duplicates=counts.get(f"duplicates:{name}", 0),
-            dead=sum(n for key, n in counts.items() if key.startswith(f"dead:{name}:")),
-            in_documents=in_documents[name],
-            given_up=given_up[name],
-            history=history_rows(results.settings, name),
-        )
-        for name in EVENTS
-        if made[name]
+        "made": sum(file.records[name] for file in account.files),
+        "accepted": counts.get(f"accepted:{name}", 0),
+        "duplicates": counts.get(f"duplicates:{name}", 0),
+        "dead": sum(number for key, number in counts.items() if key.startswith(f"dead:{name}:")),
+        "history": history_rows(settings, name),
     }
-
-
-def _events(documents: pl.DataFrame) -> Counter[str]:
-    """Events in documents, by contract."""
-    origins = documents.select(pl.col("origins").explode()).drop_nulls().unnest("origins")
-    return Counter(dict(origins.group_by("topic").agg(pl.col("events").sum()).iter_rows()))
-
-
-def events_given_up(letters: Iterable[DeadLetter]) -> Counter[str]:
-    """Events in totals that were given up, by contract."""
-    found: Counter[str] = Counter()
-    for letter in letters:
-        for row in json.loads(letter.payload)["rows"] if letter.kind == "TOTAL" else ():
-            if row["events"]:
-                found[origin_parts(row["origin"])[0]] += row["events"]
-    return found
 
 
 def history_rows(settings: FlowSettings, name: str) -> int:
@@ -195,30 +143,11 @@ def letters_by_reason(letters: pl.DataFrame) -> list[dict[str, Any]]:
     return counted.with_columns(pl.col("kind").cast(pl.String)).sort(key).to_dicts()
 
 
-def operations(documents: pl.DataFrame) -> list[dict[str, Any]]:
-    """What each operation has come to: sums over its documents' last revisions, quantities as strings."""
-    totals = documents.group_by(OPERATION).agg(
-        pl.col("material").first(),
-        pl.col("unit").first(),
-        *(pl.col(name).sum() for name in MEASURES),
-        pl.col("over_delivery").max(),
-        pl.col("is_final").any(),
-        pl.col("event_count").sum().alias("events"),
-        pl.len().alias("documents"),
-    )
-    return [_plain(row) for row in totals.sort(OPERATION).to_dicts()]
+def by_kind(alerts: list[dict[str, Any]]) -> dict[str, int]:
+    """Number of alerts by kind."""
+    return dict(sorted(Counter(alert["kind"] for alert in alerts).items()))
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in row.items()}
-
-
-def _checks(rows: Mapping[str, int], records: Mapping[str, Records], results: Results) -> list[Check]:
-    found = [Check("rows read", rows["read"], rows["mapped"] + rows["rejected"] + rows["filtered"])]
-    for name, r in records.items():
-        found.append(Check(f"{name}: records made", r.made, r.accepted + r.duplicates + r.dead))
-        found.append(Check(f"{name}: accepted, in history", r.accepted, r.history))
-        found.append(Check(f"{name}: counted more than once", 0, max(0, -r.in_no_total)))
-    dead = rows["rejected"] + sum(r.dead for r in records.values())
-    letters = results.letters.filter(pl.col("kind") == "RECORD").height
-    return [*found, Check("dead letters of rows and records", dead, letters)]
+def plain_quantity(value: Decimal) -> str:
+    """A quantity without the contract's trailing zeros."""
+    return f"{value.normalize():f}"

@@ -22,7 +22,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import Sink
 
 from dataflows import parts
-from dataflows.files import FOREVER_H
+from dataflows.file_run import FOREVER_H
 from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import MasterData
 from dataflows.replay_range import Orders, Range, days_of, margin, needed, touched_orders

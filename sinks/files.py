@@ -132,19 +132,29 @@ def _place(letter: DeadLetter, files: Sequence[str], fields: Mapping[tuple[int, 
 def write(folder: Path, collected: Collected, letters: pl.DataFrame, flow: str) -> None:
     """Write documents, dead letters, alerts and state times; where there are none, the columns alone."""
     documents = document_records(collected.newest_documents(), flow)
-    alerts = [alert_record(alert, flow) for alert in collected.alerts]
     times = state_time_records(collected.newest_state_times(), flow)
-    records = {
-        "documents/ProductionConfirmation": _records("ProductionConfirmation", documents),
+    frames = {
+        "documents/ProductionConfirmation": records_frame("ProductionConfirmation", documents),
         "dead_letters": letters,
-        "alerts": _records("Alert", alerts),
-        "state_times": _records("StateTime", times),
+        "alerts": alerts_frame(collected, flow),
+        "state_times": records_frame("StateTime", times),
     }
-    for name, frame in records.items():
+    write_frames(folder, frames)
+
+
+def write_frames(folder: Path, frames: Mapping[str, pl.DataFrame]) -> None:
+    """Write each frame as `NAME.parquet` below a folder."""
+    for name, frame in frames.items():
         path = folder / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(path, compression="zstd")
 
 
-def _records(name: str, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def alerts_frame(collected: Collected, flow: str) -> pl.DataFrame:
+    """Records of Alert."""
+    return records_frame("Alert", [alert_record(alert, flow) for alert in collected.alerts])
+
+
+def records_frame(name: str, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Records with the columns of their contract."""
     return pl.DataFrame(list(records), schema=polars_schema(contract(name)))

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dataflows.movement_summary import MovementSummary
+from millrace.cli.file_report import tell_end
 
 _NUMBERS = ("made", "accepted", "duplicates", "dead", "in_documents", "given_up", "history")
 _MOVED = ("plant", "movement", "material", "storage_location", "quantity", "unit", "documents")
@@ -25,14 +26,7 @@ def show_movements(summary: MovementSummary, out: Path, console: Console) -> Non
     console.print(f"rows: {rows}", highlight=False)
     counted = ", ".join(f"{name.replace('_', ' ')} {getattr(summary.records, name)}" for name in _NUMBERS)
     console.print(f"records: {counted}", highlight=False)
-    alerts = ", ".join(f"{name} {count}" for name, count in summary.alerts.items()) or "none"
-    console.print(f"alerts: {alerts}", highlight=False)
-    for check in summary.checks:
-        if not check.ok:
-            line = f"[red]differs[/]: {check.what}: {check.expected} expected, {check.found} found"
-            console.print(line, highlight=False)
-    verdict = "every count reconciles" if summary.reconciles else "[red]counts differ, see above[/]"
-    console.print(f"{verdict}; results in {escape(str(out))}", highlight=False)
+    tell_end(console, summary, f"results in {escape(str(out))}")
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, object]]) -> Table:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from dataflows import parts
-from dataflows.files import FileRun
+from dataflows.file_run import FileRun
 from dataflows.registry import flow_named
 from dataflows.replay import Replay
 from dataflows.replay_apply import put_scratch

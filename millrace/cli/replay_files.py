@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from dataflows.backfill import backfill, keep_rows
-from dataflows.files import FileRun
+from dataflows.file_run import FileRun
 from dataflows.replay_apply import put_scratch
 from dataflows.replay_table import frame
 from dataflows.settings import ConfirmationsSettings

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dataflows.replenishment_files import ReplenishmentSummary
+from dataflows.replenishment_summary import ReplenishmentSummary
+from millrace.cli.file_report import tell_end
 
 _STOCK = (
     "plant",
@@ -38,14 +39,7 @@ def show_replenishment(summary: ReplenishmentSummary, out: Path, console: Consol
             console.print(_table(title, columns, rows))
     counted = ", ".join(f"{name} {count}" for name, count in summary.rows.items())
     console.print(f"rows: {counted}", highlight=False)
-    alerts = ", ".join(f"{name} {count}" for name, count in summary.alerts.items()) or "none"
-    console.print(f"alerts that stand: {alerts}", highlight=False)
-    for check in summary.checks:
-        if not check.ok:
-            line = f"[red]differs[/]: {check.what}: {check.expected} expected, {check.found} found"
-            console.print(line, highlight=False)
-    verdict = "every count reconciles" if summary.reconciles else "[red]counts differ, see above[/]"
-    console.print(f"{verdict}; results in {escape(str(out))}", highlight=False)
+    tell_end(console, summary, f"results in {escape(str(out))}", alerts="alerts that stand")
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, object]]) -> Table:

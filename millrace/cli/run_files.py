@@ -12,23 +12,25 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from dataflows.file_summary import Summary, summarize
-from dataflows.files import FileRun, run_files
+from dataflows.confirmation_summary import ConfirmationSummary, summarize
+from dataflows.file_run import FileRun
+from dataflows.file_summary import FileSummary
+from dataflows.files import run_files
 from dataflows.flow_settings import FlowSettings
 from dataflows.movement_files import run_movement_files
 from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.movement_summary import MovementSummary
 from dataflows.registry import FLOWS, Flow
-from dataflows.replenishment_files import ReplenishmentSummary, run_replenishment_files
+from dataflows.replenishment_files import run_replenishment_files
 from dataflows.replenishment_settings import ReplenishmentSettings
-from millrace.cli.file_report import reading, show
+from dataflows.replenishment_summary import ReplenishmentSummary
+from millrace.cli.confirmation_report import show_confirmations
+from millrace.cli.file_report import reading
 from millrace.cli.movement_report import show_movements
 from millrace.cli.replenishment_report import show_replenishment
 from millrace.errors import Misconfigured
 from schemas.mapping import Mapping, load
 from sources.file_lanes import FileInput
-
-AnySummary = Summary | MovementSummary | ReplenishmentSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
         confirmations=given.confirmations,
     )
     with reading(inputs, Console(stderr=True)) as heard:
-        summary: AnySummary
+        summary: FileSummary
         if isinstance(settings, ReplenishmentSettings):
             summary = run_replenishment_files(settings, what, heard)
         elif isinstance(settings, GoodsMovementsSettings):
@@ -95,15 +97,15 @@ def run_on_files(flow: Flow, settings: Any, given: FileOptions) -> int:
     return summary.exit_status
 
 
-def _print(summary: AnySummary, out: Path, *, as_json: bool) -> None:
+def _print(summary: FileSummary, out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary.as_json(), ensure_ascii=False, indent=2))
     elif isinstance(summary, MovementSummary):
         show_movements(summary, out, Console())
     elif isinstance(summary, ReplenishmentSummary):
         show_replenishment(summary, out, Console())
-    else:
-        show(summary, out, Console())
+    elif isinstance(summary, ConfirmationSummary):
+        show_confirmations(summary, out, Console())
 
 
 def file_inputs(inputs: Sequence[str], mappings: Sequence[str], flow: Flow = FLOWS["confirmations"]) -> list[FileInput]:
