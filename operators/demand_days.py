@@ -16,7 +16,7 @@ from operators.frames import from_bytes, to_bytes
 from operators.partials import QUANTITY
 from operators.reorder_point import Demand, learned
 from operators.safety_stock import Place
-from operators.stock import STOCK_KEY
+from operators.stock import STOCK_KEY, fitting
 
 _KEY = list(STOCK_KEY)
 DEMAND: dict[str, pl.DataType] = {**STOCK_KEY, "day": pl.Date(), "quantity": QUANTITY}
@@ -48,7 +48,7 @@ class DemandDays:
     def _consolidate(self) -> None:
         if self._fresh:
             rows = pl.concat([self._sums, *self._fresh])
-            self._sums = rows.group_by(*_KEY, "day").agg(pl.col("quantity").sum().cast(QUANTITY)).sort(*_KEY, "day")
+            self._sums = rows.group_by(*_KEY, "day").agg(fitting(pl.col("quantity").sum())).sort(*_KEY, "day")
             self._fresh, self._saved = [], None
             self._learned.clear()
 
@@ -61,7 +61,7 @@ class DemandDays:
             seen = self._sums.filter(before).select(_KEY).unique()
             marks = seen.select(*_KEY, pl.lit(first).alias("day"), pl.lit(0).cast(QUANTITY).alias("quantity"))
             rows = pl.concat([self._sums.filter(~before), marks])
-            self._sums = rows.group_by(*_KEY, "day").agg(pl.col("quantity").sum().cast(QUANTITY)).sort(*_KEY, "day")
+            self._sums = rows.group_by(*_KEY, "day").agg(fitting(pl.col("quantity").sum())).sort(*_KEY, "day")
             self._learned.clear()
             self._saved = None
 

@@ -121,7 +121,7 @@ class Lane:
         times = frame["event_time"].to_physical().to_numpy()
         now, limits = int(self.now() * 1_000_000), self.config.limits
         reasons, late = refuse_by_time(topic, times, partitions, logged, progress=self.progress, now=now, limits=limits)
-        refuse_by_content(frame, reasons, self.calendar, self.config.most)
+        refuse_by_content(frame, reasons, self.calendar, self.config.most, limits)
         codes = self._repeated(output, contract, frame, times, partitions=partitions, reasons=reasons)
         reasons = joined(reasons, codes) if codes.any() else reasons
         frame = frame.with_columns(

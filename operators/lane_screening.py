@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from operators.lane_rows import Bools, Codes, Ints, Longs
-from operators.lane_verdicts import ANCIENT, CALENDAR, FUTURE, NEGATIVE, OVERSIZED
+from operators.lane_verdicts import ANCIENT, CALENDAR, FUTURE, NEGATIVE, OVERSIZED, UNCOUNTED
 from operators.routes import oversized
 from operators.screen import NO_PROGRESS, TimeLimits, screen
 from operators.shifts import CalendarBook
@@ -54,7 +54,9 @@ def refuse_by_time(
     return reasons, late
 
 
-def refuse_by_content(frame: pl.DataFrame, reasons: Codes, calendar: CalendarBook, most: Decimal) -> None:
+def refuse_by_content(
+    frame: pl.DataFrame, reasons: Codes, calendar: CalendarBook, most: Decimal, limits: TimeLimits
+) -> None:
     """Add the reasons that lie in a row itself; `most` is the most that one event may add."""
     unknown = calendar.unknown(frame)
     if unknown.any():
@@ -65,3 +67,6 @@ def refuse_by_content(frame: pl.DataFrame, reasons: Codes, calendar: CalendarBoo
     if "quantity" in frame.columns:  # a kind or status says which way it goes
         negative = (frame["quantity"] < 0).to_numpy()
         reasons[negative & (reasons == 0)] = NEGATIVE
+    if "as_of" in frame.columns:
+        ahead = frame["as_of"].to_physical() > frame["event_time"].to_physical() + limits.ahead
+        reasons[ahead.to_numpy() & (reasons == 0)] = UNCOUNTED

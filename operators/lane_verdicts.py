@@ -14,7 +14,7 @@ from operators.lane_output import Dead
 
 Codes = npt.NDArray[np.uint8]
 FUTURE, ANCIENT, CALENDAR, OVERSIZED, BEYOND = 1, 2, 3, 4, 5
-SERIALISED, BOOKED_ELSEWHERE, NEGATIVE = 6, 7, 8
+SERIALISED, BOOKED_ELSEWHERE, NEGATIVE, UNCOUNTED = 6, 7, 8, 9
 _CODES = 10
 #: Reason of a row that repeats another; it is counted, not buried.
 REPEATED = _CODES + DUPLICATE
@@ -36,6 +36,7 @@ _REASONS: dict[int, tuple[str, str]] = {
         "{kind} of {material} for order {order_id} is backflushed by the declared rules, so it would be booked twice",
     ),
     NEGATIVE: ("negative_quantity", "event {event_id} has a quantity below zero"),
+    UNCOUNTED: ("future_as_of", "as_of {as_of} is ahead of event_time {event_time}: nobody can have counted up to it"),
     _CODES + REUSED: (
         "sequence_reused",
         "source {source} numbered a new event {sequence}, used before: a source that starts again needs a new name",

@@ -138,7 +138,7 @@ class Policy:
 
     Args:
         rule: Its rule.
-        replenishment: s, S, Q and h; None where nothing is ordered, since demand is not known or there is none.
+        replenishment: s, S, Q and h; None where nothing is ordered, since demand is not known, or nothing to speak of.
         demand: Demand that s was computed from; None where s is given.
         cover: Lead time and service level that s was computed from.
         safety_stock: Part of s that covers deviations.
@@ -165,7 +165,7 @@ def policy(rule: ReplenishmentRule, learned: Demand | None) -> Policy:
     point = reorder_point(demand, cover)
     up_to = None if rule.cover_days is None else point + (demand.mean * rule.cover_days).quantize(Decimal("0.000001"))
     made = None
-    if demand.mean > 0:
+    if demand.mean > 0 and (up_to is None or up_to > point):
         made = Replenishment(point, up_to, rule.lot_size, rule.hysteresis, demand.mean)
     return Policy(rule, made, demand, cover, safety_stock(demand, cover))
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from operators.replenishment_policy import Policy
+from operators.stock import MOST
 from schemas.contracts import contract
 from schemas.types import polars_schema
 
@@ -33,7 +34,7 @@ def request(found: Mapping[str, Any], policy: Policy, instant: datetime, price: 
         price: Price of one base unit; None where it is not known.
     """
     rule, demand, cover = policy.rule, policy.demand, policy.cover
-    value = None if price is None else _EXACT.multiply(found["quantity"], price[0]).quantize(_SIX, context=_EXACT)
+    value = None if price is None else _value(found["quantity"], price[0])
     return {
         **found,
         "event_time": instant,
@@ -59,6 +60,12 @@ def request(found: Mapping[str, Any], policy: Policy, instant: datetime, price: 
         "lead_time_deviation": cover.lead_time_deviation if cover is not None else None,
         "service_factor": cover.service_factor if cover is not None else None,
     }
+
+
+def _value(quantity: Decimal, price: Decimal) -> Decimal | None:
+    """None where it is too large to be told: then a person looks at it."""
+    value = _EXACT.multiply(quantity, price).quantize(_SIX, context=_EXACT)
+    return value if value <= MOST else None
 
 
 def needs_approval(above: Decimal | None, value: Decimal | None) -> bool:

@@ -15,6 +15,7 @@ from operators.references import Conversions
 from operators.replenishment_missing import Missing
 from operators.replenishment_rows import ROWS, effective
 from operators.screen import NO_PROGRESS
+from operators.stock import MOST
 
 _EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _SIX = Decimal("0.000001")
@@ -126,7 +127,7 @@ def _priced(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
         quantity = given[tuple(row[name] for name in identity)]
         if row["price"] is not None and row["quantity"]:
             exact = _EXACT.divide(_EXACT.multiply(row["price"], quantity), row["quantity"])
-            row["price"] = exact.quantize(_SIX, context=_EXACT)
+            row["price"] = exact.quantize(_SIX, context=_EXACT) if exact < MOST else None
     return pl.DataFrame(rows, schema=after.schema, orient="row")
 
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from millrace.errors import Misconfigured
 from operators.partials import INSTANT, QUANTITY
-from operators.stock import STOCK, STOCK_KEY
+from operators.stock import MOST, STOCK, STOCK_KEY, fitting
 
 _KEY = list(STOCK_KEY)
 _EXACT = Context(prec=50)
@@ -73,14 +73,14 @@ class Replenishment:
         """What is ordered at a projected stock at or below s."""
         if self.order_up_to is None:
             return self._lots(self.reorder_point - projected, more=True)
-        missing = self.order_up_to - projected
+        missing = min(self.order_up_to - projected, MOST)
         return missing if self.lot_size is None else self._lots(missing, more=False)
 
     def _lots(self, missing: Decimal, *, more: bool) -> Decimal:
         """The fewest lots that are at least `missing`, or more than that."""
         lot = self.lot_size or Decimal(1)
         number, rest = _EXACT.divmod(missing, lot)
-        return (number + (1 if rest or more else 0)) * lot
+        return min((number + (1 if rest or more else 0)) * lot, MOST)
 
 
 #: Plant, material, storage location.
@@ -92,7 +92,7 @@ def project(stock: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
     rows = stock.filter(pl.col("as_of").is_not_null()).join(expected, on=_KEY, how="left")
     rows = rows.with_columns(pl.col("in_transit", "open_requests").fill_null(0).cast(QUANTITY))
     projected = pl.col("on_hand") - pl.col("allocated") + pl.col("in_transit") + pl.col("open_requests")
-    return rows.with_columns(projected.cast(QUANTITY).alias("projected")).select(list(PROJECTION))
+    return rows.with_columns(fitting(projected).alias("projected")).select(list(PROJECTION))
 
 
 def judge(

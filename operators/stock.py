@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 import polars as pl
 
@@ -54,6 +55,15 @@ _SPAN = [*_KEY, "since", "until"]
 _MOVED = ["movement_id", "status"]
 _MOVEMENT_ID = ["plant", "material", "movement_id"]
 _SLOT = [*_MOVEMENT_ID, "storage_location", "status"]
+
+
+#: Most that decimal(18,6) holds.
+MOST = Decimal("999999999999.999999")
+
+
+def fitting(quantity: pl.Expr) -> pl.Expr:
+    """A sum as decimal(18,6), or the most that it holds: absurd records make an absurd stock, and stop no flow."""
+    return quantity.clip(-MOST, MOST).cast(QUANTITY)
 
 
 def balances(records: pl.DataFrame) -> pl.DataFrame:
@@ -127,14 +137,14 @@ def changes(movements: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("since").is_not_null() & (pl.col("time") <= pl.col("since"))
     total = pl.col("quantity").sort_by("revision").last()
     seen = pl.col("quantity").filter(before).sort_by(pl.col("revision").filter(before)).last().fill_null(0)
-    grouped = rows.group_by([*_SPAN, *_MOVED]).agg((total - seen).cast(QUANTITY).alias("quantity"))
+    grouped = rows.group_by([*_SPAN, *_MOVED]).agg(fitting(total - seen).alias("quantity"))
     return grouped.filter(pl.col("quantity") != 0)
 
 
 def by_status(changed: pl.DataFrame) -> pl.DataFrame:
     """Changes of `changes` added up: one row per span, one column per status."""
     sums = [
-        pl.col("quantity").filter(pl.col("status") == status).sum().cast(QUANTITY).alias(f"{status}_change")
+        fitting(pl.col("quantity").filter(pl.col("status") == status).sum()).alias(f"{status}_change")
         for status in REPORTED
     ]
     return changed.group_by(_SPAN).agg(sums)
@@ -149,7 +159,7 @@ def levels(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
     spans = rows.select(*_KEY, pl.col("as_of").alias("since"), pl.lit(None, INSTANT).alias("until"))
     moved = by_status(changes(movements, spans)).drop("since", "until")
     rows = rows.join(moved, on=_KEY, how="left").with_columns(
-        (pl.col(status).fill_null(0) + pl.col(f"{status}_change").fill_null(0)).cast(QUANTITY).alias(status)
+        fitting(pl.col(status).fill_null(0) + pl.col(f"{status}_change").fill_null(0)).alias(status)
         for status in REPORTED
     )
     return rows.select(list(STOCK)).sort(_KEY)

@@ -21,6 +21,7 @@ from operators.stock import (
     REPORTED,
     STOCK,
     STOCK_KEY,
+    fitting,
     levels,
     merge_balances,
     merge_movements,
@@ -108,10 +109,12 @@ class StockLevels:
         ]
         moved = rows.select(*_KEY, "unit", *sums).group_by(_KEY).agg(pl.col("unit").max(), pl.col(REPORTED).sum())
         known = self._levels.join(moved, on=_KEY, how="left", maintain_order="left")
-        total = [(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).cast(QUANTITY).alias(each) for each in REPORTED]
+        total = [fitting(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).alias(each) for each in REPORTED]
         self._levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
         self._saved.pop("levels", None)
-        new = moved.join(self._levels, on=_KEY, how="anti").with_columns(pl.lit(None).alias("as_of"))
+        new = moved.join(self._levels, on=_KEY, how="anti").with_columns(
+            pl.lit(None).alias("as_of"), *map(fitting, map(pl.col, REPORTED))
+        )
         if new.height:
             self._put(new.select(pl.col(each).cast(kind) for each, kind in STOCK.items()))
         return moved.select(_KEY)

@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from operators.partials import QUANTITY
-from operators.stock import REPORTED, STOCK_KEY, by_status, changes
+from operators.stock import REPORTED, STOCK_KEY, by_status, changes, fitting
 
 _KEY = list(STOCK_KEY)
 #: Reservations change for reasons that no movement tells, so only stock itself is compared.
@@ -53,7 +52,7 @@ def stock_mismatches(
 
 
 def _apart(rows: pl.DataFrame, status: str, tolerance: Tolerance) -> list[dict[str, Any]]:
-    expected = (pl.col(f"{status}_before") + pl.col(f"{status}_change").fill_null(0)).cast(QUANTITY)
+    expected = fitting(pl.col(f"{status}_before") + pl.col(f"{status}_change").fill_null(0))
     judged = rows.select(*_KEY, "since", "until", "unit", expected.alias("projected"), pl.col(status).alias("reported"))
     return [{**row, "status": status} for row in judged.to_dicts() if _beyond(row, tolerance)]
 

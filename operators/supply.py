@@ -15,7 +15,7 @@ import polars as pl
 
 from operators.confirmations import document_key
 from operators.partials import INSTANT, QUANTITY
-from operators.stock import STOCK_KEY
+from operators.stock import STOCK_KEY, fitting
 
 ORDERED, SHIPPED, RECEIVED, REQUESTED, POSTED = "ordered", "shipped", "received", "requested", "posted"
 _LINE = ["plant", "purchase_order", "purchase_order_item"]
@@ -94,7 +94,7 @@ def newest(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
 def expected(supply: pl.DataFrame) -> pl.DataFrame:
     """Quantities in transit and asked for, rows of EXPECTED."""
     rows = [_of_lines(_lines(supply)), _requests(supply).select(list(EXPECTED))]
-    return pl.concat(rows).group_by(list(STOCK_KEY)).agg(pl.col("in_transit", "open_requests").sum().cast(QUANTITY))
+    return pl.concat(rows).group_by(list(STOCK_KEY)).agg(fitting(pl.col("in_transit", "open_requests").sum()))
 
 
 def retain(supply: pl.DataFrame, until: datetime) -> pl.DataFrame:
@@ -149,7 +149,7 @@ def _told(name: str) -> list[pl.Expr]:
 
 
 def _left(quantity: pl.Expr) -> pl.Expr:
-    return pl.when((quantity > 0) & ~pl.col("completed")).then(quantity).otherwise(0).cast(QUANTITY)
+    return fitting(pl.when((quantity > 0) & ~pl.col("completed")).then(quantity).otherwise(0))
 
 
 def _of_lines(lines: pl.DataFrame) -> pl.DataFrame:

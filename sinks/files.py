@@ -31,6 +31,7 @@ PLACE = {"file": pl.String(), "line": pl.Int64(), "field": pl.String()}
 FIELDS = {
     "future_event_time": "event_time",
     "ancient_event_time": "event_time",
+    "future_as_of": "as_of",
     "calendar_unknown": "plant",
     "sequence_reused": "sequence",
     "sequence_expired": "sequence",

@@ -204,7 +204,7 @@ def _through_rules(
     for rows in _by_topic(contract, frame, late):
         times = rows.frame["event_time"].to_physical().to_numpy()
         reasons = np.zeros(len(times), np.uint8)
-        refuse_by_content(rows.frame, reasons, lane.calendar, lane.config.most)
+        refuse_by_content(rows.frame, reasons, lane.calendar, lane.config.most, lane.config.limits)
         kept = sort_out(output, lane.counts, rows, reasons) if reasons.any() else rows
         if not kept.frame.height:
             continue

@@ -43,7 +43,7 @@ _BY_CLASS: Mapping[ErrorClass, tuple[str, ...]] = {
         *("order_unknown", "no_active_job", "unit_conversion_unknown", "calendar_unknown", "calendar_invalid"),
         # A value of an order or material that does not fit the ERP's field, or master data that the ERP lacks.
         *("value_out_of_range", "value_too_long", "unsafe_path"),
-        *("bill_of_material", "storage_location", "serials", "employee", "negative_quantity"),
+        *("bill_of_material", "storage_location", "serials", "employee", "negative_quantity", "future_as_of"),
     ),
     ErrorClass.APPLICATION: (
         *("beyond_horizon", "encode", "cannot_be_built", "no_reversal", "request_refused", "locked"),

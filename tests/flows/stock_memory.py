@@ -68,6 +68,8 @@ class Heard:
         asked: All announcements, as (key, quantity).
         alerts: By identity.
         standings: Newest by plant and name.
+        signals: All rows of projections.
+        reasons: Of dead letters, all of them.
     """
 
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class Heard:
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     standings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     signals: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
     def take(self, items: list[Any]) -> None:
         """Take batches."""
@@ -85,6 +88,7 @@ class Heard:
             self.alerts.update({alert["event_id"]: alert for alert in item.alerts})
             self.standings.update({(entry["plant"], entry["name"]): _read(entry) for entry in item.standings})
             self.signals += [row for frame in item.projections for row in frame.to_dicts()]
+            self.reasons += [letter.reason for letter in item.letters]
 
     def quantities(self) -> list[Any]:
         """What was asked for, one by one."""
