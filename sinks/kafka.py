@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from millrace.errors import MillraceError, Retriable
 from millrace.health import health
+from millrace.kafka_login import KafkaLogin
 from schemas.codec import Codec
 from schemas.contracts import contract
 from sinks.batches import Batch
@@ -31,7 +32,7 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
 
     def __init__(self, client: Mapping[str, str], flow: str, schemas: Any, topics: Mapping[str, str]) -> None:
         ours = {"enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 0, "log_level": 0}
-        self._producer = Producer({**client, **ours})
+        self._producer, self._login = Producer({**client, **ours}), KafkaLogin(client)
         self._codecs = {name: Codec(contract(name), schemas) for name in topics}
         self._flow, self._topics = flow, topics
         self._failed: KafkaError | None = None
@@ -53,8 +54,10 @@ class KafkaPartition(StatelessSinkPartition[Batch]):
                 self._send("StateTime", times)
             for frame in batch.projections:
                 self._send(PROJECTION, projection_rows(frame, self._flow).drop("origin", "offset").to_dicts())
+        self._login.renew(self._producer)
         while self._producer.flush(5) and self._failed is None:
             health.waits("broker")
+            self._login.renew(self._producer)
         health.goes_on("broker")
         if self._failed is not None:
             raise MillraceError(f"the broker refused a message: {self._failed.str()}")

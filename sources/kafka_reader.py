@@ -17,6 +17,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.errors import Misconfigured
+from millrace.kafka_login import KafkaLogin
 from millrace.metrics.flow import SOURCE_FAILURES
 from operators.screen import NO_PROGRESS
 from schemas.batch import RawBatch
@@ -71,6 +72,7 @@ class KafkaReader:
         self._last_data = dict.fromkeys(self._places, time.monotonic())
         SOURCE_FAILURES.labels(config.group, "_ALL_BROKERS_DOWN")  # 0 from now on: what first appears has not grown
         self._consumer = Consumer(self._client())
+        self._login = KafkaLogin(config.client)
         fresh = {"earliest": -2, "latest": -1}[config.start]
         self._consumer.assign([TopicPartition(t, p, fresh if at is None else at) for (t, p), at in positions.items()])
         self._poll: Poll = (ColumnPoll if available() else MessagePoll)(self._consumer, config.batch)
@@ -100,6 +102,7 @@ class KafkaReader:
         Raises:
             Misconfigured: An offset is out of range, a topic is unknown or access is refused.
         """
+        self._login.renew(self._consumer)
         polled = self._poll.poll(wait)
         if polled.passing:
             self._tell(polled.passing)

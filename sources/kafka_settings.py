@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from millrace.errors import Misconfigured
+from millrace.kafka_login import ClientConfig
 from millrace.redact import redact
 
 
@@ -20,7 +21,7 @@ class KafkaSettings(BaseModel):
         sasl_mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
         sasl_username: User.
         sasl_password: Password, by environment only; else `sasl_password_file`.
-        sasl_password_file: Mounted secret; read at start.
+        sasl_password_file: Mounted secret; read again when it changes.
         ssl_ca: CA bundle; the system's when left out.
         ssl_certificate: Client certificate for mutual TLS.
         ssl_key: Its key.
@@ -48,7 +49,7 @@ class KafkaSettings(BaseModel):
             raise ValueError("ssl_certificate and ssl_key go together")
         return self
 
-    def client(self) -> dict[str, str]:
+    def client(self) -> ClientConfig:
         """Configuration for librdkafka.
 
         Raises:
@@ -68,7 +69,9 @@ class KafkaSettings(BaseModel):
             "ssl.certificate.location": self.ssl_certificate,
             "ssl.key.location": self.ssl_key,
         }
-        return {name: str(value) for name, value in values.items() if value is not None}
+        config = ClientConfig({name: str(value) for name, value in values.items() if value is not None})
+        config.password_file = self.sasl_password_file
+        return config
 
     def _password(self) -> str | None:
         if self.sasl_password_file is None:

@@ -199,7 +199,7 @@ def trace(
 
 def ledger_url(ledger: str | None, settings: FlowSettings) -> str:
     """URL of an existing ledger, from the command line or else from the settings; Misconfigured without one."""
-    refuse_password(ledger or "", "--ledger: leave it out of the URL and set PGPASSFILE, or set MILLRACE_LEDGER")
+    refuse_password(ledger or "", "--ledger: leave it out of the URL and set PGPASSWORD_FILE, or set MILLRACE_LEDGER")
     url = ledger or settings.ledger
     if url is None:
         raise Misconfigured("--ledger: give its URL, or --config with the flow's settings")

@@ -25,7 +25,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from millrace.errors import Misconfigured
-from millrace.ledger import schema
+from millrace.ledger import postgres_password, schema
 from millrace.ledger.tables import SCHEMA_VERSION
 
 #: The ledger cannot be reached or written to for now, or a transaction lost against another: wait and call again.
@@ -82,6 +82,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 def _prepare_postgresql(engine: Engine) -> None:
     from millrace.ledger.postgres_text import allow_any_text  # noqa: PLC0415 - its driver is an extra
 
+    postgres_password.read_at_connect(engine)
     event.listen(engine, "connect", lambda connection, _record: allow_any_text(connection))
 
 

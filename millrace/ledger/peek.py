@@ -9,6 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from millrace.errors import Misconfigured, Retriable
+from millrace.ledger import postgres_password
 from millrace.ledger.schema import found_version, refuse_newer
 
 
@@ -28,6 +29,8 @@ def peek(url: str) -> int | None:
         engine = create_engine(parsed)
     except (SQLAlchemyError, ImportError) as error:
         raise Misconfigured(f"ledger {parsed.render_as_string()}: {error}") from error
+    if parsed.get_backend_name() == "postgresql":
+        postgres_password.read_at_connect(engine)
     try:
         with engine.connect() as connection:
             found = found_version(connection)

@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, Message, Producer
 
 from millrace.errors import Retriable
+from millrace.kafka_login import KafkaLogin
 from millrace.ledger import Ledger
 from millrace.ledger.ledger import LEDGER_DOWN
 from millrace.ledger.outbox import Outbox, Outgoing
@@ -51,9 +52,11 @@ class KafkaTopic:
         schemas = RegistrySchemas(settings.registry) if settings.registry else FolderSchemas()
         self._codec = Codec(contract(outbox.contract), schemas)
         self._key = contract(outbox.contract).key
+        configuration = settings.configuration()
+        self._login = KafkaLogin(configuration, settings.secrets.get("sasl.password"))
         self._producer = Producer(
             {
-                **settings.configuration(),
+                **configuration,
                 "acks": "all",
                 "linger.ms": 5,
                 "max.in.flight.requests.per.connection": 1,  # in order without a session that a time-out would end
@@ -71,6 +74,7 @@ class KafkaTopic:
             Retriable: The registry does not answer.
         """
         self._failed = None
+        self._login.renew(self._producer)
         values = self._codec.encode([dict(each.record) for each in found])
         for each, value in zip(found, values, strict=True):
             key = str(each.record[self._key]).encode()

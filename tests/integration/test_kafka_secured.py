@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.registry import FolderSchemas
 from sources.kafka import partition_counts
+from sources.kafka_reader import KafkaReader, ReaderConfig
 from sources.kafka_sample import look
 from sources.kafka_settings import KafkaSettings
 from tests.integration.flow_process import FlowProcess, cycles
@@ -116,6 +118,46 @@ def test_the_flow_runs_with_the_rights_that_its_contracts_declare(
 
 def _records(broker: SecureKafka, topic: str) -> int:
     return sum(len(batch.values) for batch in look(KafkaSettings(bootstrap=broker.bootstrap).client(), topic))
+
+
+def test_a_rotated_password_is_taken_without_a_restart(broker: SecureKafka, tmp_path: Path) -> None:
+    """The broker knows another password and forgets all connections; the flow is the same process before and after.
+
+    A reader that knows no file, as every client was before, is the control: it waits for ever.
+    """
+    name, user = "confirmations_rotated", "rotated"
+    flow = FlowProcess(broker, tmp_path, name)
+    broker.set_password(user, "rotated-word-1")
+    kafka = broker.by_password(user, "rotated-word-1")
+    broker.may_all(user)
+    flow.release("O1")
+    plain = ReaderConfig(client=dict(KafkaSettings(**kafka).client()), group=f"{name}_control")
+    control = KafkaReader(plain, dict.fromkeys((flow.topics["MachineCycle"], number) for number in range(4)))
+    try:
+        flow.start(kafka=kafka)
+        flow.send("MachineCycle", cycles("M1", 1, 100))
+        flow.wait(lambda: flow.totals() == {"O1": 100}, "cycles before the rotation")
+        assert _read_for(control, seconds=30, until=100) == 100
+        Path(kafka["sasl_password_file"]).write_text("rotated-word-2\n")
+        broker.set_password(user, "rotated-word-2")
+        broker.restart()
+        flow.send("MachineCycle", cycles("M1", 101, 100))
+        flow.wait(lambda: flow.totals() == {"O1": 200}, "cycles after the rotation")
+        assert "kafka_password_renewed" in flow.log
+        assert "rotated-word" not in flow.log
+        assert flow.drain() == [0]
+        assert _read_for(control, seconds=10, until=1) == 0
+    finally:
+        flow.close()
+        control.close()
+
+
+def _read_for(reader: KafkaReader, seconds: float, until: int) -> int:
+    """Records that a reader gets in that time, or as soon as it has so many."""
+    end, read = time.monotonic() + seconds, 0
+    while time.monotonic() < end and read < until:
+        read += sum(len(batch.values) for batch in reader.poll(0.5))
+    return read
 
 
 REFUSALS = {

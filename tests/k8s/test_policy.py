@@ -34,6 +34,7 @@ def first(manifest: Manifest) -> Manifest:
     return found
 
 
+LOOSE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BROKEN: dict[str, tuple[Breaking, str]] = {
     "privileged": (lambda m: first(m)["securityContext"].update(privileged=True), "can gain rights"),
     "root": (lambda m: spec(m)["securityContext"].update(runAsNonRoot=False), "runs as root"),
@@ -47,8 +48,8 @@ BROKEN: dict[str, tuple[Breaking, str]] = {
     "latest": (lambda m: first(m).update(image="registry.example.com/millrace:latest"), "names no release"),
     "no tag": (lambda m: first(m).update(image="registry.example.com:5000/millrace"), "names no release"),
     "first container": (
-        lambda m: spec(m)["initContainers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
-        "pgpass: can write",
+        lambda m: spec(m).update(initContainers=[{**first(m), "name": "first", "securityContext": LOOSE}]),
+        "first: can write",
     ),
     "secrets as variables": (lambda m: first(m)["envFrom"].append({"secretRef": {"name": "x"}}), "from a Secret"),
     "secret variable": (

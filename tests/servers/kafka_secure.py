@@ -7,6 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to export them
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from cryptography.hazmat.primitives import serialization as how
 
 from tests.servers.kafka import Kafka
@@ -77,6 +88,24 @@ class SecureKafka(Kafka):
             "ssl_certificate": str(certificate),
             "ssl_key": str(key),
         }
+
+    def set_password(self, user: str, password: str) -> None:
+        """Give a user another password; connections that stand are kept by the broker until they end."""
+        mechanism = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 8192)
+        change = UserScramCredentialUpsertion(user, mechanism, password.encode())
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})  # ends with its last name
+        admin.alter_user_scram_credentials([change])[user].result()
+
+    def may_all(self, user: str) -> None:
+        """Every right on topics and groups."""
+        literal, every, allow = ResourcePatternType.LITERAL, AclOperation.ALL, AclPermissionType.ALLOW
+        rights = [
+            AclBinding(kind, "*", literal, f"User:{user}", "*", every, allow)
+            for kind in (ResourceType.TOPIC, ResourceType.GROUP)
+        ]
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.create_acls(rights).values():
+            done.result()
 
     def _guards(self) -> tuple[str, str, list[str]]:
         keystore = self._folder / "broker.pem"
