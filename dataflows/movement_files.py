@@ -17,7 +17,7 @@ from dataflows.master_data import master_data
 from dataflows.movement_settings import GoodsMovementsSettings
 from dataflows.movement_summary import MovementSummary
 from operators.consumption_route import consumption_route
-from operators.movement_documents import MOVEMENT
+from operators.movement_documents import ANNOUNCED
 from operators.movement_reference import MovementReference, MovementReferenceLane
 from schemas.registry import FolderSchemas
 from sinks import files as sink
@@ -59,7 +59,7 @@ def _build(
 
 def newest(collected: sink.Collected) -> pl.DataFrame:
     """Of every movement the last version, by order, material and window."""
-    every = pl.concat([pl.DataFrame(schema=MOVEMENT), *collected.documents])
+    every = pl.concat([pl.DataFrame(schema=ANNOUNCED), *collected.documents])
     last = every.sort("revision", "reference_version").unique("document_key", keep="last")
     return last.sort("plant", "order_id", "operation", "material", "window_start", "document_key")
 

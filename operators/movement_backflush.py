@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from millrace.ledger.goods_movement import BACKFLUSH as WHOLE
 from operators.backflush import backflush
 from operators.backflush_rules import BackflushRules
 from operators.base_units import in_base_unit
@@ -27,8 +28,6 @@ from operators.partials import QUANTITY
 from operators.references import Conversions
 
 _ORDER = ["plant", "order_id"]
-#: Behind the confirmation's key: all of its components, and before the key of one of them.
-WHOLE = "backflush"
 _COMPONENT = [*_ORDER, "component"]
 _ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
 #: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
@@ -53,11 +52,17 @@ class Backflushing:
         self.bill = pl.DataFrame(schema=BILL)
         self._saved: dict[str, bytes] = {}
 
-    def confirm(self, rows: pl.DataFrame) -> pl.Series:
-        """Take rows of CONFIRMED; returns the keys of those that are new or changed."""
+    def confirm(self, rows: pl.DataFrame, frontier: int) -> pl.Series:
+        """Take rows of CONFIRMED; returns the keys of those that are new or changed.
+
+        Args:
+            rows: Confirmations.
+            frontier: What is older may have been known here and forgotten, microseconds.
+        """
         if not rows.height:
             return pl.Series(dtype=pl.String)
-        counts = (pl.col("quantity_yield") > 0) | pl.col("withdrawn")
+        old = pl.col("window_start").to_physical() <= frontier
+        counts = (pl.col("quantity_yield") > 0) | pl.col("withdrawn") | old
         fresh = rows.with_columns(counts.alias("counted"), pl.lit(value=False).alias("past"))
         every = pl.concat([self.confirmed, fresh.select(pl.col(name).cast(kind) for name, kind in _HELD.items())])
         counted = every.with_columns(pl.col("counted").any().over("document_key"))
@@ -83,7 +88,11 @@ class Backflushing:
         theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
         every = pl.concat([self.bill, bill.filter(pl.col("version").is_not_null())])
         former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_ITEM, keep="last")
-        left_out = former.join(theirs, on=_ITEM, how="anti").with_columns(_NOTHING.alias("numerator"))
+        # A cancellation that names no component leaves none out: all are withdrawn, and come back as they were.
+        bare = fresh.filter("cancelled").join(theirs, on=_ORDER, how="anti").select(*_ORDER, bare=pl.lit(value=True))
+        left_out = former.join(theirs, on=_ITEM, how="anti").join(bare, on=_ORDER, how="left")
+        needed = pl.when("bare").then("numerator").otherwise(_NOTHING).alias("numerator")
+        left_out = left_out.with_columns(needed).drop("bare")
         others = self.bill.join(fresh, on=_ORDER, how="anti")
         known_before = self._makes_more(made)
         self._keep(
@@ -159,18 +168,21 @@ class Backflushing:
         """Fields of the contract GoodsMovement that follow from these confirmations, and what is open (OPEN)."""
         rows = self.confirmed.filter(pl.col("document_key").is_in(keys.implode()) & pl.col("counted"))
         rows = rows.join(self.orders.drop("ended", "changed"), on=_ORDER, how="left")
+        rows = rows.with_columns(order_version="version", confirmation_version="reference_version")
         # The newer of both says how the order stands: a window that has left its flow is not announced again.
         later = pl.col("version") > pl.col("reference_version")
         rows = rows.with_columns(pl.when(later).then("cancelled").otherwise("withdrawn").alias("withdrawn"))
         rows = rows.drop("cancelled")
-        unknown = rows.filter(pl.col("version").is_null())
+        # Nothing is used of what is not confirmed, whatever its order says.
+        unknown = rows.filter(pl.col("version").is_null() & ((pl.col("quantity_yield") > 0) | pl.col("withdrawn")))
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
         good = _with_made(good, conversions)
         booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
         wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
         used = _issues(good, booked.filter(~wrong))
         bad = _issues(good, booked.filter(wrong).with_columns(denominator=pl.lit(Decimal(1), QUANTITY)))
-        person, ours = used.filter(pl.col("serialised") & (pl.col("quantity") != 0)), used.filter(~pl.col("serialised"))
+        wanted = (pl.col("quantity") != 0) & ~pl.col("withdrawn")
+        person, ours = used.filter(pl.col("serialised") & wanted), used.filter(~pl.col("serialised"))
         made, stuck = in_base_unit(ours, conversions)
         whole = pl.concat([_whole(unknown, ORDER_UNKNOWN), _whole(strange, UNIT_UNKNOWN)])
         parts = [(bad, BILL_WRONG), (person, SERIALISED), (stuck, UNIT_UNKNOWN)]
@@ -248,8 +260,7 @@ def _yield_of(row: dict[str, Any], conversions: Conversions) -> Decimal | None:
 
 def _issues(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:
     """One row per confirmation and component, in the component's unit, under the key of its document."""
-    standing = pl.when("withdrawn").then(_NOTHING).otherwise("quantity_yield").alias("quantity_yield")
-    rows = backflush(confirmed.drop("unit", "order_unit", "order_material").with_columns(standing), components)
+    rows = backflush(confirmed.drop("unit", "order_unit", "order_material"), components)
     rows = rows.rename({"component": "material", "document_key": "source"})
     item = document_key("component_item", "material", "storage_location")
     return rows.with_columns(pl.concat_str("source", pl.lit(WHOLE), item, separator="|").alias("document_key"))

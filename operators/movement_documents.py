@@ -12,14 +12,17 @@ from typing import Any
 
 import polars as pl
 
+from millrace.ledger.goods_movement import BACKFLUSH as WHOLE
+from millrace.ledger.goods_movement import VERSIONS
 from operators.backflush_rules import BackflushRules
 from operators.clock import Tick
 from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
-from operators.movement_backflush import WHOLE, Backflushing
+from operators.movement_backflush import Backflushing
 from operators.movement_elsewhere import left_items, letter_key, taken_back
 from operators.movement_open import BOOKED_ELSEWHERE, OPEN, ORDER_UNKNOWN, UNIT_UNKNOWN, OpenMovements
 from operators.movement_reference import MovementReference
+from operators.movement_standings import movement_standings, unconfirmed
 from operators.references import Conversions
 from schemas.contracts import contract
 from schemas.types import polars_schema
@@ -29,6 +32,8 @@ HOUR = 3_600_000_000
 _ENVELOPE = ("event_id", "event_time", "source", "sequence", "tier")
 #: Fields of the contract GoodsMovement, without the envelope that sinks add.
 MOVEMENT = {name: kind for name, kind in polars_schema(contract("GoodsMovement")).items() if name not in _ENVELOPE}
+#: Beside them what a ledger needs to let movements follow orders and confirmations that are forgotten here.
+ANNOUNCED: dict[str, pl.DataType] = {**MOVEMENT, **dict.fromkeys(VERSIONS, pl.Int64())}
 _DEFAULTS = {"adjustment": False, "withdrawn": False, "is_final": False, "serials": []}
 
 
@@ -56,17 +61,23 @@ class MovementsOutput:
         given_up: Open items given up (fields of OPEN).
         known: What open items told of and the order that has come mends: document_key of the item, revision, reason.
         overruled: Components (plant, order_id, component) that the settings give to this flow and the order to the ERP.
+        orders: Rows of STANDING: orders that were cancelled or released again.
+        unconfirmed: Confirmations (plant, order_id, document_key, revision, reference_version) that show nothing and
+            of which nothing else is known: an earlier version may have implied something.
     """
 
     movements: list[pl.DataFrame] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)
     known: list[dict[str, Any]] = field(default_factory=list)
     overruled: list[dict[str, Any]] = field(default_factory=list)
+    orders: list[pl.DataFrame] = field(default_factory=list)
+    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to announce."""
-        return not (self.movements or self.given_up or self.known or self.overruled)
+        told = (self.movements, self.given_up, self.known, self.overruled, self.orders, self.unconfirmed)
+        return not any(told)
 
 
 class MovementDocuments:
@@ -96,11 +107,20 @@ class MovementDocuments:
 
     def _refer(self, reference: MovementReference, output: MovementsOutput) -> None:
         output.overruled += self.backflush.overruled(reference.bill).to_dicts()
-        awaited = self.backflush.awaited(reference.orders)
-        keys = [self.backflush.order(reference.orders, reference.bill), self.backflush.confirm(reference.confirmed)]
+        awaited = pl.concat([self.backflush.awaited(reference.orders), self._nothing_awaited(reference.confirmed)])
+        standings = movement_standings(self.backflush.orders, reference.orders)
+        if standings.height:
+            output.orders.append(standings)
+        nothing = unconfirmed(self.backflush.confirmed, reference.confirmed)
+        output.unconfirmed += nothing.to_dicts()
+        keys = [
+            self.backflush.order(reference.orders, reference.bill),
+            self.backflush.confirm(reference.confirmed, self._frontier),
+        ]
         changed = [record for record in reference.materials if self._learns(record)]
         keys += [self.backflush.using(record["plant"], record["material"]) for record in changed]
         self._implied(pl.concat(keys).unique(), output)
+        awaited = pl.concat([awaited, nothing.select(awaited.columns)])
         whole = awaited.with_columns(pl.concat_str("document_key", pl.lit(WHOLE), separator="|").alias("document_key"))
         still = self.open.items["document_key"].implode()
         healed = whole.filter(~pl.col("document_key").is_in(still))
@@ -109,6 +129,12 @@ class MovementDocuments:
             names = pl.DataFrame([{name: each[name] for name in ("plant", "material")} for each in changed])
             mended = self._stuck.join(names, on=["plant", "material"], how="semi")["document_key"].implode()
             self._consumed(self._stuck.filter(pl.col("document_key").is_in(mended)).select(list(ADJUSTED)), output)
+
+    def _nothing_awaited(self, confirmed: pl.DataFrame) -> pl.DataFrame:
+        """Confirmations (plant, document_key, revision) that wait for their order and are of nothing now."""
+        waiting = self.open.waiting_for(ORDER_UNKNOWN).implode()
+        nothing = confirmed.filter((pl.col("quantity_yield") == 0) & pl.col("document_key").is_in(waiting))
+        return nothing.select("plant", "document_key", "revision")
 
     def _learns(self, record: dict[str, Any]) -> bool:
         known = self.conversions.materials.get((record["plant"], record["material"]))
@@ -188,7 +214,7 @@ class MovementDocuments:
 
 def _announce(rows: pl.DataFrame, output: MovementsOutput) -> None:
     if rows.height:
-        output.movements.append(rows.select(_field(name, kind, rows.columns) for name, kind in MOVEMENT.items()))
+        output.movements.append(rows.select(_field(name, kind, rows.columns) for name, kind in ANNOUNCED.items()))
 
 
 def _field(name: str, kind: pl.DataType, present: Sequence[str]) -> pl.Expr:

@@ -9,6 +9,7 @@ import polars as pl
 
 from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
+from millrace.ledger.withdrawals import NothingConfirmed
 from operators.documents import DocumentsOutput
 from operators.lane import LaneOutput
 from operators.reference_lane import ReferenceOutput
@@ -26,6 +27,7 @@ class Batch:
         documents: Rows of documents, without the envelope that sinks add.
         contract: What the documents are.
         orders: Rows of STANDING: orders that were cancelled or released again.
+        unconfirmed: Confirmations without yield, whose movements may be known to the ledger alone.
         letters: What was given up.
         emptied: Totals whose pieces have gone elsewhere: the letters that told of them may have healed.
         alerts: Fields of Alert without its envelope.
@@ -38,6 +40,7 @@ class Batch:
     documents: list[pl.DataFrame] = field(default_factory=list)
     contract: str = CONFIRMATIONS
     orders: list[pl.DataFrame] = field(default_factory=list)
+    unconfirmed: list[NothingConfirmed] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     emptied: list[EmptiedTotal] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)

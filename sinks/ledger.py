@@ -19,19 +19,23 @@ from sqlalchemy import Connection, Engine
 from millrace.failpoints import hit
 from millrace.ledger import Ledger, stock_standings
 from millrace.ledger.converters import CONVERTERS
+from millrace.ledger.goods_movement import VERSIONS
 from millrace.ledger.ledger import LEDGER_DOWN
-from millrace.ledger.withdrawals import OrderStanding
+from millrace.ledger.withdrawals import OrderStanding, Standing
 from operators.confirmations import QUANTITIES, TIMES
 from sinks.batches import Batch
 from sinks.dead_letter import owner_of
 from sinks.patience import patiently
 
 log = structlog.get_logger("millrace.sink.ledger")
-#: What a withdrawn confirmation shows.
-_NOTHING: dict[str, Any] = {
-    **dict.fromkeys((*QUANTITIES, *TIMES, "over_delivery"), Decimal(0)),
-    "scrap": [],
-    "is_final": False,
+#: What a withdrawn document shows, by a field that tells its contract.
+_NOTHING: dict[str, dict[str, Any]] = {
+    "quantity_yield": {
+        **dict.fromkeys((*QUANTITIES, *TIMES, "over_delivery"), Decimal(0)),
+        "scrap": [],
+        "is_final": False,
+    },
+    "movement": {"quantity": Decimal(0)},
 }
 
 
@@ -52,7 +56,7 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
             for frame in batch.documents
             for record in document_records(frame, self._flow, whole=True)
         ]
-        orders = [standing for batch in items for standing in order_standings(batch)]
+        orders = [standing for batch in items for standing in standings_of(batch)]
         letters = [letter for batch in items for letter in batch.letters]
         counts = {lane: values for batch in items for lane, values in batch.counts.items()}
         _tell([alert for batch in items for alert in batch.alerts], self._flow)
@@ -97,9 +101,10 @@ def _tell(alerts: list[dict[str, Any]], flow: str) -> None:
         log.warning("alerts", flow=flow, kinds=dict(kinds), first=first)
 
 
-def order_standings(batch: Batch) -> list[OrderStanding]:
-    """Orders of a batch whose documents are withdrawn, or count again."""
-    return [OrderStanding(kind=batch.contract, **row) for frame in batch.orders for row in frame.to_dicts()]
+def standings_of(batch: Batch) -> list[Standing]:
+    """Orders of a batch whose documents are withdrawn, or count again, and confirmations that show nothing."""
+    orders = [OrderStanding(kind=batch.contract, **row) for frame in batch.orders for row in frame.to_dicts()]
+    return [*orders, *batch.unconfirmed]
 
 
 def document_records(frame: Any, flow: str, *, whole: bool = False) -> list[dict[str, Any]]:
@@ -108,8 +113,8 @@ def document_records(frame: Any, flow: str, *, whole: bool = False) -> list[dict
     Args:
         frame: Rows.
         flow: Name of the flow.
-        whole: Withdrawn confirmations keep their total, for a ledger that has to know it if the order comes back;
-            else they show nothing, for consumers that add up.
+        whole: For a ledger, which has to know the total of what is withdrawn in case its order comes back, and the
+            versions that movements follow; else what is withdrawn shows nothing, for consumers that add up.
     """
     envelope = {"source": flow, "sequence": None, "correlation_id": None, "tier": 1}
     return [
@@ -124,10 +129,11 @@ def document_records(frame: Any, flow: str, *, whole: bool = False) -> list[dict
 
 
 def _shown(frame: Any, whole: bool) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = frame.to_dicts()
-    if whole or "quantity_yield" not in frame.columns or not frame["withdrawn"].any():
+    rows: list[dict[str, Any]] = (frame if whole else frame.drop(VERSIONS, strict=False)).to_dicts()
+    nothing = next((_NOTHING[name] for name in _NOTHING if name in frame.columns), None)
+    if whole or nothing is None or not frame["withdrawn"].any():
         return rows
-    return [{**row, **_NOTHING} if row["withdrawn"] else row for row in rows]
+    return [{**row, **nothing} if row["withdrawn"] else row for row in rows]
 
 
-__all__ = ["LedgerSink", "document_records", "order_standings"]
+__all__ = ["LedgerSink", "document_records", "standings_of"]

@@ -10,6 +10,7 @@ from typing import Any
 from millrace.ledger.healing import EmptiedTotal
 from millrace.ledger.model import DeadLetter
 from millrace.ledger.reasons import error_class
+from millrace.ledger.withdrawals import NothingConfirmed
 from operators.lane import LaneOutput
 from operators.movement_documents import MovementsOutput
 from operators.movement_open import BOOKED_ELSEWHERE, SERIALISED
@@ -53,7 +54,16 @@ def of_movements(output: MovementsOutput, flow: str, owner: str | None = None) -
     ]
     alerts += [_overruled(each, owner_of("WorkOrder", owner)) for each in output.overruled]
     known = [EmptiedTotal(each["document_key"], each["revision"], each["reason"]) for each in output.known]
-    return Batch(documents=output.movements, contract=CONTRACT, letters=letters, emptied=known, alerts=alerts)
+    nothing = [NothingConfirmed(**each) for each in output.unconfirmed]
+    return Batch(
+        documents=output.movements,
+        contract=CONTRACT,
+        orders=output.orders,
+        unconfirmed=nothing,
+        letters=letters,
+        emptied=known,
+        alerts=alerts,
+    )
 
 
 def open_letter(item: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:

@@ -27,7 +27,7 @@ NO_JOB = "no_active_job"
 ORDER_UNKNOWN = "order_unknown"
 #: What is said of letters of other reasons, whose totals went elsewhere.
 _ELSEWHERE = {
-    ORDER_UNKNOWN: "healed: its order has come, its components are documents of their own",
+    ORDER_UNKNOWN: "healed: its order has come and its components are documents of their own, or it shows nothing now",
     "booked_elsewhere": "healed: a newer version of its order leaves it to what the plant reports",
     "unit_conversion_unknown": "healed: a balance of the ERP that is newer has it",
 }

@@ -31,7 +31,7 @@ from millrace.ledger.intake import Router, intake
 from millrace.ledger.model import DeadLetter, DesiredDocument, Outcome, Step
 from millrace.ledger.replica import identity
 from millrace.ledger.text import Quantities
-from millrace.ledger.withdrawals import OrderStanding
+from millrace.ledger.withdrawals import Standing
 
 T = TypeVar("T")
 
@@ -83,13 +83,13 @@ class Ledger:
 
     # -- flows write
 
-    def put_desired(self, documents: Iterable[DesiredDocument], orders: Iterable[OrderStanding] = ()) -> int:
+    def put_desired(self, documents: Iterable[DesiredDocument], standings: Iterable[Standing] = ()) -> int:
         """Store desired totals, all or none. Idempotent and monotone: a higher version replaces a lower one.
 
         Args:
             documents: Totals.
-            orders: Orders that were cancelled or released again; all their documents follow, see
-                `millrace.ledger.withdrawals`.
+            standings: Orders that were cancelled or released again, and confirmations without yield; all documents
+                that stand on them follow, see `millrace.ledger.withdrawals`.
 
         Returns:
             How many documents were new or changed.
@@ -97,7 +97,7 @@ class Ledger:
         with dialect.writing(self._engine) as connection:
             now = self._clock()
             changed = desired.put_desired(self._engine, connection, documents, now, self._who, self._answers_for)
-            return changed + withdrawals.apply(connection, orders, now, self._who)
+            return changed + withdrawals.apply(connection, standings, now, self._who)
 
     def put_dead_letters(self, letters: Sequence[DeadLetter], emptied: Sequence[EmptiedTotal] = ()) -> int:
         """Store dead letters, all or none; of one event_id the higher revision stays.
