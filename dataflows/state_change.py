@@ -114,11 +114,29 @@ def layout_of(recovery: Path) -> dict[str, Any]:
     path = recovery / LAYOUT
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Misconfigured(f"{path}: no recovery store was made here by `millrace run`: {error}") from error
+    except OSError as error:
+        raise Misconfigured(_why_unread(recovery, error)) from error
+    except json.JSONDecodeError as error:
+        told = f"is no JSON any more ({error.msg}); the copies in {BACKUPS} have it"
+        raise Misconfigured(f"{path}:{error.lineno}: {told}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path}: is no text any more; the copies in {BACKUPS} have it") from error
     if not isinstance(found, dict):
         raise Misconfigured(f"{path}:1: expected an object, found {type(found).__name__}")
     return found
+
+
+def _why_unread(recovery: Path, error: OSError) -> str:
+    """A sentence for a person who named the wrong folder, or may not look into it."""
+    if isinstance(error, PermissionError):
+        return f"{recovery / LAYOUT}: this user may not read it; call as the flow's user"
+    if isinstance(error, NotADirectoryError):
+        return f"{recovery}: is a file; a recovery store is a folder"
+    if not isinstance(error, FileNotFoundError):
+        return f"{recovery / LAYOUT}: cannot be read: {error.strerror}"
+    if not recovery.exists():
+        return f"{recovery}: there is no such folder; no recovery store was made here by `millrace run`"
+    return f"{recovery}: has no {LAYOUT}; no recovery store was made here by `millrace run`"
 
 
 def _sync(path: Path) -> None:

@@ -46,8 +46,17 @@ def ask(port: int, path: str) -> tuple[bool, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status == http.client.OK, f"{path}: {answer.read().decode('utf-8', 'replace').strip()}"
-    except (OSError, http.client.HTTPException) as error:
-        return False, f"{path}: no answer on port {port}: {error}"
+    except ConnectionRefusedError:
+        why = "flow or poster has not come so far, has ended, or serves another metrics_port"
+        return False, f"{path}: nothing listens on port {port} of this machine: {why}"
+    except TimeoutError:
+        return False, f"{path}: port {port} took the question and gave no answer within {_TIMEOUT_S:g} s"
+    except (http.client.RemoteDisconnected, ConnectionError):
+        return False, f"{path}: the process behind port {port} ended the connection without an answer"
+    except http.client.HTTPException:
+        return False, f"{path}: what listens on port {port} is no flow or poster"
+    except OSError as error:
+        return False, f"{path}: port {port} cannot be asked: {error.strerror}"
     finally:
         connection.close()
 

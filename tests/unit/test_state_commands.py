@@ -54,6 +54,38 @@ def test_inspect_tells_version_layout_offsets_sizes_and_what_is_held(tmp_path: P
     assert "machine-cycle/1" in text
 
 
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("nowhere", "there is no such folder"),
+        ("empty", "no recovery store was made here by `millrace run`"),
+        ("file", "is a file; a recovery store is a folder"),
+        ("folder", "cannot be read: Is a directory"),
+        ("text", "layout.json:2: is no JSON any more (Expecting value); the copies in backups have it"),
+        ("database", "is no readable recovery store: file is not a database"),
+    ],
+)
+def test_what_cannot_be_inspected_is_told_in_a_sentence(broken: str, told: str, tmp_path: Path) -> None:
+    store = tmp_path / "state"
+    if broken == "file":
+        store.write_text("")
+    elif broken != "nowhere":
+        make_store(store)
+    if broken in ("empty", "folder"):
+        (store / LAYOUT).unlink()
+    if broken == "folder":
+        (store / LAYOUT).mkdir()
+    if broken == "text":
+        (store / LAYOUT).write_text('{"flow":\n}')
+    if broken == "database":
+        for part in store.glob("part-*"):
+            part.write_bytes(b"x" * 4096)
+    failure = call("inspect", "--recovery", str(store)).exception
+    assert isinstance(failure, Misconfigured)
+    assert told in str(failure)
+    assert "Errno" not in str(failure)
+
+
 def test_inspect_changes_nothing_and_works_while_the_flow_runs(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     before = dump(store)
