@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import Literal
 
 import polars as pl
 import pyarrow as pa
 
 
-def to_bytes(frame: pl.DataFrame) -> bytes:
+def to_bytes(frame: pl.DataFrame, compression: Literal["lz4", "zstd"] = "lz4") -> bytes:
     """Arrow IPC stream of a frame; compressed, since writing the recovery store costs more than compressing."""
     sink = io.BytesIO()
-    frame.write_ipc_stream(sink, compression="lz4", compat_level=pl.CompatLevel.newest())
+    frame.write_ipc_stream(sink, compression=compression, compat_level=pl.CompatLevel.newest())
     return sink.getvalue()
 
 

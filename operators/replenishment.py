@@ -28,6 +28,7 @@ from operators.request_book import RequestBook
 from operators.request_lifecycle import Terms
 from operators.request_papers import ORDERED, PAPER
 from operators.safety_stock import Place, project
+from operators.saved_rows import SavedRows
 from operators.screen import NO_PROGRESS
 from operators.stock import BALANCE, MOVEMENT, STOCK_KEY
 from operators.stock_levels import StockLevels
@@ -126,12 +127,12 @@ class Shard:
         new_day = at % _DAY < self._config.step and self._config.rules.learns
         rows = self._queue.take(at)
         self._queue.judged = at
-        self._demand.add(rows.get(CONSUMED, pl.DataFrame()))
-        counted, plain, revised = (_frame(rows, name) for name in (COUNTED, PLAIN, REVISED))
-        self._held += [{"healed": place} for place in self._units.missing.counted(counted)]
-        touched = [self.stock.apply(counted, plain, revised, instant)]
-        self._mismatches(counted, pl.concat([plain, revised]), instant)
-        touched.append(self._papers(_frame(rows, PAPERED), instant))
+        self._demand.add(rows[CONSUMED].rows if CONSUMED in rows else pl.DataFrame())
+        counted, plain, revised = (_rows(rows, name) for name in (COUNTED, PLAIN, REVISED))
+        self._held += [{"healed": place} for place in self._units.missing.counted(counted.rows)]
+        touched = [self.stock.apply(counted.rows, plain, revised, instant)]
+        self._mismatches(counted.rows, pl.concat([plain.rows, revised.rows]), instant)
+        touched.append(self._papers(_rows(rows, PAPERED).rows, instant))
         if new_day:
             self._demand.prune(instant)
             touched.append(self.crossings.places())
@@ -273,8 +274,8 @@ class Shard:
 _SCHEMAS = {COUNTED: BALANCE, PLAIN: MOVEMENT, REVISED: MOVEMENT, PAPERED: PAPER}
 
 
-def _frame(rows: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
-    return rows[name] if name in rows else pl.DataFrame(schema=_SCHEMAS[name])
+def _rows(rows: Mapping[str, SavedRows], name: str) -> SavedRows:
+    return rows[name] if name in rows else SavedRows(pl.DataFrame(schema=_SCHEMAS[name]))
 
 
 def _micros(instant: datetime) -> int:

@@ -5,13 +5,14 @@ A row that comes after its instant was judged counts from the next one on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
-from operators.frames import from_bytes, to_bytes
+from operators.frames import from_bytes
 from operators.replenishment_rows import ROWS, effective
+from operators.saved_rows import SavedRows, stream
 from operators.screen import NO_PROGRESS
 
 _AT = "_instant"
@@ -27,7 +28,7 @@ class Queue:
     def __init__(self, step: int) -> None:
         self._step = step
         self.judged = NO_PROGRESS
-        self._parts: dict[int, dict[str, list[pl.DataFrame]]] = {}
+        self._parts: dict[int, dict[str, list[SavedRows]]] = {}
 
     def put(self, name: str, rows: pl.DataFrame) -> None:
         """Take rows of a kind."""
@@ -37,7 +38,7 @@ class Queue:
         late = pl.when(instant <= self.judged).then(self.judged).otherwise(instant)
         tagged = rows.with_columns(late.alias(_AT))
         for (at,), part in tagged.partition_by(_AT, as_dict=True, include_key=False).items():
-            self._parts.setdefault(int(str(at)), {}).setdefault(name, []).append(part)
+            self._parts.setdefault(int(str(at)), {}).setdefault(name, []).append(SavedRows(part))
 
     def first(self) -> int | None:
         """The earliest instant of a row."""
@@ -47,27 +48,29 @@ class Queue:
         """The latest instant of a row."""
         return max(self._parts, default=None)
 
-    def take(self, until: int) -> dict[str, pl.DataFrame]:
+    def take(self, until: int) -> dict[str, SavedRows]:
         """Rows by kind that count at an instant, late ones among them; they leave."""
-        taken: dict[str, list[pl.DataFrame]] = {}
-        for at in sorted(at for at in self._parts if at <= until):
-            for name, frames in self._parts.pop(at).items():
-                taken.setdefault(name, []).extend(frames)
-        return {name: pl.concat(frames) for name, frames in taken.items()}
+        due = [self._parts.pop(at) for at in sorted(at for at in self._parts if at <= until)]
+        return {name: SavedRows.together(parts) for name, parts in _by_name(due).items()}
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain values and Arrow IPC bytes."""
-        rows: dict[str, list[pl.DataFrame]] = {}
-        for by_name in self._parts.values():
-            for name, frames in by_name.items():
-                rows.setdefault(name, []).extend(frames)
-        return {"judged": self.judged, "rows": {name: to_bytes(pl.concat(frames)) for name, frames in rows.items()}}
+        """Plain values and Arrow IPC bytes; rows wait over many snapshots, so only new ones are serialised."""
+        rows = {name: stream(parts) for name, parts in _by_name(self._parts.values()).items()}
+        return {"judged": self.judged, "rows": rows}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot."""
         self.judged = state["judged"]
         for name, data in state["rows"].items():
             self.put(name, from_bytes(data, ROWS[name][0]))
+
+
+def _by_name(parts: Iterable[Mapping[str, list[SavedRows]]]) -> dict[str, list[SavedRows]]:
+    found: dict[str, list[SavedRows]] = {}
+    for by_name in parts:
+        for name, rows in by_name.items():
+            found.setdefault(name, []).extend(rows)
+    return found
 
 
 __all__ = ["Queue"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from operators.frames import from_bytes, to_bytes
 from operators.partials import QUANTITY
+from operators.saved_rows import SavedRows
 from operators.stock import (
     BALANCE,
     MOVEMENT,
@@ -40,17 +41,6 @@ _LEAST_PRUNED = 20_000
 
 
 @dataclass(slots=True)
-class _Chunk:
-    rows: pl.DataFrame
-    saved: bytes | None = None
-
-    def bytes(self) -> bytes:
-        if self.saved is None:
-            self.saved = to_bytes(self.rows)
-        return self.saved
-
-
-@dataclass(slots=True)
 class StockLevels:
     """Balances, movements and levels of one shard.
 
@@ -61,13 +51,11 @@ class StockLevels:
     keep: timedelta
     balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BALANCE))
     _levels: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOCK))
-    _chunks: list[_Chunk] = field(default_factory=list)
+    _chunks: list[SavedRows] = field(default_factory=list)
     _pruned_at: int = 0
     _saved: dict[str, bytes] = field(default_factory=dict)
 
-    def apply(
-        self, counted: pl.DataFrame, plain: pl.DataFrame, revised: pl.DataFrame, instant: datetime
-    ) -> pl.DataFrame:
+    def apply(self, counted: pl.DataFrame, plain: SavedRows, revised: SavedRows, instant: datetime) -> pl.DataFrame:
         """Take what came, each row once.
 
         Args:
@@ -79,16 +67,16 @@ class StockLevels:
         Returns:
             STOCK_KEY of what changed.
         """
-        if revised.height:
-            revised = pl.concat([revised, self._voided(revised)])
-        dirty = pl.concat([counted.select(_KEY), revised.select(_KEY)]).unique()
+        if revised.rows.height:
+            revised = SavedRows.together([revised, SavedRows(self._voided(revised.rows))])
+        dirty = pl.concat([counted.select(_KEY), revised.rows.select(_KEY)]).unique()
         if counted.height:
             self.balances = merge_balances([self.balances, counted])
             self._saved.pop("balances", None)
-        self._chunks += [_Chunk(rows) for rows in (plain, revised) if rows.height]
+        self._chunks += [part for part in (plain, revised) if part.rows.height]
         if dirty.height:
             self._put(levels(self._of(self.balances, dirty), merge_movements([self.movements(dirty)])))
-        rest = plain.join(dirty, on=_KEY, how="anti") if dirty.height else plain
+        rest = plain.rows.join(dirty, on=_KEY, how="anti") if dirty.height else plain.rows
         moved = self._add(rest) if rest.height else rest.select(_KEY)
         self._tidy(instant)
         return pl.concat([dirty, moved])
@@ -101,13 +89,7 @@ class StockLevels:
 
     def _add(self, plain: pl.DataFrame) -> pl.DataFrame:
         """Movements after the newest balance of their key, added up to its level; returns their keys."""
-        rows = plain.join(self._levels.select(*_KEY, "as_of"), on=_KEY, how="left")
-        counts = pl.col("as_of").is_null() | (pl.col("time") > pl.col("as_of"))
-        sums = [
-            pl.when(counts & (pl.col("status") == status)).then("quantity").otherwise(0).cast(QUANTITY).alias(status)
-            for status in REPORTED
-        ]
-        moved = rows.select(*_KEY, "unit", *sums).group_by(_KEY).agg(pl.col("unit").max(), pl.col(REPORTED).sum())
+        moved = sums(self._counting(plain))
         known = self._levels.join(moved, on=_KEY, how="left", maintain_order="left")
         total = [fitting(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).alias(each) for each in REPORTED]
         self._levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
@@ -118,6 +100,15 @@ class StockLevels:
         if new.height:
             self._put(new.select(pl.col(each).cast(kind) for each, kind in STOCK.items()))
         return moved.select(_KEY)
+
+    def _counting(self, plain: pl.DataFrame) -> pl.DataFrame:
+        """The movements, with a quantity of nothing where the newest balance of their key has them."""
+        newest = self.balances["as_of"].max()
+        if newest is None or not plain.select((pl.col("time") <= pl.lit(newest)).any()).item():
+            return plain
+        rows = plain.join(self._levels.select(*_KEY, "as_of"), on=_KEY, how="left")
+        counts = pl.col("as_of").is_null() | (pl.col("time") > pl.col("as_of"))
+        return rows.with_columns(pl.when(counts).then("quantity").otherwise(0).cast(QUANTITY).alias("quantity"))
 
     def _put(self, rows: pl.DataFrame) -> None:
         self._levels = pl.concat([self._levels.join(rows, on=_KEY, how="anti"), rows])
@@ -151,20 +142,32 @@ class StockLevels:
         """The smaller half becomes one: a row is serialised again only a few times while it is kept."""
         self._chunks.sort(key=lambda chunk: -chunk.rows.height)
         half = _MOST_CHUNKS // 2
-        self._chunks[half:] = [_Chunk(pl.concat([chunk.rows for chunk in self._chunks[half:]]))]
+        self._chunks[half:] = [SavedRows.together(self._chunks[half:])]
 
     def prune(self, instant: datetime) -> None:
         """Let go of what no balance will be compared with any more.
 
         What moved where nobody ever counted leaves after `_NEVER_COUNTED`: a first balance will be newer than that.
         """
-        every = pl.concat([pl.DataFrame(schema=MOVEMENT), *(chunk.rows for chunk in self._chunks)])
-        self.balances, kept = retain(self.balances, every, self.keep)
+        limit, newest = instant - _NEVER_COUNTED, cast("datetime | None", self.balances["as_of"].max())
+        if newest is not None:  # of the balances of one key the newest one stays in any case
+            limit = max(limit, newest - self.keep)
         counted = self.balances.select(_KEY).unique()
+        kept = [self._recent(chunk, counted, limit, instant) for chunk in self._chunks]
+        self._chunks = [chunk for chunk in kept if chunk.rows.height]
+        self._pruned_at = sum(chunk.rows.height for chunk in self._chunks)
+        if self.balances.select((pl.col("as_of") < pl.lit(limit)).any()).item():
+            self.balances, _ = retain(self.balances, pl.DataFrame(schema=MOVEMENT), self.keep)
+            self._saved.pop("balances", None)
+
+    def _recent(self, chunk: SavedRows, counted: pl.DataFrame, limit: datetime, instant: datetime) -> SavedRows:
+        """What stays of a chunk; nothing leaves that is newer than a limit."""
+        if not chunk.rows.select((pl.col("time") <= pl.lit(limit)).any()).item():
+            return chunk
+        _, kept = retain(self.balances, chunk.rows, self.keep)
         recent = kept.filter(pl.col("time") > instant - _NEVER_COUNTED)
         kept = pl.concat([kept.join(counted, on=_KEY, how="semi"), recent.join(counted, on=_KEY, how="anti")])
-        self._chunks, self._pruned_at = ([_Chunk(kept)] if kept.height else []), kept.height
-        self._saved.pop("balances", None)
+        return SavedRows(kept) if kept.height < chunk.rows.height else chunk
 
     def snapshot(self) -> dict[str, Any]:
         """Arrow IPC bytes; what has not changed is not serialised again."""
@@ -178,8 +181,26 @@ class StockLevels:
         self._saved = {name: state[name] for name in ("balances", "levels")}
         self.balances, self._levels = from_bytes(state["balances"], BALANCE), from_bytes(state["levels"], STOCK)
         parts: Sequence[bytes] = state["movements"]
-        self._chunks = [_Chunk(from_bytes(data, MOVEMENT), data) for data in parts]
+        self._chunks = [SavedRows(from_bytes(data, MOVEMENT), data) for data in parts]
         self._pruned_at = state["pruned_at"]
+
+
+def sums(moved: pl.DataFrame) -> pl.DataFrame:
+    """Movements added up by key: `unit`, and a column per status."""
+    present = moved["status"].unique().to_list()
+    # Mostly all is of one plant: it is added afterwards, since each column to group by costs time.
+    first = moved["plant"][0]
+    keys = _KEY[1:] if (moved["plant"] == first).all() else _KEY
+    columns = [
+        pl.when(pl.col("status") == status).then("quantity").otherwise(0).cast(QUANTITY).alias(status)
+        for status in REPORTED
+        if status in present
+    ]
+    names = [column.meta.output_name() for column in columns]
+    found = moved.select(*keys, "unit", *columns).group_by(keys).agg(pl.col("unit").max(), pl.col(names).sum())
+    missing = [pl.lit(0).cast(QUANTITY).alias(status) for status in REPORTED if status not in present]
+    plant = [] if "plant" in keys else [pl.lit(first).alias("plant")]
+    return found.with_columns(*plant, *missing).select(*_KEY, "unit", *REPORTED)
 
 
 __all__ = ["StockLevels"]

@@ -1,0 +1,138 @@
+"""What snapshots keep of rows: each row is serialised once, and any release reads the stream."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from operators import saved_rows
+from operators.frames import from_bytes, to_bytes
+from operators.replenishment_queue import Queue
+from operators.replenishment_rows import PLAIN
+from operators.saved_rows import LEAST, SavedRows, joined, stream
+from operators.stock import BALANCE, MOVEMENT, retain
+from operators.stock_levels import StockLevels
+
+MINUTE = 60_000_000
+START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+KEY = ["material", "storage_location"]
+
+
+def moved(count: int, first: int = 0, minutes: float = 0, places: int = 7) -> pl.DataFrame:
+    """Issues of one kilogram, numbered."""
+    numbers = range(first, first + count)
+    rows = [
+        ("P1", "STEEL", f"R{n % places}", f"issue|{n:08}", "on_hand", 0, START + timedelta(minutes=minutes), "KGM", -1)
+        for n in numbers
+    ]
+    return pl.DataFrame(rows, schema=MOVEMENT, orient="row")
+
+
+def read(data: bytes) -> list[Any]:
+    """Rows of a stream, sorted."""
+    return from_bytes(data, MOVEMENT).sort("movement_id", "status").rows()
+
+
+@pytest.fixture
+def serialised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Heights of the frames that are serialised."""
+    heights: list[int] = []
+
+    def counted(frame: pl.DataFrame, *args: Any) -> bytes:
+        heights.append(frame.height)
+        return to_bytes(frame, *args)
+
+    monkeypatch.setattr(saved_rows, "to_bytes", counted)
+    return heights
+
+
+def test_streams_are_joined_without_reading_them() -> None:
+    """Of whatever number of batches and compression, empty ones among them."""
+    parts = [moved(3), moved(0), pl.concat([moved(2, 3), moved(2, 5)]), moved(4, 7)]
+    data = [to_bytes(part, compression) for part, compression in zip(parts, ["lz4", "zstd"] * 2, strict=True)]  # type: ignore[arg-type]
+    whole = joined(data)
+    assert whole is not None
+    assert read(whole) == pl.concat(parts).rows()
+
+
+def test_streams_of_other_columns_are_not_joined() -> None:
+    """As of a release that had a column less: its rows are serialised anew."""
+    older = to_bytes(moved(LEAST).drop("revision"))
+    assert joined([older, to_bytes(moved(1))]) is None
+    assert joined([b"\x00" * 20, to_bytes(moved(1))]) is None
+    both = SavedRows.together([SavedRows(moved(LEAST), older), SavedRows(moved(LEAST, LEAST))])
+    assert read(both.bytes()) == moved(2 * LEAST).rows()
+
+
+def test_rows_that_wait_are_serialised_once(serialised: list[int]) -> None:
+    """A queue over many snapshots, and the chunk that its rows become; few rows are serialised with others."""
+    queue = Queue(MINUTE)
+    for n in range(5):
+        queue.put(PLAIN, moved(LEAST, n * LEAST, 1))
+        assert len(read(queue.snapshot()["rows"][PLAIN])) == (n + 1) * LEAST
+    queue.put(PLAIN, moved(3, 5 * LEAST, 1))
+    taken = queue.take(int(START.timestamp() * 1_000_000) + MINUTE)[PLAIN]
+    assert read(taken.bytes()) == moved(5 * LEAST + 3, minutes=1).rows()
+    assert serialised == [LEAST] * 5 + [3]
+    serialised.clear()
+    small = [SavedRows(moved(LEAST - 1, n * LEAST)) for n in range(3)]
+    assert len(read(stream(small))) == len(read(stream(small))) == 3 * (LEAST - 1)
+    assert serialised == [3 * (LEAST - 1)] * 2
+
+
+def levels_of(chunks: int) -> StockLevels:
+    """Stock after so many instants of 1000 movements each, a minute apart."""
+    stock, nothing = StockLevels(timedelta(hours=1)), pl.DataFrame(schema=BALANCE)
+    for n in range(chunks):
+        rows = SavedRows(moved(LEAST, n * LEAST, n))
+        stock.apply(nothing, rows, SavedRows(pl.DataFrame(schema=MOVEMENT)), START + timedelta(minutes=n))
+        stock.snapshot()
+    return stock
+
+
+def test_movements_are_serialised_once_while_they_are_kept(serialised: list[int]) -> None:
+    """Also when chunks are joined, and when nothing is old enough to leave."""
+    stock = levels_of(100)
+    assert len(stock.snapshot()["movements"]) <= 25
+    assert sum(serialised) == 100 * LEAST
+    again = StockLevels(timedelta(hours=1))
+    again.restore(stock.snapshot())
+    every = pl.DataFrame([("P1", "STEEL", f"R{n}") for n in range(7)], schema=["plant", *KEY], orient="row")
+    for each in (stock, again):
+        assert each.movements(every).sort("movement_id").rows() == moved_over(100).rows()
+
+
+def moved_over(minutes: int) -> pl.DataFrame:
+    """The movements of `levels_of`."""
+    return pl.concat([moved(LEAST, n * LEAST, n) for n in range(minutes)])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_leaves_is_what_the_rule_says(seed: int) -> None:
+    """Chunk by chunk, whatever they hold: the same as `retain` over all, with any balances."""
+    chance = random.Random(seed)
+    stock = levels_of(chance.randrange(1, 60))
+    rows = [
+        ("P1", "STEEL", f"R{n}", START + timedelta(minutes=at), START, "e", "KGM", *[Decimal(0)] * 4)
+        for n in chance.sample(range(7), chance.randrange(8))
+        for at in chance.sample(range(-50, 200), 2)
+    ]
+    known = pl.DataFrame(rows, schema=BALANCE, orient="row")
+    instant = START + timedelta(days=chance.choice([0, 29.99, 30.01, 31]))
+    every = pl.concat([chunk.rows for chunk in stock._chunks])
+    stock.balances = known
+    kept_known, kept = retain(known, every, stock.keep)
+    counted = known.select("plant", *KEY).unique()
+    recent = kept.join(counted, on=["plant", *KEY], how="anti").filter(pl.col("time") > instant - timedelta(days=30))
+    wanted = pl.concat([kept.join(counted, on=["plant", *KEY], how="semi"), recent])
+    stock.prune(instant)
+    left = pl.concat([every.clear(), *(chunk.rows for chunk in stock._chunks)])
+    assert left.sort("movement_id").rows() == wanted.sort("movement_id").rows()
+    assert sorted(stock.balances.rows()) == sorted(kept_known.rows())
+    stored = [from_bytes(data, MOVEMENT) for data in stock.snapshot()["movements"]]
+    assert pl.concat([every.clear(), *stored]).sort("movement_id").rows() == wanted.sort("movement_id").rows()
