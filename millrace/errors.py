@@ -13,6 +13,10 @@ class Retriable(MillraceError):
     """An outage: the same call may succeed later. Never a reason to give a record up."""
 
 
+class NoRoom(Retriable):
+    """What has to be kept before more is read fills its bound; whoever fills it says what it waits for."""
+
+
 class Rejected(MillraceError):
     """One record or document cannot go on; the rest does.
 

@@ -17,7 +17,7 @@ from typing import Any
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, KafkaException
 
-from millrace.errors import Misconfigured, Retriable
+from millrace.errors import Misconfigured, NoRoom, Retriable
 from millrace.failpoints import hit
 from millrace.health import health
 from millrace.metrics.flow import HISTORY_DURABLE
@@ -43,7 +43,7 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         self._durable: Mapping[Place, int] = {}
 
     def next_batch(self) -> list[LaneOutput]:
-        """What there is to read, through the lane; a registry outage keeps a batch for later."""
+        """What there is to read, through the lane; a registry outage, or a full spool, keeps a batch for later."""
         if draining.is_set():
             raise StopIteration  # a batch that waits for the registry is read again: the snapshot stands before it
         until = time.monotonic() + self._pace.gather
@@ -74,9 +74,10 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         for number, batch in enumerate(batches):
             try:
                 outputs.append(self._lane.process(batch))
-            except Retriable:
+            except Retriable as error:
                 self._waiting = batches[number:]
-                health.waits("registry", blocks=False)
+                if not isinstance(error, NoRoom):
+                    health.waits("registry", blocks=False)
                 break
         else:
             if batches:

@@ -17,13 +17,13 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from millrace.errors import Misconfigured, Retriable
+from millrace.errors import Misconfigured, NoRoom
 from millrace.failpoints import hit
 from millrace.health import health
 from millrace.metrics import spool as metrics
@@ -42,11 +42,7 @@ FILLING = 0.8
 
 @dataclass(slots=True)
 class SpoolLimit:
-    """Bytes that the spools of a process may hold together.
-
-    Args:
-        most: Bytes.
-    """
+    """Bytes, at most, that the spools of a process may hold together."""
 
     most: int
     _held: dict[str, int] = field(default_factory=dict)
@@ -79,9 +75,19 @@ class Spool:
         limit: Bound that it shares with the other lanes of the process.
         flow: Name of the flow, for metrics.
         lane: Name of the lane.
+        pause: Waits before the next attempt while the store is down.
     """
 
-    def __init__(self, folder: Path, store: ObjectPath, limit: SpoolLimit, flow: str, lane: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: ObjectPath,
+        limit: SpoolLimit,
+        flow: str,
+        lane: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pause = pause
         self._folder, self._store, self._limit, self._flow, self._lane = folder, store, limit, flow, lane
         self._waiting: deque[Waiting] = deque()
         self._uploaded = self._size = self._level = 0
@@ -154,10 +160,10 @@ class Spool:
         """Let the lane take a batch.
 
         Raises:
-            Retriable: The spool is full.
+            NoRoom: The spool is full.
         """
         if self._limit.share >= 1:
-            raise Retriable(f"{self._folder}: the spool is full")
+            raise NoRoom(f"{self._folder}: the spool is full")
 
     def notices(self) -> list[dict[str, str]]:
         """Alerts that are due: once when the spool fills, once when it is full, again after it was half empty."""
@@ -190,7 +196,7 @@ class Spool:
             except Exception as error:  # the thread must outlive whatever a store may answer
                 self._failure = error
                 self._down()
-                time.sleep(pause)
+                self._pause(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
                 self._up()
