@@ -19,6 +19,7 @@ from operators.partials import QUANTITY
 
 _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _SIX = Decimal("0.000001")
+_LIMIT = Decimal(10) ** 12
 _OPERATION = ["plant", "order_id", "operation"]
 
 #: A component of an operation: `numerator` of it, in `unit`, for `denominator` of the order's material.
@@ -107,12 +108,16 @@ def backflush(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame
     Args:
         confirmed: Totals with plant, order_id, operation and `quantity_yield` in the order's unit; other columns stay.
         components: Rows of COMPONENT to book (`Backflush.booked`).
+
+    Returns:
+        `quantity` is null where it is more than decimal(18,6) holds.
     """
     rows = confirmed.join(components, on=_OPERATION, how="inner")
     used = pl.Series("quantity", [_used(row) for row in rows.to_dicts()], QUANTITY)
     return rows.with_columns(used, pl.lit("ISSUE").alias("movement")).drop("numerator", "denominator")
 
 
-def _used(row: dict[str, Any]) -> Decimal:
+def _used(row: dict[str, Any]) -> Decimal | None:
     needed = _EXACT.multiply(row["quantity_yield"], row["numerator"])
-    return _EXACT.divide(needed, row["denominator"]).quantize(_SIX, context=_EXACT)
+    used = _EXACT.divide(needed, row["denominator"]).quantize(_SIX, context=_EXACT)
+    return used if abs(used) < _LIMIT else None

@@ -30,6 +30,7 @@ from operators.references import Conversions
 _ORDER = ["plant", "order_id"]
 _COMPONENT = [*_ORDER, "component"]
 _ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
+_BOOKED = [*_ITEM, "erp_backflush"]
 #: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
 #: `past`: beyond the correction horizon, kept for its order, which may still be cancelled.
 _HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean(), "past": pl.Boolean()}
@@ -74,8 +75,8 @@ class Backflushing:
     def order(self, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.Series:
         """Take rows of ORDER_HEAD and BILL; returns the keys of the confirmations that they concern.
 
-        A component that a newer version leaves out stays as one of which nothing is needed, so that what it was issued
-        is taken back. An order that is cancelled, or released again, concerns all of its confirmations, however old.
+        A component that a newer version leaves out, or gives to the ERP, stays as one of which nothing is needed, and is
+        so taken back. An order that is cancelled, or released again, concerns all of its confirmations, however old.
         """
         known = self.orders.select(*_ORDER, pl.col("version").alias("known"), pl.col("cancelled").alias("was"))
         newest = orders.sort("version").unique(_ORDER, keep="last").join(known, on=_ORDER, how="left")
@@ -87,12 +88,14 @@ class Backflushing:
         fresh = fresh.join(made, on=_ORDER, how="left")
         theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
         every = pl.concat([self.bill, bill.filter(pl.col("version").is_not_null())])
-        former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_ITEM, keep="last")
+        # One that goes over to the ERP may have been issued before, also by a version that another one came after.
+        former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_BOOKED, keep="last")
         # A cancellation that names no component leaves none out: all are withdrawn, and come back as they were.
         bare = fresh.filter("cancelled").join(theirs, on=_ORDER, how="anti").select(*_ORDER, bare=pl.lit(value=True))
-        left_out = former.join(theirs, on=_ITEM, how="anti").join(bare, on=_ORDER, how="left")
+        left_out = former.join(theirs, on=_BOOKED, how="anti").join(bare, on=_ORDER, how="left")
         needed = pl.when("bare").then("numerator").otherwise(_NOTHING).alias("numerator")
-        left_out = left_out.with_columns(needed).drop("bare")
+        mattering = ~pl.col("erp_backflush") | pl.col("bare").fill_null(value=False)
+        left_out = left_out.filter(mattering).with_columns(needed).drop("bare")
         others = self.bill.join(fresh, on=_ORDER, how="anti")
         known_before = self._makes_more(made)
         self._keep(
@@ -149,7 +152,7 @@ class Backflushing:
         if (orders["latest"] > orders["changed"]).any():
             changed = pl.max_horizontal("changed", pl.col("latest").cast(ORDER_HEAD["changed"]))
             self._keep(orders=orders.with_columns(changed.alias("changed")).drop("latest"))
-        return judged(rows, self.orders, self.bill)
+        return judged(rows, self.orders, self.bill, self._rules)
 
     def using(self, plant: str, material: str) -> pl.Series:
         """Keys of the confirmations that a material's units concern, as a component or as what the order makes."""
@@ -181,6 +184,8 @@ class Backflushing:
         wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
         used = _issues(good, booked.filter(~wrong))
         bad = _issues(good, booked.filter(wrong).with_columns(denominator=pl.lit(Decimal(1), QUANTITY)))
+        bad = pl.concat([bad, used.filter(pl.col("quantity").is_null())]).with_columns(pl.col("quantity").fill_null(0))
+        used = used.drop_nulls("quantity")
         wanted = (pl.col("quantity") != 0) & ~pl.col("withdrawn")
         person, ours = used.filter(pl.col("serialised") & wanted), used.filter(~pl.col("serialised"))
         made, stuck = in_base_unit(ours, conversions)

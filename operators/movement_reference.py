@@ -18,6 +18,7 @@ from operators.confirmations import CONFIRMATION
 from operators.lane import Dead, Decoder
 from operators.partials import INSTANT
 from operators.references import CANCELLED
+from operators.stock import fitting
 from schemas.batch import RawBatch
 
 STATE_VERSION = 1
@@ -46,6 +47,7 @@ BILL: dict[str, pl.DataType] = {
     "erp_backflush": pl.Boolean(),
     "version": pl.Int64(),
 }
+_LINE = ["plant", "order_id", "version", "operation", "component_item", "component", "storage_location"]
 
 
 @dataclass(slots=True)
@@ -153,10 +155,22 @@ def order_heads(orders: pl.DataFrame) -> pl.DataFrame:
 
 
 def order_components(orders: pl.DataFrame) -> pl.DataFrame:
-    """One row per component (BILL) from rows of the contract WorkOrder."""
-    rows = orders.select("plant", "order_id", "version", "components").explode("components")
+    """One row per component (BILL) from rows of the contract WorkOrder.
+
+    Lines of one version that nothing tells apart are one component: it needs what they need together. Where their units
+    or ratios differ, no quantity can be told, which a denominator of nothing says.
+    """
+    once = orders.unique(["plant", "order_id", "version"], keep="last", maintain_order=True)
+    rows = once.select("plant", "order_id", "version", "components").explode("components")
     rows = rows.filter(pl.col("components").is_not_null()).unnest("components").rename({"material": "component"})
-    return rows.select(pl.col(name).cast(kind) for name, kind in BILL.items())
+    alike = pl.struct("unit", "denominator", "erp_backflush").n_unique() == 1
+    lines = rows.group_by(_LINE, maintain_order=True).agg(
+        pl.col("unit", "reservation", "reservation_item").first(),
+        fitting(pl.col("numerator").sum()),
+        pl.when(alike).then(pl.col("denominator").first()).otherwise(0).alias("denominator"),
+        pl.col("erp_backflush").all(),
+    )
+    return lines.select(pl.col(name).cast(kind) for name, kind in BILL.items())
 
 
 def confirmed_rows(confirmations: pl.DataFrame) -> pl.DataFrame:

@@ -94,8 +94,8 @@ def detail(item: Mapping[str, Any]) -> str:
     return {
         "order_unknown": f"{order} is not known, so what its confirmation used is not either",
         "unit_conversion_unknown": f"{what}: unit {item['unit']} can't be converted to the material's base unit",
-        "bill_of_material": f"{order}: component {item['material']} has a quantity of nothing or below",
-        "booked_elsewhere": f"{what}: the order says that the ERP backflushes it",
+        "bill_of_material": f"{order}: component {item['material']} has a quantity that none can be",
+        "booked_elsewhere": f"{what}: by its order it is backflushed, by the ERP or from what is confirmed",
         "serialised_material": f"{what}: it has serial numbers, a person posts it",
     }.get(item["reason"], f"{what} waits: {item['reason']}")
 
