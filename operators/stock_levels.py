@@ -30,12 +30,15 @@ from operators.stock import (
     shown,
     voided,
 )
+from operators.stock_movements import RECEIPT
 
 _KEY = list(STOCK_KEY)
 _MOVEMENT_ID = ["plant", "material", "movement_id"]
 #: Frames of movements are joined when there are more, so that what an epoch adds is serialised alone.
 _MOST_CHUNKS = 24
 _NEVER_COUNTED = timedelta(days=30)
+#: A receipt may be corrected or cancelled days later: what is new in its total is told by what it was.
+_CORRECTED = timedelta(days=30)
 #: Movements that may come before what is old is looked for.
 _LEAST_PRUNED = 20_000
 
@@ -166,7 +169,10 @@ class StockLevels:
             return chunk
         _, kept = retain(self.balances, chunk.rows, self.keep)
         recent = kept.filter(pl.col("time") > instant - _NEVER_COUNTED)
-        kept = pl.concat([kept.join(counted, on=_KEY, how="semi"), recent.join(counted, on=_KEY, how="anti")])
+        correctable = pl.col("movement_id").str.starts_with(RECEIPT) & (pl.col("time") > instant - _CORRECTED)
+        received = chunk.rows.filter(correctable)
+        kept = pl.concat([kept.join(counted, on=_KEY, how="semi"), recent.join(counted, on=_KEY, how="anti"), received])
+        kept = kept.unique([*_KEY, "movement_id", "status", "revision"], maintain_order=True)
         return SavedRows(kept) if kept.height < chunk.rows.height else chunk
 
     def snapshot(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import polars as pl
 from operators.confirmations import document_key
 from operators.stock import MOVEMENT
 
+#: What the names of movements that are receipts begin with.
+RECEIPT = "receipt"
 _TYPES = {"UNRESTRICTED": "on_hand", "QUALITY": "quality_hold", "BLOCKED": "blocked"}
 
 #: What is issued to an order was reserved for it, so both fall; a return opens the reservation again.
@@ -64,7 +66,7 @@ def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     stands = pl.col("status").cast(pl.String) == "RECEIVED"
     standing = records.with_columns(pl.when(stands).then(pl.col("quantity")).otherwise(0).alias("quantity"))
     rows = _rows(standing, _RECEIVED, "stock_type")
-    return _movements(rows, _joined("receipt", "receipt_id", "receipt_item"), pl.col("version"))
+    return _movements(rows, _joined(RECEIPT, "receipt_id", "receipt_item"), pl.col("version"))
 
 
 def of_documents(records: pl.DataFrame) -> pl.DataFrame:

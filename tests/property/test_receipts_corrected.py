@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -92,6 +92,26 @@ def test_of_a_receipt_the_newest_version_counts_alone(seed: int) -> None:
     """Quantity, stock type, storage location and item of the order may change, and a cancelled receipt come back."""
     world = World(seed)
     assert world.told() == world.plain()
+
+
+@pytest.mark.parametrize(("quantity", "status", "on_hand"), [(90, "RECEIVED", 190), (100, "CANCELLED", 100)])
+@pytest.mark.parametrize("kept_days", [0, 30])
+def test_a_receipt_that_is_corrected_two_days_later_is_not_received_again(
+    kept_days: int, quantity: int, status: str, on_hand: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its balance has it since long, and what moved then has left the state; where it left too, it counts again."""
+    monkeypatch.setattr(stock_levels, "_LEAST_PRUNED", -100)
+    monkeypatch.setattr(stock_levels, "_CORRECTED", timedelta(days=kept_days))
+    days = [balance(1440 * day, 200 if day else 100) for day in range(3)]
+    later = receipt("R", 2900, quantity, version=2, status=status)
+    heard = Heard()
+    run(
+        settings(rules=[{"reorder_point": 0, "order_up_to": 1}]),
+        [polled([*days[:1], receipt("R", 10, 100), *days[1:], later])],
+        heard,
+    )
+    told = Decimal(heard.standings["P1", "stock|STEEL|RM01"]["content"]["on_hand"])
+    assert (told == on_hand) is bool(kept_days)
 
 
 def test_where_versions_that_moved_on_stay_in_their_place_some_sums_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
