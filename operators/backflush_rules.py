@@ -106,10 +106,20 @@ class BackflushRules:
         return _named(self.serialised, plant, material)
 
     def not_to_report(self, plant: str, material: str) -> str | None:
-        """Who else books the issues of a material; None where what the plant reports is booked."""
+        """Who else books the issues of a material; None where what the plant reports may be booked.
+
+        By `none_if_backflushed` that depends on the other components of the operation, which the order names.
+        """
         if _named(self.erp, plant, material):
             return "the ERP"
-        return "this flow" if self.policy(plant, material) is not Policy.NONE else None
+        policy = self.policy(plant, material)
+        return "this flow" if policy in (Policy.ALL, Policy.ONLY_NON_BACKFLUSHED) else None
+
+    def implied(self, components: pl.DataFrame) -> pl.DataFrame:
+        """The rows (as for `booked`) that this flow books though what the plant reports of them is not refused."""
+        ours = self.booked(components)
+        asked = [self.policy(*each) is Policy.NONE_IF_BACKFLUSHED for each in ours.select("plant", "component").rows()]
+        return ours.filter(pl.Series(asked, dtype=pl.Boolean))
 
     def overruled(self, components: pl.DataFrame) -> pl.DataFrame:
         """The components that rules say this flow books, of those that their order says the ERP backflushes.

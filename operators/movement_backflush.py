@@ -75,8 +75,8 @@ class Backflushing:
     def order(self, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.Series:
         """Take rows of ORDER_HEAD and BILL; returns the keys of the confirmations that they concern.
 
-        A component that a newer version leaves out, or gives to the ERP, stays as one of which nothing is needed, and is
-        so taken back. An order that is cancelled, or released again, concerns all of its confirmations, however old.
+        A component that a newer version leaves out, or gives to the ERP, stays as one of which nothing is needed, so it
+        is taken back. An order that is cancelled, or released again, concerns all of its confirmations, however old.
         """
         known = self.orders.select(*_ORDER, pl.col("version").alias("known"), pl.col("cancelled").alias("was"))
         newest = orders.sort("version").unique(_ORDER, keep="last").join(known, on=_ORDER, how="left")

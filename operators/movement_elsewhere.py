@@ -1,4 +1,6 @@
-"""Reported consumption of a component that its order leaves to the ERP: booking it too would be a double issue.
+"""Reported consumption of a component that another side books by the order: booking it too would be a double issue.
+
+The order leaves the component to the ERP, or by `none_if_backflushed` to this flow's backflush.
 
 What settings say of a component is known where rows are read (`operators.consumption_route`). What an order says is
 known only when it comes, maybe after what it is about, and may change with its next version. So such a total is a
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from operators.backflush_rules import BackflushRules
 from operators.movement_open import BOOKED_ELSEWHERE, OPEN
 from operators.partials import QUANTITY
 
@@ -20,8 +23,8 @@ _COMPONENT = ["plant", "order_id", "component"]
 _OPERATION = [*_COMPONENT, "operation"]
 
 
-def judged(rows: pl.DataFrame, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.DataFrame:
-    """Documents of reported consumption with `elsewhere`: whether their order says that the ERP books them.
+def judged(rows: pl.DataFrame, orders: pl.DataFrame, bill: pl.DataFrame, rules: BackflushRules) -> pl.DataFrame:
+    """Documents of reported consumption with `elsewhere`: whether by their order another side books them.
 
     The order's version is added to `reference_version`, so that a newer one makes a newer document, either way.
 
@@ -29,18 +32,22 @@ def judged(rows: pl.DataFrame, orders: pl.DataFrame, bill: pl.DataFrame) -> pl.D
         rows: Fields of the contract GoodsMovement.
         orders: Rows of ORDER_HEAD, the newest of each order.
         bill: Rows of BILL; those of an older version than their order's do not count.
+        rules: Who books which component.
     """
     heads = orders.select("plant", "order_id", pl.col("version").alias("order_version"))
     stands = bill.join(heads, left_on=["plant", "order_id", "version"], right_on=heads.columns, how="semi")
-    at_operation = stands.group_by(_OPERATION).agg(pl.col("erp_backflush").any().alias("here"))
-    anywhere = stands.group_by(_COMPONENT).agg(pl.col("erp_backflush").any().alias("anywhere"))
+    ours = rules.implied(stands).select(*_OPERATION, ours=pl.lit(value=True)).unique()
+    stands = stands.join(ours, on=_OPERATION, how="left")
+    theirs = pl.col("erp_backflush") | pl.col("ours").fill_null(value=False)
+    at_operation = stands.group_by(_OPERATION).agg(theirs.any().alias("here"))
+    anywhere = stands.group_by(_COMPONENT).agg(theirs.any().alias("anywhere"))
     named = rows.with_columns(pl.col("material").alias("component"))
     for told, key in ((heads, ["plant", "order_id"]), (at_operation, _OPERATION), (anywhere, _COMPONENT)):
         named = named.join(told, on=key, how="left", maintain_order="left")
     # A booking at an operation that does not name the component is one of those that do.
-    theirs = pl.coalesce("here", "anywhere").fill_null(value=False) & pl.col("movement").is_in(IMPLIED)
+    elsewhere = pl.coalesce("here", "anywhere").fill_null(value=False) & pl.col("movement").is_in(IMPLIED)
     return named.with_columns(
-        theirs.alias("elsewhere"), pl.col("reference_version") + pl.col("order_version").fill_null(0)
+        elsewhere.alias("elsewhere"), pl.col("reference_version") + pl.col("order_version").fill_null(0)
     ).drop("component", "order_version", "here", "anywhere")
 
 

@@ -16,7 +16,7 @@ from operators import movement_elsewhere
 from schemas.batch import RawBatch
 from sinks.ledger import LedgerPartition
 from tests.flows.memory import Script, batch
-from tests.flows.movement_memory import Book, component, material, order, run, settings, used
+from tests.flows.movement_memory import Book, component, confirmed, material, order, run, settings, used
 
 THEIRS = component("STEEL", erp_backflush=True)
 BOOKED = {("ISSUE", "STEEL"): Decimal(2)}
@@ -107,6 +107,46 @@ def test_scrap_and_other_orders_and_operations_of_the_component_are_booked() -> 
     run(settings(), Script([[batch("MaterialConsumption", rows, 0, 0)]], given), book)
     assert book.totals() == {("ISSUE", "STEEL"): Decimal(6), ("SCRAP", "STEEL"): Decimal(2)}
     assert book.reasons() == ["booked_elsewhere", "booked_elsewhere"]
+
+
+NONE_IF = [{"policy": "none_if_backflushed"}]
+BOLT = component("BOLT", unit="C62", component_item="0002", erp_backflush=True)
+
+
+@pytest.mark.parametrize(
+    ("bill", "booked", "told"),
+    [
+        # The ERP backflushes BOLT of the operation, so this flow books none of it: STEEL is what the plant reports.
+        ([component("STEEL"), BOLT], BOOKED, []),
+        # The ERP backflushes none: this flow books STEEL from the yield, what is reported too would be booked twice.
+        ([component("STEEL")], {}, ["booked_elsewhere"]),
+        ([component("STEEL"), {**BOLT, "operation": "0020"}], {}, ["booked_elsewhere"]),
+        # Nobody backflushes what no bill names.
+        ([{**BOLT, "erp_backflush": False}], BOOKED, []),
+        ([THEIRS], {}, ["booked_elsewhere"]),
+    ],
+)
+def test_by_none_if_backflushed_the_order_says_whether_what_is_reported_counts(
+    bill: list[dict[str, Any]], booked: dict[Any, Decimal], told: list[str]
+) -> None:
+    book = Book()
+    run(settings(backflush=NONE_IF), Script([REPORTED[:1]], orders(order(*bill))), book)
+    assert (book.totals(), book.reasons()) == (booked, told)
+
+
+def test_by_none_if_backflushed_a_component_is_booked_once_whatever_the_order_comes_to(tmp_path: Path) -> None:
+    """Each version of the order hands STEEL over: to this flow, to the plant, and back."""
+    alone, beside = (component("STEEL"),), (component("STEEL"), BOLT)
+    given = [order(*alone), order(*beside, version=2), order(*alone, version=3)]
+    confirmations = [batch("ProductionConfirmation", [confirmed(1, 5)], 0, 0)]
+    found = []
+    for number in range(1, 4):
+        book = Book()
+        heard = [*orders(*given[:number]), *confirmations]
+        run(settings(backflush=NONE_IF), Script([REPORTED[:1]], heard), book, tmp_path / str(number))
+        wanted = {key: row["quantity"] for key, row in book.best.items() if row["quantity"] and not row["withdrawn"]}
+        found.append([("backflush" in key, quantity) for key, quantity in wanted.items()])
+    assert found == [[(True, 2)], [(False, 2)], [(True, 2)]]
 
 
 def test_orders_are_read_wherever_there_are_any() -> None:
