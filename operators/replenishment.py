@@ -190,10 +190,10 @@ class Shard:
         for condition in found:
             told = {"error_class": "partner_data", **condition}
             standing[f"{condition['plant']}|{condition['subject']}"].append(told)
-        self._output.figures.count(standing)
         counted_at: dict[str, list[str]] = {}
         for plant, material, location, at in known.sort("as_of").select(*_KEY, "as_of").iter_rows():
             counted_at.setdefault(f"{plant}|{material}|{location}", []).append(at.isoformat())
+        self._output.figures.count({place: standing[place] for place in standing if len(counted_at.get(place, ())) > 1})
         for group in sorted(standing):  # the oldest that is kept has none before it to be compared with
             self.requests.alarms.keep(f"stock|{group}", counted_at.get(group, [])[1:])
             self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))

@@ -13,12 +13,14 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
+from prometheus_client.metrics import MetricWrapperBase
 
 from millrace.metrics import business
 from millrace.metrics import flow as metrics
 from operators.lane_output import LaneOutput
 from operators.reference_lane import ReferenceOutput
 from operators.replenishment_config import Announced
+from operators.replenishment_rows import COUNTED, PAPERED
 from operators.screen import NO_PROGRESS
 from sinks.batches import Batch
 
@@ -87,11 +89,29 @@ def observe_lane(output: LaneOutput, flow: str) -> LaneOutput:
     lagging = [max(at, output.idle.get(place, at)) for place, at in output.progress.items()]
     if lagging and min(lagging) > NO_PROGRESS:
         metrics.WATERMARK.labels(flow, output.lane).set(min(lagging) / MICROS)
-    for frame in (*output.partials, *output.timeline, *(rows for frames in output.rows.values() for rows in frames)):
+    kinds = {"": [*output.partials, *output.timeline], **output.rows}
+    for kind, frame in ((kind, frame) for kind, frames in kinds.items() for frame in frames):
         for plant, newest in _newest_by_plant(frame):
             if newest is not None:
                 _advance(flow, plant, newest.timestamp())
+                _begin(flow, plant, kind)
     return output
+
+
+#: What may come of rows of a kind is 0 from the first of them on: what first appears as 7 has not grown.
+_COMES_OF: Mapping[str, Iterable[MetricWrapperBase]] = {
+    COUNTED: (business.STOCK_COMPARED, business.STOCK_APART),
+    PAPERED: (business.SUPPLIER_RESPONSE,),
+    "": (business.RELEASED,),
+}
+_BEGUN: set[tuple[str, str, str]] = set()
+
+
+def _begin(flow: str, plant: str, kind: str) -> None:
+    if (flow, plant, kind) not in _BEGUN:
+        _BEGUN.add((flow, plant, kind))
+        for metric in _COMES_OF.get(kind, ()):
+            metric.labels(flow, plant)
 
 
 def _newest_by_plant(frame: pl.DataFrame) -> Iterable[tuple[str, datetime | None]]:

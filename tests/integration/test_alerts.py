@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.monitoring.fast import fast_rules
-from tests.monitoring.plant import ORDER, WatchedPlant
+from tests.monitoring.plant import ORDER
 from tests.monitoring.trials import TRIALS, Trial
 from tests.servers.prometheus import Prometheus
 
@@ -21,14 +21,10 @@ class Watch:
 
     def __init__(self, folder: Path, trial: Trial) -> None:
         given = trial.settings
-        self.plant = WatchedPlant(
+        self.plant = trial.plant(
             folder, flow={**FAST, **given.get("flow", {})}, poster=given.get("poster"), system=given.get("system")
         )
-        jobs = {
-            "millrace-flow": [f"127.0.0.1:{self.plant.flow_port}"],
-            "millrace-poster": [f"127.0.0.1:{self.plant.poster_port}"],
-        }
-        self.prometheus = Prometheus(folder, jobs, fast_rules(folder / "rules.yaml"))
+        self.prometheus = Prometheus(folder, self.plant.jobs, fast_rules(folder / "rules.yaml"))
 
     def begin(self) -> None:
         plant = self.plant

@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 from sandbox.demo_process import Child
 from sandbox.demo_watch import Erp
 from sandbox.erp import SERVICE
-from sandbox.plant_layout import TOPICS
+from sandbox.plant_layout import ALL_TOPICS as TOPICS
 from schemas.codec import Codec
 from schemas.contracts import contract
 from schemas.registry import FolderSchemas
@@ -58,6 +58,14 @@ class WatchedPlant:
         self._lost: list[dict[str, Any]] = []
         self._holder: sqlite3.Connection | None = None
         self._children: dict[str, Child] = {}
+
+    @property
+    def jobs(self) -> dict[str, list[str]]:
+        """What Prometheus scrapes, by job."""
+        return {
+            "millrace-flow": [f"127.0.0.1:{self.flow_port}"],
+            "millrace-poster": [f"127.0.0.1:{self.poster_port}"],
+        }
 
     # -- processes
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.monitoring.plant import ORDER, WatchedPlant
+from tests.monitoring.remote_history import PlantOnStore
+from tests.monitoring.stockroom import StockedPlant
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Trial:
         repair: What the runbook says.
         keep: Called again and again until the alerts fire: work that goes on meanwhile.
         quick: Whether it belongs to the tests of every commit.
+        plant: What has to be there.
         settings: Settings of flow, poster and system that differ.
     """
 
@@ -26,6 +29,7 @@ class Trial:
     repair: Callable[[WatchedPlant], object]
     keep: Callable[[WatchedPlant], object] = field(default=lambda plant: plant.piece())
     quick: bool = False
+    plant: type[WatchedPlant] = WatchedPlant
     settings: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
@@ -98,6 +102,16 @@ def _many_orders(plant: WatchedPlant) -> None:
         plant.piece(ago_s=20, order_id=name)
 
 
+def _on_store(plant: WatchedPlant) -> PlantOnStore:
+    assert isinstance(plant, PlantOnStore)
+    return plant
+
+
+def _stocked(plant: WatchedPlant) -> StockedPlant:
+    assert isinstance(plant, StockedPlant)
+    return plant
+
+
 TRIALS: dict[str, Trial] = {
     "process-down": Trial(("MillraceProcessDown",), lambda p: p.process("poster").kill(), lambda p: p.start_poster()),
     "loop-stalled": Trial(("MillraceLoopStalled", "MillraceHistoryStale"), _hang, lambda p: p.start_flow()),
@@ -116,6 +130,20 @@ TRIALS: dict[str, Trial] = {
         keep=lambda _: None,
     ),
     "records-refused": Trial(("MillraceRecordsRefused",), _refused, lambda _: None, keep=_refused),
+    "history-spool-filling": Trial(
+        ("MillraceHistorySpoolFilling",),
+        lambda p: _on_store(p).cut_store(),
+        lambda p: _on_store(p).heal_store(),
+        keep=lambda p: p.pieces(2_000),
+        plant=PlantOnStore,
+    ),
+    "inventory-inaccurate": Trial(
+        ("MillraceInventoryInaccurate",),
+        lambda p: _stocked(p).lose_issue(),
+        lambda p: _stocked(p).send_issue(),
+        keep=lambda p: _stocked(p).count_again(),
+        plant=StockedPlant,
+    ),
     "dead-letters-wait": Trial(("MillraceDeadLettersWait",), lambda p: p.garbage(1), _discard),
     "sequence-gaps": Trial(("MillraceSequenceGaps",), lambda p: p.lose(3), lambda p: p.resend()),
     "erp-down": Trial(

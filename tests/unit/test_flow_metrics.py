@@ -15,7 +15,7 @@ from operators.reference_lane import ReferenceOutput
 from operators.references import ORDER
 from operators.replenishment import Announced
 from operators.replenishment_figures import Figures
-from operators.replenishment_rows import ROWS
+from operators.replenishment_rows import COUNTED, PAPERED, ROWS
 from operators.screen import NO_PROGRESS
 from operators.timeline_rows import TIMELINE
 from sinks.batches import Batch
@@ -72,6 +72,23 @@ def test_rows_of_every_kind_tell_the_time_of_their_plant(schema: dict[str, pl.Da
     flow = f"kinds{len(schema)}{column}"
     observe_lane(LaneOutput("lane-00", partials=[rows]), flow)
     assert value("millrace_newest_event_timestamp_seconds", flow=flow, plant="P9") == NOW.timestamp()
+
+
+def test_figures_of_the_business_begin_at_zero_when_their_plant_is_first_heard() -> None:
+    """Else the first count of stock after a start, which may be all of a day, is no growth."""
+    rows = {
+        name: [frame(ROWS[name][0], plant=["P7"], **{at: [NOW]})]
+        for name, at in ((COUNTED, "as_of"), (PAPERED, "time"))
+    }
+    assert value("millrace_stock_compared_total", flow="begin", plant="P7") is None
+    observe_lane(LaneOutput("lane-00", partials=[frame(PARTIAL, plant=["P7"], last_time=[NOW])], rows=rows), "begin")
+    names = [
+        "stock_compared_total",
+        "stock_apart_total",
+        "supplier_response_seconds_count",
+        "operations_released_total",
+    ]
+    assert [value(f"millrace_{name}", flow="begin", plant="P7") for name in names] == [0] * 4
 
 
 def test_the_watermark_waits_for_partitions_that_were_not_heard() -> None:

@@ -51,6 +51,14 @@ def test_a_mismatch_is_told_once_and_closed_by_the_movement_that_explains_it() -
     assert step(one, 140, issue(1, 30, 50)) == [("stock_mismatch", True)]
 
 
+def test_inventory_accuracy_counts_balances_that_have_one_before_them() -> None:
+    """The first count of a place agrees with nothing; counted as accurate it would hide those that differ."""
+    one = shard()
+    assert ticked(one, 10, [balance(0, 500)]).figures.compared == {}
+    differs = ticked(one, 70, [balance(60, 450)]).figures
+    assert (differs.compared, differs.apart) == ({"P1": 1}, {"P1": 1})
+
+
 def test_a_mismatch_leaves_with_its_balance_without_a_word() -> None:
     """What can no longer be judged is neither repeated nor called mended."""
     of = Shard(ReplenishmentConfig(PolicyBook([]), 60_000_000, keep=timedelta(hours=1), hold=False))
