@@ -21,6 +21,8 @@ from operators.base_units import in_base_unit
 from operators.confirmations import document_key
 from operators.consumption import with_version
 from operators.frames import from_bytes, to_bytes
+from operators.movement_bills import ITEM, left_out
+from operators.movement_bills import booked as booked_components
 from operators.movement_elsewhere import judged
 from operators.movement_open import BILL_WRONG, OPEN, ORDER_UNKNOWN, SERIALISED, UNIT_UNKNOWN
 from operators.movement_reference import BILL, CONFIRMED, ORDER_HEAD
@@ -29,14 +31,11 @@ from operators.references import Conversions
 
 _ORDER = ["plant", "order_id"]
 _COMPONENT = [*_ORDER, "component"]
-_ITEM = [*_ORDER, "operation", "component_item", "component", "storage_location"]
-_BOOKED = [*_ITEM, "erp_backflush"]
 #: `counted`: one that never had any yield implies nothing, and takes nothing back; a withdrawn one may have had some.
 #: `past`: beyond the correction horizon, kept for its order, which may still be cancelled.
 _HELD: dict[str, pl.DataType] = {**CONFIRMED, "counted": pl.Boolean(), "past": pl.Boolean()}
 #: `made`: materials of all versions of the order that were heard of, sorted.
 _ORDERS: dict[str, pl.DataType] = {**ORDER_HEAD, "made": pl.List(pl.String())}
-_NOTHING = pl.lit(Decimal(0), dtype=QUANTITY)
 
 
 class Backflushing:
@@ -86,21 +85,13 @@ class Backflushing:
         if not fresh.height:
             return self._makes_more(made)
         fresh = fresh.join(made, on=_ORDER, how="left")
-        theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(_ITEM, keep="last")
-        every = pl.concat([self.bill, bill.filter(pl.col("version").is_not_null())])
-        # One that goes over to the ERP may have been issued before, also by a version that another one came after.
-        former = every.join(fresh, on=_ORDER, how="semi").sort("version").unique(_BOOKED, keep="last")
-        # A cancellation that names no component leaves none out: all are withdrawn, and come back as they were.
-        bare = fresh.filter("cancelled").join(theirs, on=_ORDER, how="anti").select(*_ORDER, bare=pl.lit(value=True))
-        left_out = former.join(theirs, on=_BOOKED, how="anti").join(bare, on=_ORDER, how="left")
-        needed = pl.when("bare").then("numerator").otherwise(_NOTHING).alias("numerator")
-        mattering = ~pl.col("erp_backflush") | pl.col("bare").fill_null(value=False)
-        left_out = left_out.filter(mattering).with_columns(needed).drop("bare")
+        theirs = bill.join(fresh, on=[*_ORDER, "version"], how="semi").unique(ITEM, keep="last")
+        left = left_out(self.bill, bill, newest.join(fresh, on=_ORDER, how="semi"), self._rules)
         others = self.bill.join(fresh, on=_ORDER, how="anti")
         known_before = self._makes_more(made)
         self._keep(
             orders=pl.concat([self.orders.join(fresh, on=_ORDER, how="anti"), fresh]),
-            bill=pl.concat([others, theirs, left_out]),
+            bill=pl.concat([others, theirs, left.select(others.columns)]),
         )
         whole = self.confirmed.join(flipped, on=_ORDER, how="semi")["document_key"]
         return pl.concat([whole, known_before, self._recent(fresh)]).unique()
@@ -180,7 +171,7 @@ class Backflushing:
         unknown = rows.filter(pl.col("version").is_null() & ((pl.col("quantity_yield") > 0) | pl.col("withdrawn")))
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
         good = _with_made(good, conversions)
-        booked = self._rules.booked(self.bill.join(good, on=_ORDER, how="semi").drop("version"))
+        booked = booked_components(self.bill, good, self._rules)
         wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
         used = _issues(good, booked.filter(~wrong))
         bad = _issues(good, booked.filter(wrong).with_columns(denominator=pl.lit(Decimal(1), QUANTITY)))

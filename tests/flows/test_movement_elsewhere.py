@@ -138,12 +138,12 @@ def test_by_none_if_backflushed_a_component_is_booked_once_whatever_the_order_co
     """Each version of the order hands STEEL over: to this flow, to the plant, and back."""
     alone, beside = (component("STEEL"),), (component("STEEL"), BOLT)
     given = [order(*alone), order(*beside, version=2), order(*alone, version=3)]
-    confirmations = [batch("ProductionConfirmation", [confirmed(1, 5)], 0, 0)]
+    begun = [*orders(given[0]), batch("ProductionConfirmation", [confirmed(1, 5)], 0, 0)]
     found = []
     for number in range(1, 4):
         book = Book()
-        heard = [*orders(*given[:number]), *confirmations]
-        run(settings(backflush=NONE_IF), Script([REPORTED[:1]], heard), book, tmp_path / str(number))
+        later = [batch("WorkOrder", [each], 0, n) for n, each in enumerate(given[1:number], 1)]
+        run(settings(backflush=NONE_IF), Script([REPORTED[:1]], [*begun, *later]), book, tmp_path / str(number))
         wanted = {key: row["quantity"] for key, row in book.best.items() if row["quantity"] and not row["withdrawn"]}
         found.append([("backflush" in key, quantity) for key, quantity in wanted.items()])
     assert found == [[(True, 2)], [(False, 2)], [(True, 2)]]
