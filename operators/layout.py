@@ -51,7 +51,7 @@ class Layout:
                 continue
             shard = shards(frame, ["plant", "order_id"], self.shards)
             slot = frame.select(slot_column(self.window, self.ring)).to_series().to_numpy()
-            for number, rows in _split(frame, shard * self.ring + np.resize(slot, len(shard))):
+            for number, rows in split(frame, shard * self.ring + np.resize(slot, len(shard))):
                 keyed.append((f"{number // self.ring:03d}:{number % self.ring:03d}", rows))
         return keyed
 
@@ -60,14 +60,14 @@ class Layout:
         keyed: list[Keyed] = []
         for frame in frames:
             place = shards(frame, ["plant", "work_center"], self.work_center_shards)
-            keyed += [(f"w{number:03d}", rows) for number, rows in _split(frame, place)]
+            keyed += [(f"w{number:03d}", rows) for number, rows in split(frame, place)]
         return keyed
 
     def adjustments(self, frames: Sequence[pl.DataFrame]) -> list[Keyed]:
         """Late additions (PARTIAL with `adjustment`) per order shard."""
         keyed: list[Keyed] = []
         for frame in frames:
-            keyed += [(self._shard_key(number), rows) for number, rows in _split(frame, self._shards(frame))]
+            keyed += [(self._shard_key(number), rows) for number, rows in split(frame, self._shards(frame))]
         return keyed
 
     def _shards(self, frame: pl.DataFrame) -> npt.NDArray[np.int64]:
@@ -77,7 +77,7 @@ class Layout:
         """Orders to their shard, materials to every shard."""
         keyed: list[Keyed] = []
         if output.orders.height:
-            for number, rows in _split(output.orders, self._shards(output.orders)):
+            for number, rows in split(output.orders, self._shards(output.orders)):
                 keyed.append((self._shard_key(number), ReferenceOutput(rows)))
         if output.materials:
             everyone = ReferenceOutput(materials=output.materials)
@@ -99,7 +99,7 @@ class Layout:
                 f"{number:03d}:{slot:03d}",
                 ReferenceOutput(rows, touched=output.touched.join(rows, on=["plant", "order_id"], how="semi")),
             )
-            for number, rows in _split(orders, self._shards(orders))
+            for number, rows in split(orders, self._shards(orders))
             for slot in ([0] if whole else range(self.ring))
         ]
 
@@ -161,7 +161,7 @@ class Layout:
         return keyed[0][0].isdigit()
 
 
-def _split(frame: pl.DataFrame, place: npt.NDArray[np.int64]) -> list[tuple[int, pl.DataFrame]]:
+def split(frame: pl.DataFrame, place: npt.NDArray[np.int64]) -> list[tuple[int, pl.DataFrame]]:
     """Rows by place: one gather of the frame, then slices; a gather per place would cost most of a batch."""
     if not len(place):
         return []

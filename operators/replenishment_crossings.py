@@ -144,8 +144,11 @@ class Crossings:
         learned = demand.demands(
             [(place, rule.learn_days, rule.learn_least) for place, rule in rules.items() if rule.learn_days], instant
         )
+        # Without learned demand a rule makes the same policy of every place.
+        given = {id(rule): policy(rule, None) for rule in {id(each): each for each in rules.values()}.values()}
         for place, rule in rules.items():
-            self._policies[place] = policy(rule, learned.get(place))
+            known = learned.get(place)
+            self._policies[place] = given[id(rule)] if known is None else policy(rule, known)
         self._remember(rules)
 
     def _forget(self, places: list[Place]) -> None:

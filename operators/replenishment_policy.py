@@ -112,7 +112,7 @@ class ReplenishmentRule(BaseModel):
     def covers(self, place: Place) -> bool:
         """Whether it is about a place."""
         patterns = (self.plant, self.material, self.storage_location)
-        return all(fnmatchcase(name, pattern) for name, pattern in zip(place, patterns, strict=True))
+        return all(pattern == "*" or fnmatchcase(name, pattern) for name, pattern in zip(place, patterns, strict=True))
 
     @property
     def terms(self) -> Terms:

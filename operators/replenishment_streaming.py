@@ -22,7 +22,7 @@ from operators.base_streaming import Emit, Logic, ticked
 from operators.clock import Clock, Tick
 from operators.hashing import shards
 from operators.lane import LaneOutput
-from operators.layout import Keyed, Layout
+from operators.layout import Keyed, Layout, split
 from operators.reference_lane import ReferenceOutput
 from operators.replenishment import Announced, ReplenishmentConfig, Shard
 
@@ -42,9 +42,9 @@ class ShardLayout(Layout):
         keyed: list[Keyed] = []
         for name, frames in output.rows.items():
             rows = pl.concat(frames)
-            numbers = pl.Series("shard", shards(rows, _ROUTED_BY, self.shards))
-            for (number,), part in rows.with_columns(numbers).partition_by("shard", as_dict=True).items():
-                keyed.append((keys[int(str(number))], (name, part.drop("shard"))))
+            keyed += [
+                (keys[number], (name, part)) for number, part in split(rows, shards(rows, _ROUTED_BY, self.shards))
+            ]
         return keyed
 
     def materials(self, output: ReferenceOutput) -> list[Keyed]:

@@ -59,16 +59,25 @@ class BaseUnits:
         """Rows of a kind in the base unit; the others are kept."""
         if not rows.height:
             return rows
-        named = rows.join(self._base_units(), on=_MATERIAL, how="left", maintain_order="left")
         # A paper without a quantity has no unit.
-        same = (pl.col("unit") == pl.col("base_unit")).fill_null(value=False) | pl.col("unit").is_null()
-        plain, other = named.filter(same).drop("base_unit"), named.filter(~same).drop("base_unit")
-        if not other.height:
-            return plain
+        same = (pl.col("unit") == self._unit_of(rows)).fill_null(value=False) | pl.col("unit").is_null()
+        are_same = rows.select(same.alias("same"))["same"]
+        if are_same.all():
+            return rows
+        plain, other = rows.filter(are_same), rows.filter(~are_same)
         good, stuck = in_base_unit(other, self._conversions, ROWS[name][1])
         if stuck.height:
             self._wait(name, stuck)
         return pl.concat([plain, _priced(other, good) if "price" in good.columns else good])
+
+    def _unit_of(self, rows: pl.DataFrame) -> pl.Series:
+        """Base unit per row, null where the material is not known."""
+        plant, known = rows["plant"][0], self._base_units()
+        if (rows["plant"] != plant).any():
+            return rows.select(_MATERIAL).join(known, on=_MATERIAL, how="left", maintain_order="left")["base_unit"]
+        # Mostly all is of one plant: a join by one column is the cheaper one.
+        of_plant = known.filter(pl.col("plant") == plant).drop("plant")
+        return rows.select("material").join(of_plant, on="material", how="left", maintain_order="left")["base_unit"]
 
     def _base_units(self) -> pl.DataFrame:
         if self._bases is None:

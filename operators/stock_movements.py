@@ -13,6 +13,7 @@ from operators.stock import MOVEMENT
 
 #: What the names of movements that are receipts begin with.
 RECEIPT = "receipt"
+_STATUS = "status"
 _TYPES = {"UNRESTRICTED": "on_hand", "QUALITY": "quality_hold", "BLOCKED": "blocked"}
 
 #: What is issued to an order was reserved for it, so both fall; a return opens the reservation again.
@@ -30,19 +31,30 @@ _DECIDED = {
 _RECEIVED = {name: {status: 1} for name, status in _TYPES.items()}
 
 
-def _effects(table: dict[str, dict[str, int]], by: str) -> pl.DataFrame:
+def _effects(table: dict[str, dict[str, int]]) -> pl.DataFrame:
     rows = [(kind, status, sign) for kind, effects in table.items() for status, sign in effects.items()]
-    return pl.DataFrame(rows, schema={by: pl.String, "status": pl.String, "sign": pl.Int64}, orient="row")
+    return pl.DataFrame(rows, schema={"by": pl.String, _STATUS: pl.String, "sign": pl.Int64}, orient="row")
 
 
-def _rows(records: pl.DataFrame, table: dict[str, dict[str, int]], by: str) -> pl.DataFrame:
-    plain = records.with_columns(pl.col(by).cast(pl.String)).drop("status", strict=False)
-    return plain.join(_effects(table, by), on=by, how="inner").with_columns(pl.col("quantity") * pl.col("sign"))
+def _movements(
+    records: pl.DataFrame, by: str, movement_id: pl.Expr, revision: pl.Expr, time: str = "event_time"
+) -> pl.DataFrame:
+    """Records with the columns of MOVEMENT but `status`, and the column that says what they move.
+
+    What a record becomes is made before it is doubled: a movement from one status to another has two rows.
+    """
+    named = {"movement_id": movement_id, "revision": revision, "time": pl.col(time)}
+    columns = (
+        named.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in MOVEMENT.items() if name != _STATUS
+    )
+    return records.select(*columns, pl.col(by).cast(pl.String).alias("by"))
 
 
-def _movements(rows: pl.DataFrame, movement_id: pl.Expr, revision: pl.Expr, time: str = "event_time") -> pl.DataFrame:
-    named = rows.with_columns(movement_id.alias("movement_id"), revision.alias("revision"), pl.col(time).alias("time"))
-    return named.select(pl.col(name).cast(kind) for name, kind in MOVEMENT.items())
+def _by_status(moved: pl.DataFrame, table: dict[str, dict[str, int]]) -> pl.DataFrame:
+    """Rows of MOVEMENT."""
+    rows = moved.join(_effects(table), on="by", how="inner")
+    signed = pl.when(pl.col("sign") < 0).then(-pl.col("quantity")).otherwise("quantity").alias("quantity")
+    return rows.with_columns(signed).select(pl.col(name).cast(kind) for name, kind in MOVEMENT.items())
 
 
 def _joined(kind: str, *names: str) -> pl.Expr:
@@ -51,22 +63,24 @@ def _joined(kind: str, *names: str) -> pl.Expr:
 
 def of_consumption(records: pl.DataFrame) -> pl.DataFrame:
     """Movements of rows of the contract MaterialConsumption; only what an order takes was allocated."""
-    rows = _rows(records, _CONSUMED, "kind")
-    rows = rows.filter((pl.col("status") != "allocated") | (pl.col("order_id") != ""))
-    return _movements(rows, _joined("consumption", "event_id"), pl.lit(0))
+    moved = _movements(records, "kind", _joined("consumption", "event_id"), pl.lit(0))
+    if not (records["order_id"] == "").any():
+        return _by_status(moved, _CONSUMED)
+    alone = _by_status(moved.filter(records["order_id"] == ""), _CONSUMED).filter(pl.col(_STATUS) != "allocated")
+    return pl.concat([_by_status(moved.filter(records["order_id"] != ""), _CONSUMED), alone])
 
 
 def of_quality(records: pl.DataFrame) -> pl.DataFrame:
     """Movements of rows of the contract QualityEvent: what one status loses the other gains."""
-    return _movements(_rows(records, _DECIDED, "decision"), _joined("quality", "event_id"), pl.lit(0))
+    return _by_status(_movements(records, "decision", _joined("quality", "event_id"), pl.lit(0)), _DECIDED)
 
 
 def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     """Movements of rows of the contract GoodsReceipt; a cancelled item is a newer total of nothing."""
     stands = pl.col("status").cast(pl.String) == "RECEIVED"
     standing = records.with_columns(pl.when(stands).then(pl.col("quantity")).otherwise(0).alias("quantity"))
-    rows = _rows(standing, _RECEIVED, "stock_type")
-    return _movements(rows, _joined(RECEIPT, "receipt_id", "receipt_item"), pl.col("version"))
+    receipt = _joined(RECEIPT, "receipt_id", "receipt_item")
+    return _by_status(_movements(standing, "stock_type", receipt, pl.col("version")), _RECEIVED)
 
 
 def of_documents(records: pl.DataFrame) -> pl.DataFrame:
@@ -79,10 +93,10 @@ def of_documents(records: pl.DataFrame) -> pl.DataFrame:
     target = pl.coalesce("to_storage_location", "storage_location").alias("storage_location")
     arriving = rows.with_columns(target, pl.coalesce("to_plant", "plant").alias("plant"))
     leaving = {name: {status: -1} for name, status in _TYPES.items()}
-    both = [_rows(rows, leaving, "stock_type_from"), _rows(arriving, _RECEIVED, "stock_type_to")]
+    both = [("out", rows, "stock_type_from", leaving), ("in", arriving, "stock_type_to", _RECEIVED)]
     # One document may leave and reach the same key (a change of status), so the direction is part of the identity.
-    parts = [
-        _movements(each, _joined(f"document {way}", "document_key"), pl.col("revision"), "last_event_time")
-        for way, each in zip(("out", "in"), both, strict=True)
-    ]
+    parts = []
+    for way, each, by, table in both:
+        identity, revision = _joined(f"document {way}", "document_key"), pl.col("revision")
+        parts.append(_by_status(_movements(each, by, identity, revision, "last_event_time"), table))
     return pl.concat(parts)

@@ -33,7 +33,7 @@ class Batch:
         alerts: Fields of Alert without its envelope.
         state_times: Rows of StateTime's measures.
         projections: Rows of SIGNAL.
-        standings: How places and requests stand, an entry each.
+        standings: How requests stand, an entry each; how places stand, `projections` say.
         counts: Running totals by lane.
     """
 

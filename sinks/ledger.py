@@ -26,6 +26,7 @@ from operators.confirmations import QUANTITIES, TIMES
 from sinks.batches import Batch
 from sinks.dead_letter import owner_of
 from sinks.patience import patiently
+from sinks.replenishment_batches import how_stock_stands
 
 log = structlog.get_logger("millrace.sink.ledger")
 #: What a withdrawn document shows, by a field that tells its contract.
@@ -69,7 +70,7 @@ class LedgerPartition(StatelessSinkPartition[Batch]):
             patiently(lambda: self._ledger.put_dead_letters(letters, emptied), LEDGER_DOWN)
         if counts:
             patiently(lambda: self._ledger.put_flow_counts(self._flow, counts), LEDGER_DOWN)
-        if standings := [entry for batch in items for entry in batch.standings]:
+        if standings := how_stock_stands(items):
             patiently(lambda: self._ledger.change(partial(_put_standings, standings)), LEDGER_DOWN)
         hit("ledger.after_write")
 

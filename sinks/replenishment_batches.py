@@ -51,7 +51,7 @@ _ORIGINS = {
 
 
 def of_announced(announced: Announced, owner: str | None = None, flow: str = "replenishment") -> Batch:
-    """Requests, alerts with class and owner, rows given up, projections, and how places and requests stand."""
+    """Requests, alerts with class and owner, rows given up, projections, and how requests stand."""
     alerts = [{**alert, "owner": owner_of(_OWNERS.get(alert["kind"], ""), owner)} for alert in announced.alerts]
     requests = [replenishment_request.frame(announced.requests)] if announced.requests else []
     return Batch(
@@ -61,7 +61,7 @@ def of_announced(announced: Announced, owner: str | None = None, flow: str = "re
         letters=[row_letter(row, flow, owner_of("Material", owner)) for row in announced.given_up],
         alerts=alerts,
         projections=announced.projections,
-        standings=[*place_standings(announced.projections), *map(_standing, announced.summaries.values())],
+        standings=[_standing(entry) for entry in announced.summaries.values()],
     )
 
 
@@ -88,6 +88,12 @@ def row_letter(row: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
         error_class=error_class(UNIT_UNKNOWN),
         owner=owner,
     )
+
+
+def how_stock_stands(batches: Sequence[Batch]) -> list[dict[str, Any]]:
+    """Entries of `stock_standings`: of places and of requests; made where they are kept, a few batches at a time."""
+    projections = [frame for batch in batches for frame in batch.projections]
+    return [*place_standings(projections), *(entry for batch in batches for entry in batch.standings)]
 
 
 def place_standings(projections: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from dataflows.replenishment import lane_builder, wire
 from dataflows.replenishment_settings import ReplenishmentSettings
 from millrace.shutdown import draining
 from schemas.batch import RawBatch
+from sinks.replenishment_batches import how_stock_stands
 from tests.flows.memory import SCHEMAS, Lanes, Orders, Script, batch
 from tests.flows.stock_records import Record, material
 
@@ -86,7 +87,8 @@ class Heard:
                 self.requests.setdefault(record["document_key"], record)
                 self.asked.append((record["document_key"], record["quantity"]))
             self.alerts.update({alert["event_id"]: alert for alert in item.alerts})
-            self.standings.update({(entry["plant"], entry["name"]): _read(entry) for entry in item.standings})
+            entries = how_stock_stands([item])
+            self.standings.update({(entry["plant"], entry["name"]): _read(entry) for entry in entries})
             self.signals += [row for frame in item.projections for row in frame.to_dicts()]
             self.reasons += [letter.reason for letter in item.letters]
 
