@@ -7,7 +7,7 @@ RECORDS ?= 10000000
 PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-objectstore image-check k8s-scan k8s-apiserver helm-check bench bench-history lock clean
+.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-tables test-objectstore image-check k8s-scan k8s-apiserver helm-check bench bench-history lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ fuzz: env ## Hostile records on both paths of the codec: RECORDS=10000000, then 
 
 test-spark: env ## Spark reads files of three contract versions as one table (Java 17; half a gigabyte at the first run)
 	@$(BIN)/python -m tests.spark
+
+test-tables: env ## DuckDB reads Delta and Iceberg by its own extensions, in an environment of its own (100 MB at the first run)
+	@$(BIN)/python -m tests.duckdb_tables
 
 test-objectstore: env ## The history on a real MinIO (Go builds it once, minutes) and on Azurite (npm)
 	@MILLRACE_OBJECT_STORES=minio,azurite $(BIN)/python -m pytest -q tests/stores
