@@ -22,6 +22,9 @@ _SIX = Decimal("0.000001")
 _MATERIAL = ["plant", "material"]
 _BASES = {"plant": pl.String(), "material": pl.String(), "base_unit": pl.String()}
 _TOLD_MATERIALS = 100
+_PAPER = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id", "revision"]
+#: Converted to tell a ratio of units: neither it nor what it is in another unit is rounded to speak of.
+_MANY = Decimal(10) ** 6
 
 
 @dataclass(slots=True)
@@ -68,7 +71,19 @@ class BaseUnits:
         good, stuck = in_base_unit(other, self._conversions, ROWS[name][1])
         if stuck.height:
             self._wait(name, stuck)
-        return pl.concat([plain, _priced(other, good) if "price" in good.columns else good])
+        return pl.concat([plain, self._priced(good, other) if "price" in good.columns else good])
+
+    def _priced(self, rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        """Prices per base unit: what a row costs stays the same, also one of nothing, such as a cancelled order."""
+        units = {tuple(row[name] for name in _PAPER): row["unit"] for row in before.to_dicts()}
+        found = rows.to_dicts()
+        for row in found:
+            if row["price"] is not None:
+                unit = units[tuple(row[name] for name in _PAPER)]
+                many = self._conversions.convert(row["plant"], row["material"], _MANY, unit, row["unit"])
+                exact = _EXACT.divide(_EXACT.multiply(row["price"], _MANY), many) if many else MOST
+                row["price"] = exact.quantize(_SIX, context=_EXACT) if exact < MOST else None
+        return pl.DataFrame(found, schema=rows.schema, orient="row")
 
     def _unit_of(self, rows: pl.DataFrame) -> pl.Series:
         """Base unit per row, null where the material is not known."""
@@ -125,19 +140,6 @@ class BaseUnits:
         self._bases = None
         self.missing = Missing(state.get("missing", ()))  # states of older releases have none
         self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
-
-
-def _priced(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Prices per base unit: what a row costs stays the same."""
-    identity = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id", "revision"]
-    given = {tuple(row[name] for name in identity): row["quantity"] for row in before.to_dicts()}
-    rows = after.to_dicts()
-    for row in rows:
-        quantity = given[tuple(row[name] for name in identity)]
-        if row["price"] is not None and row["quantity"]:
-            exact = _EXACT.divide(_EXACT.multiply(row["price"], quantity), row["quantity"])
-            row["price"] = exact.quantize(_SIX, context=_EXACT) if exact < MOST else None
-    return pl.DataFrame(rows, schema=after.schema, orient="row")
 
 
 def _unknown(row: Mapping[str, Any], lost: int) -> dict[str, Any]:

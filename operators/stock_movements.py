@@ -13,6 +13,7 @@ from operators.stock import MOVEMENT
 
 #: What the names of movements that are receipts begin with.
 RECEIPT = "receipt"
+_VERSION_BITS = 41
 _STATUS = "status"
 _TYPES = {"UNRESTRICTED": "on_hand", "QUALITY": "quality_hold", "BLOCKED": "blocked"}
 
@@ -83,6 +84,15 @@ def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     return _by_status(_movements(standing, "stock_type", receipt, pl.col("version")), _RECEIVED)
 
 
+def _rank() -> pl.Expr:
+    """One number that rises with the revision of a document, and among equal ones with its reference version.
+
+    A corrected bill, factor or order makes another total of the same events. Milliseconds of a clock fit as a version.
+    """
+    revision = pl.col("revision").clip(0, (1 << 63 - _VERSION_BITS) - 1)
+    return revision * (1 << _VERSION_BITS) + pl.col("reference_version").clip(0, (1 << _VERSION_BITS) - 1)
+
+
 def of_documents(records: pl.DataFrame) -> pl.DataFrame:
     """Movements of rows of the contract GoodsMovement, such as receipts of production: totals with revisions.
 
@@ -97,6 +107,6 @@ def of_documents(records: pl.DataFrame) -> pl.DataFrame:
     # One document may leave and reach the same key (a change of status), so the direction is part of the identity.
     parts = []
     for way, each, by, table in both:
-        identity, revision = _joined(f"document {way}", "document_key"), pl.col("revision")
-        parts.append(_by_status(_movements(each, by, identity, revision, "last_event_time"), table))
+        identity = _joined(f"document {way}", "document_key")
+        parts.append(_by_status(_movements(each, by, identity, _rank(), "last_event_time"), table))
     return pl.concat(parts)
