@@ -81,11 +81,12 @@ def settings_of(config: Path | None) -> FlowSettings:
 
 
 def flow_named(name: str) -> Flow:
-    """The flow of that name.
+    """The flow of that name; written as in its settings, with `_` for `-`, too.
 
     Raises:
         Misconfigured: There is none.
     """
-    if name not in FLOWS:
+    found = FLOWS.get(name.replace("_", "-"))
+    if found is None:
         raise Misconfigured(f"no flow named {name!r}; there is: {', '.join(FLOWS)}")
-    return FLOWS[name]
+    return found

@@ -33,7 +33,7 @@ def run_replenishment_files(
     """Run to the end of the files and write the results, but for the summary; see `run_to_end`."""
     done = run_to_end(settings, what, _build, heard)
     account, collected, flow = done.account, done.collected, settings.flow
-    letters = sink.letters_frame(collected.letters, [file.file for file in account.files], account.fields)
+    letters = _letters(collected, account)
     requests = [record for frame in collected.documents for record in document_records(frame, flow)]
     signal = pl.concat([pl.DataFrame(schema=SIGNAL), *collected.projections]).sort("instant")
     frames = {
@@ -44,6 +44,15 @@ def run_replenishment_files(
     }
     sink.write_frames(what.out, frames)
     return _summary(done, letters, signal, frames)
+
+
+def _letters(collected: sink.Collected, account: FileAccount) -> pl.DataFrame:
+    """Records name their file and line; rows of stock that waited in vain are made of records."""
+    names = [file.file for file in account.files]
+    records = [letter for letter in collected.letters if letter.kind == "RECORD"]
+    totals = [letter for letter in collected.letters if letter.kind != "RECORD"]
+    parts = [sink.letters_frame(records, names, account.fields), sink.letters_frame(totals, [], account.fields)]
+    return pl.concat(parts)
 
 
 def _build(settings: ReplenishmentSettings, what: FileRun, account: FileAccount, collected: sink.Collected) -> Dataflow:

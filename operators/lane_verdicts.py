@@ -29,13 +29,13 @@ _REASONS: dict[int, tuple[str, str]] = {
     ),
     SERIALISED: (
         "serialised_material",
-        "material {material} has serial numbers: a person posts it",
+        "material {material} has serial numbers (`serials`, or `serialised` of the settings): a person posts it",
     ),
     BOOKED_ELSEWHERE: (
         "booked_elsewhere",
         "{kind} of {material} for order {order_id} is backflushed by the declared rules, so it would be booked twice",
     ),
-    NEGATIVE: ("negative_quantity", "event {event_id} has a quantity below zero"),
+    NEGATIVE: ("negative_quantity", "quantity {quantity} of event {event_id} is below zero"),
     UNCOUNTED: ("future_as_of", "as_of {as_of} is ahead of event_time {event_time}: nobody can have counted up to it"),
     _CODES + REUSED: (
         "sequence_reused",

@@ -16,6 +16,7 @@ import polars as pl
 from operators.backflush import COMPONENT
 from operators.confirmations import CONFIRMATION
 from operators.lane import Dead, Decoder
+from operators.master_checks import checked
 from operators.partials import INSTANT
 from operators.references import CANCELLED
 from operators.stock import fitting
@@ -93,7 +94,8 @@ class MovementReferenceLane:
         Raises:
             Retriable: The registry is down; nothing has changed.
         """
-        decoded, contract = self.decoders[raw.topic].decode(raw), self.contracts[raw.topic]
+        contract = self.contracts[raw.topic]
+        decoded = checked(contract, self.decoders[raw.topic].decode(raw))
         self.counts[f"read:{contract}"] += len(raw.values)
         output = MovementReference()
         for reject in decoded.rejects:

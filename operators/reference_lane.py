@@ -12,6 +12,7 @@ import polars as pl
 
 from operators.hashing import hash_columns
 from operators.lane import Dead, Decoder
+from operators.master_checks import checked
 from operators.references import CANCELLED, ORDER, ORDER_ID, order_operations
 from operators.screen import DAY
 from schemas.batch import RawBatch
@@ -89,8 +90,8 @@ class ReferenceLane:
         Raises:
             Retriable: The registry is down; nothing has changed.
         """
-        decoded = self.decoders[raw.topic].decode(raw)
         contract = self.contracts[raw.topic]
+        decoded = checked(contract, self.decoders[raw.topic].decode(raw))
         self.counts[f"read:{contract}"] += len(raw.values)
         output = ReferenceOutput()
         for reject in decoded.rejects:

@@ -99,6 +99,7 @@ class Shard:
         # What came after its instant was judged counts from the next one on, though no tick will tell of that.
         self._advance(NO_PROGRESS if last is None else max(last, self._queue.judged + self._config.step))
         self._tell_unknown()
+        self._held += [{"given_up": row} for row in self._units.waiting()]
         self._durable = len(self._held)
         return self._given()
 

@@ -117,6 +117,11 @@ class BaseUnits:
         given, self._given_up = self._given_up, []
         return given
 
+    def waiting(self) -> list[dict[str, Any]]:
+        """Rows that still wait, as `given_up`: at the end of a finite input nothing comes that they could wait for."""
+        frames = {name: rows.with_columns(effective(name).alias("at")) for name, rows in self._waiting.items()}
+        return [{"rows": name, **row} for name, rows in frames.items() for row in rows.to_dicts()]
+
     def unknown(self) -> list[dict[str, Any]]:
         """Conditions: materials and units that rows wait for."""
         self.changed = False

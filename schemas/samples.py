@@ -46,6 +46,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "counter": ("A", "B"),
     "message": ("The machine counted 120 pieces and the operator reported 118.",),
 }
+#: A ratio of quantities: neither part is ever nothing.
+_RATIO = ("numerator", "denominator")
 _HORIZON = timedelta(minutes=5)
 _OFFSETS = {
     "window_start": -_HORIZON,
@@ -104,13 +106,14 @@ def _count(name: str, _avro: Any, _field: dict[str, Any], moment: _Moment) -> in
     return moment.chance.randrange(1, 8 if name in {"weekdays", "partition"} else 4 if name == "tier" else 100)
 
 
-def _quantity(_name: str, avro: Any, field: dict[str, Any], moment: _Moment) -> Decimal:
-    """Pieces and seconds are mostly whole; the scale is the schema's."""
+def _quantity(name: str, avro: Any, field: dict[str, Any], moment: _Moment) -> Decimal:
+    """Pieces and seconds are mostly whole, ratios above nothing; the scale is the schema's."""
     places = Decimal(1).scaleb(-avro["scale"])
     most = {"SEC": 600, "P1": 10}.get(field.get("unit", ""), 25)
     whole = Decimal(moment.chance.randrange(most))
     part = moment.chance.choice((Decimal(0), Decimal(0), Decimal("0.25")))
-    return (whole + part).quantize(places)
+    least = Decimal(1 if name in _RATIO else 0)
+    return max(whole + part, least).quantize(places)
 
 
 def _instant(name: str, _avro: Any, _field: dict[str, Any], moment: _Moment) -> datetime:

@@ -38,6 +38,9 @@ FIELDS = {
     "order_unknown": "order_id",
     "no_active_job": "order_id",
     "unit_conversion_unknown": "unit",
+    "negative_quantity": "quantity",
+    "serialised_material": "material",
+    "booked_elsewhere": "material",
 }
 
 

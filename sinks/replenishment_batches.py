@@ -79,7 +79,7 @@ def row_letter(row: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
         source=flow,
         kind="TOTAL",
         reason=UNIT_UNKNOWN,
-        detail=f"unit {row['unit']} of {row['material']} can't be converted to its base unit, and too many rows wait: "
+        detail=f"unit {row['unit']} of {row['material']} can't be converted to its base unit, and it waits no longer: "
         "it is in no stock; a balance of the ERP that is newer than it has it",
         topic=_ORIGINS[row["rows"]],
         payload=text.encode(),

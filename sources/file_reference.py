@@ -19,12 +19,13 @@ import yaml
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from millrace.errors import Misconfigured
+from operators.master_checks import fault_of
 from operators.reference_lane import ReferenceLane, ReferenceOutput
 from schemas.contracts import contract
 from schemas.types import polars_schema
 from sources.files import FileReader, find_files
 from sources.readers import own_json
-from sources.readers.reference import READERS
+from sources.readers.reference import READERS, told
 
 #: Stands where the file says nothing; a reference record's time decides nothing, its version does.
 ENVELOPE = {"event_time": "1970-01-01T00:00:00+00:00", "version": 1}
@@ -58,7 +59,11 @@ def _contract_file(path: Path, name: str) -> pl.DataFrame:
     for batch in FileReader(path, contract=name):
         for reject in batch.mapped.rejects:
             raise Misconfigured(f"{path}:{reject.line}: {reject.detail}")
-        frames += [frame.drop("_line") for frame in batch.mapped.frames.values()]
+        for frame in batch.mapped.frames.values():
+            for record in frame.to_dicts():
+                if (fault := fault_of(name, record)) is not None:
+                    raise Misconfigured(f"{path}:{record['_line']}: {fault[0]}: {fault[1]}")
+            frames.append(frame.drop("_line"))
     return pl.concat(frames)
 
 
@@ -66,14 +71,20 @@ def _frame(path: Path, name: str, records: Sequence[tuple[int, Any]]) -> pl.Data
     schema, good, problems = contract(name).schema, [], []
     for place, given in records:
         try:
-            good.append(own_json.record(_enveloped(given, path, place), schema))
+            good.append(_checked(name, own_json.record(_enveloped(given, path, place), schema)))
         except own_json.NotOfContract as error:
-            problems.append(f"{path}:{place}: {error}")
+            problems.append(f"{path}:{told(place, error)}")
     if problems:
         more = len(problems) - MOST_PROBLEMS
         tail = [f"... and {more} more"] if more > 0 else []
         raise Misconfigured("\n".join([*problems[:MOST_PROBLEMS], *tail]))
     return pl.DataFrame(good, schema=polars_schema(contract(name)))
+
+
+def _checked(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    if (fault := fault_of(name, record)) is not None:
+        raise own_json.NotOfContract(*fault)
+    return record
 
 
 def _enveloped(given: Any, path: Path, place: int) -> Any:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from dataflows.desk import open_desk
-from dataflows.registry import settings_of
+from dataflows.registry import FLOWS, settings_of
 from millrace.cli.status import asked, ledger_url
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
@@ -85,7 +85,7 @@ def wanted(
         kinds=tuple(kinds or ()),
         classes=tuple(classes or ()),
         reasons=tuple(codes or ()),
-        flows=tuple(flows or ()),
+        flows=tuple(dict.fromkeys(name for given in flows or () for name in _spelled(given))),
         owners=tuple(owners or ()),
         plants=tuple(plants or ()),
         orders=tuple(orders or ()),
@@ -95,6 +95,12 @@ def wanted(
     )
     found.check()
     return found
+
+
+def _spelled(flow: str) -> tuple[str, ...]:
+    """A flow as the command line calls it is what letters call it by its settings, too."""
+    known = FLOWS.get(flow.replace("_", "-"))
+    return (flow,) if known is None else (flow, known.settings.model_fields["flow"].default)
 
 
 def micros(since: str | None) -> int | None:

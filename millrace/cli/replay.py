@@ -96,7 +96,8 @@ def replay(
     options = Options(into, dry_run, reason, who, patience_s, as_json)
     options.check()
     configure_logging()
-    settings = load(flow_named(flow).settings, config)
+    named = flow_named(flow)
+    flow, settings = named.name, load(named.settings, config)
     wanted = Range(_instant("--from", begin), _instant("--to", end), tuple(plants or ()), tuple(orders or ()))
     folder = out or _folder(flow, config, wanted)
     if inputs or mappings:

@@ -41,6 +41,7 @@ _BY_CLASS: Mapping[ErrorClass, tuple[str, ...]] = {
     ErrorClass.PARTNER_DATA: (
         *("future_event_time", "ancient_event_time", "quantity_out_of_range", "sequence_reused", "sequence_expired"),
         *("order_unknown", "no_active_job", "unit_conversion_unknown", "calendar_unknown", "calendar_invalid"),
+        "unit_factor_invalid",
         # A value of an order or material that does not fit the ERP's field, or master data that the ERP lacks.
         *("value_out_of_range", "value_too_long", "unsafe_path"),
         *("bill_of_material", "storage_location", "serials", "employee", "negative_quantity", "future_as_of"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,26 @@ import yaml
 
 from millrace.errors import Misconfigured
 from schemas.contracts import contract
+from sources.readers.own_json import NotOfContract
 
 Record = dict[str, Any]
+
+
+class CsvLine(int):
+    """First line of a record in a table, with the lines of the items of its list."""
+
+    items: list[int]
+
+
+def told(place: int, error: NotOfContract) -> str:
+    """Where a record is wrong and what: of a table the line and column of the very item."""
+    items, _, rest = error.field.partition(".")
+    number, _, column = rest.partition(".")
+    if isinstance(place, CsvLine) and number.isdecimal() and column:
+        return f"{place.items[int(number)]}: {str(error).removeprefix(f'{items}.{number}.')}"
+    return f"{place}: {error}"
+
+
 Records = Iterator[tuple[int, Any]]
 
 #: CSV columns that describe one item of a record's list; the others describe the record, and repeat.
@@ -65,17 +83,23 @@ def _csv(path: Path, name: str) -> Records:
         raise Misconfigured(f"{path}: {name} has lists within lists, give it as JSON or YAML")
     lines = _text(path).splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","
-    found: dict[tuple[str, str], tuple[int, Record]] = {}
+    found: dict[tuple[str, str], tuple[CsvLine, Record]] = {}
     reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
     for row in reader:
         if None in row or None in row.values():
             raise Misconfigured(f"{path}:{reader.line_num}: the row has not as many cells as the header")
         identity = (row.get("plant", ""), row.get(contract(name).key, ""))
-        record = found.setdefault(identity, (reader.line_num, _head(row, name)))[1]
-        _add_item(record, row, name)
+        if identity not in found:
+            found[identity] = (CsvLine(reader.line_num), _head(row, name))
+            found[identity][0].items = []
+        line, record = found[identity]
+        if _add_item(record, row, name):
+            line.items.append(reader.line_num)
     for line, record in found.values():
         if name == "WorkOrder" and record["operations"]:
-            record.setdefault("quantity", record["operations"][-1].get("target_quantity"))
+            # What is wrong with the target is told of the target's own column.
+            target = record["operations"][-1].get("target_quantity")
+            record.setdefault("quantity", target if _is_number(target) else "0")
         yield line, typed(record, contract(name).schema)
 
 
@@ -90,11 +114,19 @@ def _head(row: dict[str, str], name: str) -> Record:
     return {**DEFAULTS[name], **head, items: []}
 
 
-def _add_item(record: Record, row: dict[str, str], name: str) -> None:
+def _is_number(text: str | None) -> bool:
+    try:
+        return Decimal(text or "").is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _add_item(record: Record, row: dict[str, str], name: str) -> bool:
     items, columns = ITEMS[name]
     item = {column: row[column] for column in columns if row.get(column)}
     if item:
         record[items].append({**DEFAULTS[items], **item})
+    return bool(item)
 
 
 def typed(value: Any, avro: Any) -> Any:

@@ -55,7 +55,9 @@ def test_files_in_any_order_become_requests_stock_and_a_summary(workers: str, tm
 def test_a_record_of_an_unknown_material_is_told_and_in_no_stock(tmp_path: Path) -> None:
     options = write(tmp_path, [balance(0, 250), issue(1, 5, 10, material="GHOST"), issue(2, 6, 1, unit="PCE")])
     done = CliRunner().invoke(app, ["run", "replenishment", *options, "--out", str(tmp_path / "out"), "--json"])
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["alerts"] == {"material_unknown": 2}
+    (letters,) = summary["dead_letters"]
+    assert letters == {"kind": "TOTAL", "reason": "unit_conversion_unknown", "field": "unit", "letters": 2, "events": 2}
     assert [each["on_hand"] for each in summary["stock"]] == ["250"]
