@@ -107,17 +107,20 @@ def backflush(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame
 
     Args:
         confirmed: Totals with plant, order_id, operation and `quantity_yield` in the order's unit; other columns stay.
-        components: Rows of COMPONENT to book (`Backflush.booked`).
+        components: Rows of COMPONENT to book (`Backflush.booked`), with `up` and `down` where `unit` is another one
+            than that of the numerator (`operators.base_units.with_ratio`).
 
     Returns:
         `quantity` is null where it is more than decimal(18,6) holds.
     """
     rows = confirmed.join(components, on=_OPERATION, how="inner")
     used = pl.Series("quantity", [_used(row) for row in rows.to_dicts()], QUANTITY)
-    return rows.with_columns(used, pl.lit("ISSUE").alias("movement")).drop("numerator", "denominator")
+    ratio = [name for name in ("numerator", "denominator", "up", "down") if name in rows.columns]
+    return rows.with_columns(used, pl.lit("ISSUE").alias("movement")).drop(ratio)
 
 
 def _used(row: dict[str, Any]) -> Decimal | None:
-    needed = _EXACT.multiply(row["quantity_yield"], row["numerator"])
-    used = _EXACT.divide(needed, row["denominator"]).quantize(_SIX, context=_EXACT)
+    needed = _EXACT.multiply(_EXACT.multiply(row["quantity_yield"], row["numerator"]), row.get("up", 1))
+    divisor = _EXACT.multiply(row["denominator"], row.get("down", 1))
+    used = _EXACT.divide(needed, divisor).quantize(_SIX, context=_EXACT)
     return used if abs(used) < _LIMIT else None

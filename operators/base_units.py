@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from operators.partials import QUANTITY
 from operators.references import Conversions
+
+_ONE = Decimal(1)
 
 
 def in_base_unit(
@@ -24,6 +28,18 @@ def in_base_unit(
     good = [row for row in found if row is not None]
     stuck = rows.filter(pl.Series([row is None for row in found], dtype=pl.Boolean))
     return pl.DataFrame(good, schema=rows.schema, orient="row"), stuck
+
+
+def with_ratio(components: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
+    """Components with their base unit as `unit` where it is known, and as `up` / `down` what one of the former unit is.
+
+    So what is used is rounded once, in the unit that it is booked in.
+    """
+    keys = components.select("plant", "component", "unit").rows()
+    found = [conversions.ratio(*key) or (key[-1], _ONE, _ONE) for key in keys]
+    schema = {"unit": pl.String(), "up": QUANTITY, "down": QUANTITY}
+    ratios = pl.DataFrame(found, schema=schema, orient="row")
+    return components.drop("unit").hstack(ratios.get_columns())
 
 
 def _converted(row: dict[str, Any], conversions: Conversions, quantities: Sequence[str]) -> dict[str, Any] | None:

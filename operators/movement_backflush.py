@@ -17,7 +17,7 @@ import polars as pl
 from millrace.ledger.goods_movement import BACKFLUSH as WHOLE
 from operators.backflush import backflush
 from operators.backflush_rules import BackflushRules
-from operators.base_units import in_base_unit
+from operators.base_units import in_base_unit, with_ratio
 from operators.confirmations import document_key
 from operators.consumption import with_version
 from operators.frames import from_bytes, to_bytes
@@ -171,7 +171,7 @@ class Backflushing:
         unknown = rows.filter(pl.col("version").is_null() & ((pl.col("quantity_yield") > 0) | pl.col("withdrawn")))
         good, strange = _in_order_unit(rows.filter(pl.col("version").is_not_null()), conversions)
         good = _with_made(good, conversions)
-        booked = booked_components(self.bill, good, self._rules)
+        booked = with_ratio(booked_components(self.bill, good, self._rules), conversions)
         wrong = (pl.col("denominator") <= 0) | (pl.col("numerator") < 0)
         used = _issues(good, booked.filter(~wrong))
         bad = _issues(good, booked.filter(wrong).with_columns(denominator=pl.lit(Decimal(1), QUANTITY)))
@@ -255,7 +255,7 @@ def _yield_of(row: dict[str, Any], conversions: Conversions) -> Decimal | None:
 
 
 def _issues(confirmed: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:
-    """One row per confirmation and component, in the component's unit, under the key of its document."""
+    """One row per confirmation and component, in its base unit if known, under the key of its document."""
     rows = backflush(confirmed.drop("unit", "order_unit", "order_material"), components)
     rows = rows.rename({"component": "material", "document_key": "source"})
     item = document_key("component_item", "material", "storage_location")

@@ -92,6 +92,15 @@ class Conversions:
             }
             self._saved = None
 
+    def ratio(self, plant: str, material: str, unit: str) -> tuple[str, Decimal, Decimal] | None:
+        """The base unit, and what one of a unit is in it as numerator and denominator; None where that is not known."""
+        known = self.materials.get((plant, material))
+        factors = {} if known is None else {known["base_unit"]: ("1", "1"), **known["factors"]}
+        if known is None or unit not in factors:
+            return None
+        up, down = factors[unit]
+        return known["base_unit"], Decimal(up), Decimal(down)
+
     def convert(self, plant: str, material: str, quantity: Decimal, unit: str, to: str) -> Decimal | None:
         """Quantity in another unit, rounded half-even to six decimals.
 

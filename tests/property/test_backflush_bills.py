@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -133,3 +134,14 @@ def test_a_bill_beyond_every_number_is_told_and_stops_nothing() -> None:
     other = component("BF-1", component_item="0002")
     book = used(absurd, other, pieces=1_000_000)
     assert (book.totals(), book.reasons()) == ({("ISSUE", "BF-1"): Decimal(2_000_000)}, ["bill_of_material"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_used_is_rounded_once_in_the_unit_that_it_is_booked_in(seed: int) -> None:
+    """By fractions: a third of a tonne is 333.333333 kg, and not 333.333 for being 0.333333 t before."""
+    chance = random.Random(seed)
+    numerator, denominator, pieces = chance.randint(1, 99), chance.choice([3, 7, 11, 13]), chance.randint(1, 999)
+    book = used(component("BF-1", numerator, denominator, unit="TNE"), pieces=pieces)
+    exact = Fraction(pieces * numerator * 1000, denominator)
+    ((_, told),) = book.totals().items()
+    assert abs(Fraction(told) - exact) <= Fraction(1, 2_000_000)
