@@ -50,8 +50,8 @@ test-spark: env ## Spark reads files of three contract versions as one table (Ja
 test-tables: env ## DuckDB reads Delta and Iceberg by its own extensions, in an environment of its own (100 MB at the first run)
 	@$(BIN)/python -m tests.duckdb_tables
 
-test-objectstore: env ## The history on a real MinIO (Go builds it once, minutes) and on Azurite (npm)
-	@MILLRACE_OBJECT_STORES=minio,azurite $(BIN)/python -m pytest -q tests/stores
+test-objectstore: env ## The history on a real MinIO and fake-gcs-server (Go builds them once, minutes) and on Azurite (npm)
+	@MILLRACE_OBJECT_STORES=minio,azurite,gcs $(BIN)/python -m pytest -q tests/stores
 
 image-check: env ## The image from a debootstrap base, run on nothing but a broker (root, Docker, debootstrap; minutes)
 	@$(BIN)/hadolint Dockerfile && $(BIN)/python -m tests.image

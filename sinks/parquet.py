@@ -138,6 +138,8 @@ class HistoryWriter:
         for path in self._root.glob(f"*/plant=*/date=*/{prefix}*.parquet"):
             if int(path.stem.removeprefix(prefix)) >= self._number:
                 hit("history.before_remove")
+                if self._spool is not None:
+                    self._spool.doubt(path)
                 path.unlink()
                 sync(path.parent)
         for path in self._root.glob(f"*/plant=*/date=*/.{prefix}*.partial"):

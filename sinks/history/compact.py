@@ -144,6 +144,8 @@ def _publish(target: Place, old: DayFile | None, final: Sequence[RawFile], settl
     """Write the day anew and put it in place of the last one; returns rows that came from raw files, and its size."""
     frames = [_frame(each.path) for each in final]
     rows = sum(frame.height for frame in frames)
+    if not rows:  # what a spool has emptied
+        return 0, old.found.size if old is not None else 0
     before = [_frame(old.path)] if old is not None else []
     with draft(target / DAY_FILE) as partial:
         written = write(partial, [*before, *frames], target.parent.parent.name, _taken(old, final, settled))

@@ -3,8 +3,8 @@
 Files lie below `<spool>/<topic>/plant=.../date=.../` under the names that they get in the store. One thread per lane
 uploads them in the order of their numbers and removes what the store has. How far the store is right is kept in
 `<spool>/<writer>.mark`: every file with a lower number is uploaded, and nothing with a higher one counts. A lane that
-goes on from an older snapshot lowers the mark; before it uploads again, the thread removes from the store what
-stands at the mark or above.
+goes on from an older snapshot lowers the mark; before it uploads again, the thread empties in the store what stands at
+the mark or above, and what may still arrive there (`sinks.history.spool_late`).
 
 Delivery: exactly once over kills, as long as spool and recovery store are kept. While the store is down, or refuses
 us, the spool grows to its limit; then the lane takes no more batches, so that the log keeps them.
@@ -28,9 +28,9 @@ from millrace.failpoints import hit
 from millrace.health import health
 from millrace.metrics import spool as metrics
 from sinks.history.places import ObjectPath
+from sinks.history.spool_late import doubt, purge
 from sinks.history.spool_lock import lock
-from sinks.history.store import below, make_folder, remove, subfolders, upload, write
-from sinks.history.zones import DAYS
+from sinks.history.store import make_folder, upload, write
 
 log = structlog.get_logger("millrace.history.spool")
 #: Uploads of a lane that are under way at a time.
@@ -123,6 +123,10 @@ class Spool:
                 self._add(each)
         self._thread.start()
 
+    def doubt(self, path: Path) -> None:
+        """A file is about to be removed from the folder; an earlier life may have begun to upload it."""
+        doubt(self._folder, path)
+
     def _hold(self) -> None:
         """Keep other processes off, until this one ends."""
         handle = lock(self._folder, self._writer)
@@ -209,13 +213,8 @@ class Spool:
             return not self._closed
 
     def _purge(self) -> bool:
-        """Remove what an earlier life uploaded at the mark or above: its rows come again under other names."""
-        zones = [zone for zone in subfolders(self._store) if zone.name != DAYS]
-        for each in (each for zone in zones for each in below(zone, ".parquet")):
-            writer, _, number = each.path.stem.rpartition("-")
-            if writer == self._writer and int(number) >= self._uploaded:
-                hit("spool.before_purge")
-                remove(each.path)
+        """Nothing of an earlier life counts at the mark or above: its rows come again under other names."""
+        purge(self._folder, self._writer, self._store, self._uploaded)
         return True
 
     def _upload(self) -> None:

@@ -23,6 +23,9 @@ from sinks.history.store_clients import arrow_filesystem, client, polars_options
 
 #: A file that may only replace the version that was read goes up in one request, of which S3 takes 5 GB.
 MOST_AT_ONCE = 5_000_000_000
+#: Files of a flow are smaller: they hold half a million rows at most.
+IN_PARTS_FROM = 500_000_000
+ATTEMPTS = 5
 
 
 def require(root: Place, option: str) -> None:
@@ -157,9 +160,45 @@ def publish(partial: Path, target: Place, over: Found | None) -> None:
 
 
 async def upload(local: Path, target: ObjectPath) -> None:
-    """Put a local file in its place, whatever is there; in parts when it is large, visible when all have arrived."""
+    """Put a local file in its place: where there is nothing, or over the version that was seen.
+
+    So a request of a process that has died can't come after it and replace it. Only a file of `IN_PARTS_FROM` bytes or
+    more goes up in parts, visible when all have arrived, over whatever is there.
+    """
+    from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415 - an extra
+
+    in_parts = local.stat().st_size >= IN_PARTS_FROM
     with answered(target), local.open("rb") as opened:
-        await client(target.bucket).put_async(target.key, opened)
+        try:
+            mode: Any = "overwrite" if in_parts else "create"
+            await client(target.bucket).put_async(target.key, opened, mode=mode, use_multipart=in_parts)
+        except (AlreadyExistsError, PreconditionError):
+            put_over(target, local.read_bytes())
+
+
+def put_over(target: ObjectPath, content: bytes) -> None:
+    """Put content over exactly what is there; the same content counts as put.
+
+    Raises:
+        Retriable: Others replace it again and again, or the store does not answer.
+    """
+    from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415 - an extra
+
+    for _ in range(ATTEMPTS):
+        known = look(target)
+        try:
+            if known is not None and known.size == len(content) and read_bytes(target) == content:
+                return
+            mode: Any = _only_over(known) if known else "create"
+            with answered(target):
+                try:
+                    client(target.bucket).put(target.key, content, mode=mode, use_multipart=False)
+                except (AlreadyExistsError, PreconditionError):
+                    continue
+        except FileNotFoundError:  # removed since it was seen
+            continue
+        return
+    raise Retriable(f"{target}: was replaced {ATTEMPTS} times meanwhile")
 
 
 def write(path: Place, content: bytes) -> None:

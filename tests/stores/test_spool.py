@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -215,20 +216,29 @@ def test_compaction_takes_only_what_the_store_has_for_good(
     assert seen(root) == ids_of(2)
 
 
-def test_taking_what_only_the_spool_has_as_final_is_found_out(
-    root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
-) -> None:
+class Gated(Spool):
+    """Uploads while the gate is open."""
+
+    gate = threading.Event()
+
+    def _upload(self) -> None:
+        self.gate.wait()
+        super()._upload()
+
+
+def test_taking_what_only_the_spool_has_as_final_is_found_out(root: ObjectPath, tmp_path: Path) -> None:
     """Negative control of the test above: what is uploaded later looks as if it were in the day file."""
-    writer, spool = life(root, tmp_path)
+    writer, spool = life(root, tmp_path, Gated)
+    Gated.gate.set()
     writer.restore(None)
     epoch(writer, 0)
     writer.sync()
     settle(spool)
-    server.link.cut()
+    Gated.gate.clear()
     epoch(writer, 1)
     state = writer.sync()
-    server.link.heal()
     compact(root, TOPIC, BEFORE, lambda _: int(state["number"]))
+    Gated.gate.set()
     settle(spool)
     try:
         found = seen(root)

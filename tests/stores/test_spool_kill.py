@@ -43,13 +43,14 @@ def test_a_kill_at_any_point_loses_and_doubles_nothing(
         server.link.cut()
         assert live(root, tmp_path, point) == -9
         server.link.heal()
-    assert live(root, tmp_path, "spool.before_purge") in (0, -9)
+    for early in ("spool.before_purge", "spool.before_fence", "spool.before_fence@2"):
+        assert live(root, tmp_path, early) in (0, -9)
     assert live(root, tmp_path) == 0
     assert in_raw(root) == ids_of(EPOCHS)
     assert list((tmp_path / "spool").rglob("*.parquet")) == []
 
 
 def test_every_fail_point_of_the_spool_is_tried() -> None:
-    text = Path(str(sinks.history.spool.__file__)).read_text()
+    text = "".join(path.read_text() for path in Path(str(sinks.history.spool.__file__)).parent.glob("spool*.py"))
     named = set(re.findall(r"hit\(\"([^\"]+)\"\)", text))
-    assert named <= {*(point.partition("@")[0] for point in POINTS), "spool.before_purge"}
+    assert named <= {*(point.partition("@")[0] for point in POINTS), "spool.before_purge", "spool.before_fence"}
