@@ -61,7 +61,7 @@ def draw(result: Result, path: Path) -> None:
         return
     layouts = result["layouts"]
     names = list(layouts["compacted"]["seconds"])
-    figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
     for place, (layout, each) in enumerate(layouts.items()):
         at = [number + (1 - place) * 0.27 for number in range(len(names))]
         bars = axis.barh(at, [each["seconds"][name]["cpu_s"] for name in names], 0.25, color=_COLOURS[layout])
@@ -73,7 +73,7 @@ def draw(result: Result, path: Path) -> None:
     axis.margins(x=0.12)
     axis.set_xlabel("CPU seconds of one thread, DuckDB, data in the page cache")
     axis.set_title(f"{result['rows'] / 1e6:,.0f} million cycles of {result['days']} days", loc="left")
-    axis.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(layouts), fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
