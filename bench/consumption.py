@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import Producer
 
 from schemas.codec import Codec
@@ -25,7 +26,8 @@ class ConsumptionTopic:
     """What the topics hold.
 
     Event time rises evenly, `rate` records a second; each takes one to nine kilograms of a random material from its
-    storage location. Every place begins with a balance that is never used up: what is measured is counting stock.
+    storage location. Every place begins with a balance that is never used up: what is measured is counting stock. Later
+    balances say what is left, so none of them is an alert.
 
     Args:
         records: Records of consumption.
@@ -33,6 +35,7 @@ class ConsumptionTopic:
         partitions: Partitions of the topic; a line writes to one of them.
         rate: Records per second of event time.
         start: Event time of the first record.
+        counted_every: Time between balances of all places; None: each has the first one alone.
     """
 
     records: int
@@ -40,6 +43,26 @@ class ConsumptionTopic:
     partitions: int = 8
     rate: float = 5000.0
     start: datetime = datetime(2026, 1, 12, 6, tzinfo=UTC)
+    counted_every: timedelta | None = None
+
+    def counts(self) -> list[datetime]:
+        """Instants that the balances stand for."""
+        first = self.start - timedelta(seconds=1)
+        if self.counted_every is None:
+            return [first]
+        rounds = int(self.records / self.rate / self.counted_every.total_seconds())
+        return [first, *(self.start + self.counted_every * n for n in range(1, rounds + 1))]
+
+    def taken(self) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """Number of the first record, places and amounts of all records, chunk by chunk."""
+        random = np.random.default_rng(1)
+        for first in range(0, self.records, _CHUNK):
+            count = min(_CHUNK, self.records - first)
+            yield first, random.integers(0, self.places, count), random.integers(1, 10, count)
+
+    def last_until(self, instant: datetime) -> int:
+        """Number of the last record up to an instant."""
+        return int((instant - self.start).total_seconds() * self.rate)
 
     def place(self, number: int) -> dict[str, str]:
         """Material and storage location of a place."""
@@ -95,32 +118,47 @@ def _materials(spec: ConsumptionTopic) -> Iterator[list[tuple[int, dict[str, Any
 
 
 def _balances(spec: ConsumptionTopic) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    nothing = dict.fromkeys(("quality", "blocked"), Decimal(0))
-    for first in range(0, spec.places, _CHUNK):
-        yield [
-            (
-                each,
-                {
-                    **_head(spec, each // spec.partitions, f"erp-{each % spec.partitions}"),
-                    **spec.place(each),
-                    **nothing,
-                    "balance_key": f"{PLANT}|{each}",
-                    "as_of": spec.start - timedelta(seconds=1),
-                    "unrestricted": OPENING,
-                    "allocated": None,
-                    "unit": "KGM",
-                },
-            )
-            for each in range(first, min(first + _CHUNK, spec.places))
-        ]
+    for turn, as_of in enumerate(spec.counts()):
+        left = _left(spec, as_of).tolist()
+        counted_at = max(spec.start, as_of + timedelta(seconds=30))
+        for first in range(0, spec.places, _CHUNK):
+            chunk = range(first, min(first + _CHUNK, spec.places))
+            yield [(each, _balance(spec, each, turn, as_of, counted_at, left[each])) for each in chunk]
+
+
+def _balance(
+    spec: ConsumptionTopic, place: int, turn: int, as_of: datetime, counted_at: datetime, left: int
+) -> dict[str, Any]:
+    per_source = -(-spec.places // spec.partitions)
+    head = _head(spec, turn * per_source + place // spec.partitions, f"erp-{place % spec.partitions}")
+    return {
+        **head,
+        **spec.place(place),
+        **dict.fromkeys(("quality", "blocked"), Decimal(0)),
+        "event_id": f"{head['event_id']}-{turn}",
+        "event_time": counted_at,
+        "balance_key": f"{PLANT}|{place}|{turn}",
+        "as_of": as_of,
+        "unrestricted": Decimal(left),
+        "allocated": None,
+        "unit": "KGM",
+    }
+
+
+def _left(spec: ConsumptionTopic, until: datetime) -> npt.NDArray[np.int64]:
+    left = np.full(spec.places, int(OPENING), np.int64)
+    last = spec.last_until(until)
+    for first, places, amounts in spec.taken():
+        if first > last:
+            break
+        rows = slice(0, last + 1 - first)
+        np.subtract.at(left, places[rows], amounts[rows])
+    return left
 
 
 def _consumption(spec: ConsumptionTopic) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    random = np.random.default_rng(1)
     step = timedelta(seconds=1 / spec.rate)
-    for first in range(0, spec.records, _CHUNK):
-        count = min(_CHUNK, spec.records - first)
-        places, amounts = random.integers(0, spec.places, count).tolist(), random.integers(1, 10, count).tolist()
+    for first, places, amounts in spec.taken():
         yield [
             (
                 number,
@@ -139,16 +177,10 @@ def _consumption(spec: ConsumptionTopic) -> Iterator[list[tuple[int, dict[str, A
                     "unit": "KGM",
                 },
             )
-            for number, (place, amount) in enumerate(zip(places, amounts, strict=True), first)
+            for number, (place, amount) in enumerate(zip(places.tolist(), amounts.tolist(), strict=True), first)
         ]
 
 
 def truth(spec: ConsumptionTopic, until: datetime) -> Decimal:
     """What is left on hand in all places together at an instant, by plain addition."""
-    random, taken = np.random.default_rng(1), 0
-    last = int((until - spec.start).total_seconds() * spec.rate)
-    for first in range(0, min(spec.records, last + 1), _CHUNK):
-        count = min(_CHUNK, spec.records - first)
-        random.integers(0, spec.places, count)
-        taken += int(random.integers(1, 10, count)[: last + 1 - first].sum())
-    return OPENING * spec.places - taken
+    return Decimal(int(_left(spec, until).sum()))

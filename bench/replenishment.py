@@ -1,7 +1,9 @@
 """`make bench-replenishment`: what a record of consumption costs by the number of places whose stock is kept.
 
-All runs read topics of one broker on one core; ratios are of CPU time per record. Results:
-`bench/results/replenishment.json`.
+All runs read topics of one broker on one core; ratios are of CPU time per record. `counted` is the run for memory: the
+ERP counts all places again and again, and the curve of resident memory has to be flat once as much is kept as ever will
+be. A plant's balances every four hours would need a hundred million records to show that; here all places are counted
+after every 300,000 records, which makes a balance for three records. Results: `bench/results/replenishment.json`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +32,45 @@ READ = {"InventoryBalance", "MaterialConsumption"}
 console = Console()
 
 
+#: Records a second, time between balances, hours that movements are kept before the newest of them.
+COUNTED_RATE, COUNTED_EVERY, COUNTED_KEEP_H = 500.0, timedelta(minutes=10), 1 / 6
+
+
 def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
-    """Drain and flow, for each number of places."""
+    """Drain and flow, for each number of places, and the run for memory."""
     runs: dict[str, Result] = {}
     without = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
     with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder), heap="1g") as kafka:
         for count in places:
             spec, name = ConsumptionTopic(records, count), f"places-{count}"
-            console.print(f"filling {name}: {records:,} records of {count:,} places")
-            for topic, partitions in (("consumption", 8), ("balances", 8), ("materials", 1)):
-                kafka.create_topic(f"{name}-{topic}", partitions)
-            fill(kafka.bootstrap, name, spec)
+            _fill(kafka, spec, name)
             base = {"bootstrap": kafka.bootstrap, "count": records}
             runs[f"drain_{count}"] = run_pinned("bench.drain", CORE, {**base, "topic": f"{name}-consumption"})
-            options = {**base, "topic": name, "places": count, "rate": spec.rate, "without": without}
-            runs[f"flow_{count}"] = run_pinned("bench.stock", CORE, options)
-            shown = runs[f"flow_{count}"]["on_hand"]
-            wanted = truth(spec, datetime.fromisoformat(runs[f"flow_{count}"]["judged_at"]))
-            if float(shown) != float(wanted):
-                raise SystemExit(f"{name}: the flow shows {shown} on hand, plain addition gives {wanted}")
+            runs[f"flow_{count}"] = _flow(kafka, spec, name, {"without": without})
+        spec = ConsumptionTopic(records, max(places), rate=COUNTED_RATE, counted_every=COUNTED_EVERY)
+        _fill(kafka, spec, "counted")
+        runs["counted"] = _flow(kafka, spec, "counted", {"without": without, "keep-h": COUNTED_KEEP_H})
     return runs
+
+
+def _fill(kafka: Kafka, spec: ConsumptionTopic, name: str) -> None:
+    console.print(f"filling {name}: {spec.records:,} records of {spec.places:,} places")
+    for topic, partitions in (("consumption", 8), ("balances", 8), ("materials", 1)):
+        kafka.create_topic(f"{name}-{topic}", partitions)
+    fill(kafka.bootstrap, name, spec)
+
+
+def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any]) -> Result:
+    """Run the flow, which has to show what plain addition gives."""
+    options = {"bootstrap": kafka.bootstrap, "count": spec.records, "topic": name, "places": spec.places, **more}
+    found = run_pinned("bench.stock", CORE, options)
+    wanted = truth(spec, datetime.fromisoformat(found["judged_at"]))
+    if float(found["on_hand"]) != float(wanted) or found["alerts"]:
+        raise SystemExit(
+            f"{name}: the flow shows {found['on_hand']} on hand and {found['alerts']} alerts, "
+            f"plain addition gives {wanted} and none"
+        )
+    return found
 
 
 def summary(runs: dict[str, Result], places: tuple[int, ...]) -> dict[str, Any]:
@@ -60,8 +81,20 @@ def summary(runs: dict[str, Result], places: tuple[int, ...]) -> dict[str, Any]:
         "cpu_us_per_record": {name: round(value, 3) for name, value in cost.items()},
         "ratio_to_drain": {str(n): round(cost[f"flow_{n}"] / cost[f"drain_{n}"], 2) for n in places},
         "ratio_most_to_fewest_places": round(cost[f"flow_{max(places)}"] / cost[f"flow_{min(places)}"], 2),
+        "resident_mib_counted": {
+            "first_third": _most(runs["counted"], 0, 1 / 3),
+            "second_third": _most(runs["counted"], 1 / 3, 2 / 3),
+            "last_third": _most(runs["counted"], 2 / 3, 1),
+        },
         "runs": runs,
     }
+
+
+def _most(run: Result, first: float, last: float) -> int:
+    """Most memory in a part of a run."""
+    curve: list[tuple[int, int]] = run["resident_mib"]
+    count = curve[-1][0]
+    return max(mib for read, mib in curve if first * count <= read <= last * count)
 
 
 def show(result: dict[str, Any]) -> None:
@@ -74,6 +107,7 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(name, f"{cost:.3f}", f"{run['peak_rss_mib']:.0f}", str(run.get("recovery_mib", "")))
     console.print(table)
     ratios = ", ".join(f"{places} places {ratio}" for places, ratio in result["ratio_to_drain"].items())
+    console.print(f"resident memory of counted by thirds, MiB: {result['resident_mib_counted']}")
     console.print(f"to drain: {ratios}; most to fewest places {result['ratio_most_to_fewest_places']}")
 
 

@@ -1,7 +1,8 @@
 """The product's replenishment flow on a topic of consumption, with recovery and de-duplication on.
 
-CPU is counted from the instant at which all places have been judged for the first time to the last instant that is
-judged; per record of the time between.
+CPU is counted from when all places have been judged for the first time to when the last instant was judged; per record
+that was read between the two. A backlog is read ahead of what is judged: CPU goes with what was read, not with the time
+that was judged.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from sinks.batches import Batch
 
 DRAIN_S = 10.0
 _PLACE = ["material", "storage_location"]
+_MOST_SHOWN = 500_000
 
 
 @dataclass(frozen=True)
 class _Mark:
     cpu: float
     wall: float
-    instant: datetime
+    read: int
 
 
 @dataclass
@@ -48,37 +50,43 @@ class Meter:
     begun: _Mark | None = None
     ended: _Mark | None = None
     resident: list[tuple[int, float]] = field(default_factory=list)
-    _judged: int = 0
+    alerts: int = 0
+    _known: int = 0
     _is_draining: bool = False
 
     def take(self, batch: Batch) -> None:
         """Count a batch of what the flow announced."""
         self.counts.update(batch.counts)
-        for frame in batch.projections:
-            self._judge(frame.select(*_PLACE, "instant", "on_hand"))
+        self.alerts += len(batch.alerts)
         read = self._sum("read:MaterialConsumption")
+        for frame in batch.projections:
+            self._judge(frame.select(*_PLACE, "instant", "on_hand"), read)
         if not self.resident or read - self.resident[-1][0] >= self.events // 20:
             self.resident.append((read, rss_mib()))
         if read >= self.events and not self._is_draining:
             self._is_draining = True
             threading.Timer(DRAIN_S, draining.set).start()
 
-    def _judge(self, shown: pl.DataFrame) -> None:
+    def _judge(self, shown: pl.DataFrame, read: int) -> None:
         self.shown.append(shown)
-        self._judged += shown.height
-        now = _Mark(cpu_seconds(), time.perf_counter(), shown["instant"].sort()[-1])
-        if self._judged >= self.places:
+        if self.begun is None or sum(frame.height for frame in self.shown) > _MOST_SHOWN:
+            self.shown = [self._newest()]  # of each place the last one, so that the curve shows the flow's memory
+            self._known = self.shown[0].height
+        now = _Mark(cpu_seconds(), time.perf_counter(), read)
+        if self._known >= self.places:
             self.begun = self.begun or now
             self.ended = now
+
+    def _newest(self) -> pl.DataFrame:
+        return pl.concat(self.shown).sort("instant").unique(_PLACE, keep="last")
 
     def _sum(self, name: str) -> int:
         return sum(counts.get(name, 0) for counts in self.counts.values())
 
     def on_hand(self) -> tuple[Decimal, datetime]:
         """Stock of all places, as the flow showed it last, and the instant of that."""
-        shown = pl.concat(self.shown).sort("instant")
-        last = shown["instant"][-1]
-        return Decimal(str(shown.unique(_PLACE, keep="last")["on_hand"].sum())), last
+        newest = self._newest()
+        return Decimal(str(newest["on_hand"].sum())), newest["instant"].sort()[-1]
 
 
 class _Partition(StatelessSinkPartition[Batch]):
@@ -112,6 +120,7 @@ def measure(options: argparse.Namespace) -> Result:
                 },
                 "without": options.without.split(","),
                 "rules": [{"reorder_point": 1000, "order_up_to": 5000}],
+                "keep_h": options.keep_h,
                 "lateness_s": 5,
                 "idle_s": 0.5,
                 "age_days": 4000,
@@ -124,12 +133,13 @@ def measure(options: argparse.Namespace) -> Result:
     if meter.begun is None or meter.ended is None:
         raise ValueError(f"{options.topic}: the flow did not show all places")
     cpu, wall = meter.ended.cpu - meter.begun.cpu, meter.ended.wall - meter.begun.wall
-    read = round((meter.ended.instant - meter.begun.instant).total_seconds() * options.rate)
+    read = meter.ended.read - meter.begun.read
     on_hand, instant = meter.on_hand()
     return {
         "records": read,
         "on_hand": str(on_hand),
         "judged_at": instant.isoformat(),
+        "alerts": meter.alerts,
         "cpu_s": cpu,
         "wall_s": wall,
         "per_cpu_s": read / cpu,
@@ -146,7 +156,7 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--count", required=True, type=int)
     parser.add_argument("--places", required=True, type=int)
-    parser.add_argument("--rate", required=True, type=float)
+    parser.add_argument("--keep-h", type=float, default=12)
     parser.add_argument("--without", default="")
     print(json.dumps(measure(parser.parse_args())))
 

@@ -162,12 +162,12 @@ class Layout:
 
 
 def split(frame: pl.DataFrame, place: npt.NDArray[np.int64]) -> list[tuple[int, pl.DataFrame]]:
-    """Rows by place: one gather of the frame, then slices; a gather per place would cost most of a batch."""
+    """Rows by place, a number from 0 on: one gather of the frame, then slices, since a gather each would cost most."""
     if not len(place):
         return []
     if (place == place[0]).all():
         return [(int(place[0]), frame)]
-    order = np.argsort(place.astype(np.uint16), kind="stable")
+    order = np.argsort(place.astype(np.uint16) if place.max() < 1 << 16 else place, kind="stable")
     ordered = place[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]).tolist()
     rows = frame[order]

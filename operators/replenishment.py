@@ -188,17 +188,31 @@ class Shard:
             return
         known = self.stock.known(places)
         found = stock_mismatches(known, self.stock.movements(places), self._config.tolerance, instant)
-        standing: dict[str, list[dict[str, Any]]] = {"|".join(place): [] for place in places.iter_rows()}
+        standing: dict[str, list[dict[str, Any]]] = {}
         for condition in found:
             told = {"error_class": "partner_data", **condition}
-            standing[f"{condition['plant']}|{condition['subject']}"].append(told)
-        counted_at: dict[str, list[str]] = {}
-        for plant, material, location, at in known.sort("as_of").select(*_KEY, "as_of").iter_rows():
-            counted_at.setdefault(f"{plant}|{material}|{location}", []).append(at.isoformat())
-        self._output.figures.count({place: standing[place] for place in standing if len(counted_at.get(place, ())) > 1})
-        for group in sorted(standing):  # the oldest that is kept has none before it to be compared with
-            self.requests.alarms.keep(f"stock|{group}", counted_at.get(group, [])[1:])
-            self._output_alerts(self.requests.alarms.update(f"stock|{group}", standing[group], instant))
+            standing.setdefault(f"{condition['plant']}|{condition['subject']}", []).append(told)
+        compared = known.group_by(_KEY).agg(pl.col("as_of").sort()).filter(pl.col("as_of").list.len() > 1)
+        self._output.figures.count({group: standing.get(group, ()) for group in map("|".join, compared[_KEY].rows())})
+        self._tell_mismatches(standing, places, compared, instant)
+
+    def _tell_mismatches(
+        self,
+        standing: Mapping[str, list[dict[str, Any]]],
+        places: pl.DataFrame,
+        compared: pl.DataFrame,
+        instant: datetime,
+    ) -> None:
+        """Alerts of the places where something lies apart, or did: mostly none."""
+        alarms = self.requests.alarms
+        before = [place for place in places.rows() if f"stock|{'|'.join(place)}" in alarms.standing]
+        concerned = compared.join(pl.DataFrame(before, schema=STOCK_KEY, orient="row"), on=_KEY, how="semi")
+        times = {"|".join(place): [at.isoformat() for at in counted] for *place, counted in concerned.iter_rows()}
+        for group in sorted(
+            {*map("|".join, before), *standing}
+        ):  # the oldest that is kept has none before it to be compared with
+            alarms.keep(f"stock|{group}", times.get(group, [])[1:])
+            self._output_alerts(alarms.update(f"stock|{group}", standing.get(group, []), instant))
 
     def _late(self, moved: pl.DataFrame) -> pl.DataFrame:
         """STOCK_KEY of what moved before the newest balance of its place; mostly no balance is as new as that."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from operators.frames import from_bytes
+from operators.layout import split
 from operators.replenishment_rows import ROWS, effective
 from operators.saved_rows import SavedRows, stream
 from operators.screen import NO_PROGRESS
-
-_AT = "_instant"
 
 
 class Queue:
@@ -36,9 +36,9 @@ class Queue:
             return
         instant = -(-effective(name) // self._step) * self._step
         late = pl.when(instant <= self.judged).then(self.judged).otherwise(instant)
-        tagged = rows.with_columns(late.alias(_AT))
-        for (at,), part in tagged.partition_by(_AT, as_dict=True, include_key=False).items():
-            self._parts.setdefault(int(str(at)), {}).setdefault(name, []).append(SavedRows(part))
+        instants, place = np.unique(rows.select(late.alias("at"))["at"].to_numpy(), return_inverse=True)
+        for number, part in split(rows, place):
+            self._parts.setdefault(int(instants[number]), {}).setdefault(name, []).append(SavedRows(part))
 
     def first(self) -> int | None:
         """The earliest instant of a row."""

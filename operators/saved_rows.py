@@ -53,7 +53,7 @@ class SavedRows:
     def bytes(self) -> bytes:
         """Arrow IPC stream; compressed well, since it is written again with each snapshot."""
         if self._open:
-            self._saved.append(to_bytes(pl.concat(self._open), "zstd"))
+            self._saved.append(to_bytes(pl.concat(self._open, rechunk=True), "zstd"))
             self._open = []
         if len(self._saved) > 1:
             self._saved = [joined(self._saved) or to_bytes(self.rows, "zstd")]

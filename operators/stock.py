@@ -135,10 +135,23 @@ def changes(movements: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     rows = movements.join(spans, on=_KEY, how="inner")
     rows = rows.filter(pl.col("until").is_null() | (pl.col("time") <= pl.col("until")))
     before = pl.col("since").is_not_null() & (pl.col("time") <= pl.col("since"))
-    total = pl.col("quantity").sort_by("revision").last()
-    seen = pl.col("quantity").filter(before).sort_by(pl.col("revision").filter(before)).last().fill_null(0)
-    grouped = rows.group_by([*_SPAN, *_MOVED]).agg(fitting(total - seen).alias("quantity"))
-    return grouped.filter(pl.col("quantity") != 0)
+    rows = with_earlier(rows, before)
+    names = [*_SPAN, *_MOVED]
+    if rows.select(before.any()).item() or rows.select(names).is_duplicated().any():
+        total = pl.col("quantity").sort_by("revision").last()
+        seen = pl.col("quantity").filter(before).sort_by(pl.col("revision").filter(before)).last().fill_null(0)
+        rows = rows.group_by(names).agg(fitting(total - seen).alias("quantity"))
+    return rows.select(*names, "quantity").filter(pl.col("quantity") != 0)
+
+
+def with_earlier(rows: pl.DataFrame, before: pl.Expr) -> pl.DataFrame:
+    """Movements that are not `before`, and of the others those that they may be revisions of: the rest change nothing.
+
+    Most of what is kept lies before the newest balance, and most movements are never revised.
+    """
+    later = rows.filter(~before)
+    earlier = rows.filter(before).join(later.select("movement_id"), on="movement_id", how="semi")
+    return pl.concat([later, earlier]) if earlier.height else later
 
 
 def by_status(changed: pl.DataFrame) -> pl.DataFrame:
@@ -151,9 +164,18 @@ def by_status(changed: pl.DataFrame) -> pl.DataFrame:
 
 
 def levels(known: pl.DataFrame, movements: pl.DataFrame) -> pl.DataFrame:
-    """As `stock`, but `allocated` may be below zero: what a later movement is added to."""
+    """As `stock`, but `allocated` may be below zero: what a later movement is added to.
+
+    Args:
+        known: Rows of BALANCE.
+        movements: Rows of MOVEMENT; a repeated row counts once.
+    """
     base = newest(known)
-    units = [base.select(*_KEY, "unit"), movements.select(*_KEY, "unit")]
+    units = [base.select(*_KEY, "unit"), movements.select(*_KEY, "unit").unique()]
+    since = movements.join(base.select(*_KEY, "as_of"), on=_KEY, how="left")
+    movements = merge_movements(
+        [with_earlier(since, (pl.col("time") <= pl.col("as_of")).fill_null(value=False)).drop("as_of")]
+    )
     keys = pl.concat(units).group_by(_KEY).agg(pl.col("unit").max())
     rows = keys.join(base.drop("unit"), on=_KEY, how="left")
     spans = rows.select(*_KEY, pl.col("as_of").alias("since"), pl.lit(None, INSTANT).alias("until"))

@@ -25,7 +25,6 @@ from operators.stock import (
     fitting,
     levels,
     merge_balances,
-    merge_movements,
     retain,
     shown,
     voided,
@@ -78,7 +77,7 @@ class StockLevels:
             self._saved.pop("balances", None)
         self._chunks += [part for part in (plain, revised) if part.rows.height]
         if dirty.height:
-            self._put(levels(self._of(self.balances, dirty), merge_movements([self.movements(dirty)])))
+            self._put(levels(self._of(self.balances, dirty), self.movements(dirty)))
         rest = plain.rows.join(dirty, on=_KEY, how="anti") if dirty.height else plain.rows
         moved = self._add(rest) if rest.height else rest.select(_KEY)
         self._tidy(instant)

@@ -54,7 +54,8 @@ def stock_mismatches(
 def _apart(rows: pl.DataFrame, status: str, tolerance: Tolerance) -> list[dict[str, Any]]:
     expected = fitting(pl.col(f"{status}_before") + pl.col(f"{status}_change").fill_null(0))
     judged = rows.select(*_KEY, "since", "until", "unit", expected.alias("projected"), pl.col(status).alias("reported"))
-    return [{**row, "status": status} for row in judged.to_dicts() if _beyond(row, tolerance)]
+    differ = judged.filter(pl.col("projected") != pl.col("reported"))
+    return [{**row, "status": status} for row in differ.to_dicts() if _beyond(row, tolerance)]
 
 
 def _beyond(row: dict[str, Any], tolerance: Tolerance) -> bool:
