@@ -145,6 +145,9 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
         listed = rows.filter(pl.col("events") > 0).group_by(IDENTITY).agg(origin.alias("origins"))
         documents = documents.join(listed, on=IDENTITY, how="left")
         documents = documents.with_columns(pl.col("origins").fill_null(pl.lit([], dtype=CONFIRMATION["origins"])))
+        # A total of which corrections left no event has no time of its own, and a record needs one.
+        times = {"first_event_time": "window_start", "last_event_time": "window_end"}
+        documents = documents.with_columns(pl.coalesce(name, window).alias(name) for name, window in times.items())
     documents = documents.join(_scrap(rows), on=IDENTITY, how="left")
     start = pl.col("window_start").to_physical().cast(pl.String).alias("_start")
     plain = document_key("plant", "order_id", "operation", "work_center", "shift", "_start")

@@ -8,13 +8,19 @@ from typing import Any
 
 import polars as pl
 
+from operators.confirmations import QUANTITIES
 from operators.documents import DocumentConfig, Documents, DocumentsOutput
+from operators.partials import INSTANT, QUANTITY
 from operators.reference_lane import ReferenceOutput
 from operators.references import order_operations
 from operators.routes import adjustments, partial_totals
 from operators.shifts import CalendarBook, utc_calendar
 from operators.totals import Totals
 from operators.windows import Window
+from schemas.codec import Codec
+from schemas.contracts import contract
+from schemas.registry import FolderSchemas
+from sinks.ledger import document_records
 from tests.property.stand_in import HOUR, START, Record, cycle, frame, order, report
 
 CALENDAR = CalendarBook([], utc_calendar())
@@ -74,6 +80,26 @@ def test_a_total_waits_for_its_order_and_goes_on_once() -> None:
     assert yields(world.know(order("OTHER"))) == []
     assert yields(world.know(order("O1"))) == [Decimal(1)]
     assert world.documents.waiting.rows.height == 0
+
+
+def test_a_total_of_which_nothing_is_left_can_be_published() -> None:
+    """What a timeline announced for a while and took back leaves revisions without any event, and so without times."""
+    world = World()
+    world.know(order("O1"))
+    rows = world.rows(cycle("A", 1, 0))
+    taken_back = partial_totals("MachineCycle", rows, world.window, CALENDAR).with_columns(
+        pl.lit(0, pl.Int64).alias("events"),
+        *(pl.lit(None).cast(INSTANT).alias(name) for name in ("first_time", "last_time")),
+        *(pl.lit(0).cast(QUANTITY).alias(name) for name in QUANTITIES),
+    )
+    world.totals.add(taken_back)
+    output, closed = DocumentsOutput(), world.totals.tick(LATER, 0)
+    assert closed is not None
+    world.documents.closed(closed, output)
+    (row,) = documents(output)
+    assert (row["first_event_time"], row["last_event_time"]) == (row["window_start"], row["window_end"])
+    codec = Codec(contract("ProductionConfirmation"), FolderSchemas())
+    assert len(codec.encode(document_records(output.confirmations[0], "confirmations"))) == 1
 
 
 def test_a_total_given_up_names_its_order_and_heals_when_the_order_comes() -> None:
