@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from pydantic import Field
@@ -43,11 +42,6 @@ class ConfirmationsSettings(FlowSettings):
     counters: tuple[CounterRule, ...] = ()
     micro_stop_s: float = Field(default=120, ge=0)
     mismatch_percent: float = Field(default=5, ge=0)
-
-    def counter_policy(self, source: str) -> CounterPolicy:
-        """Policy of a source's counters."""
-        found = (rule.policy for rule in self.counters if fnmatchcase(source, rule.source))
-        return next(found, CounterPolicy())
 
 
 __all__ = [

@@ -24,8 +24,6 @@ Kind = Literal["duration", "shift", "day", "operation"]
 HOUR = 3_600_000_000
 _NAMED: dict[str, Kind] = {"shift": "shift", "day": "day", "operation": "operation"}
 UNITS = {"s": 1_000_000, "m": 60_000_000, "h": HOUR}
-#: Columns that `assign` adds.
-WINDOW_COLUMNS = ("window_start", "window_end", "shift", "posting_date")
 
 
 @dataclass(frozen=True, slots=True)

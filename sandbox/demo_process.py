@@ -5,24 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from millrace.errors import MillraceError
+from millrace.guarded import guarded
 
-#: Asks the kernel for SIGKILL when the thread that started the process ends, however it does, then becomes
-#: the program. Not done between fork and exec, where Python code is unsafe beside threads.
-_GUARD = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None, use_errno=True).prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 _SHOWN = 15
 
 
@@ -50,10 +39,9 @@ class Child:
 
     def start(self) -> None:
         """Start it, or start it again; its output is appended to the log."""
-        guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *self._arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules
-                guarded,
+                guarded(self._arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

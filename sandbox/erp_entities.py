@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
+
+from sandbox.sqlite import transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entities (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, body TEXT NOT NULL);
@@ -32,16 +34,9 @@ class Entities:
             column = f"name, json_extract(body, '$.{field}')"
             self._db.execute(f"CREATE INDEX IF NOT EXISTS by_{field} ON entities ({column})")
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def next_number(self) -> int:
         """A number that no document has yet."""

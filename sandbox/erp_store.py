@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+
+from sandbox.sqlite import transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS confirmations (
@@ -65,29 +66,19 @@ class Store:
     def add_orders(self, orders: Mapping[str, list[str]]) -> None:
         """Make order and operations known; once any are, confirmations for others are refused."""
         rows = [(order, operation) for order, operations in orders.items() for operation in operations]
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("INSERT OR IGNORE INTO orders VALUES (?, ?)", rows)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def book(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Book a confirmation and return the entity."""
         order, operation = str(body.get("OrderID", "")), str(body.get("OrderOperation", ""))
-        with self._transaction():
+        with transaction(self._db):
             self._check_order(order, operation)
             return self._insert(order, operation, dict(body), is_reversal=False)
 
     def cancel(self, group: str, count: str, external_reference: str | None) -> dict[str, Any]:
         """Book the reversal of a confirmation and return its entity."""
-        with self._transaction():
+        with transaction(self._db):
             return self._cancel(group, count, external_reference)
 
     def _cancel(self, group: str, count: str, external_reference: str | None) -> dict[str, Any]:

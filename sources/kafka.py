@@ -17,16 +17,16 @@ from typing import Any
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, KafkaException
 
-from millrace.errors import Misconfigured, NoRoom, Retriable
+from millrace.errors import Misconfigured, NoRoom
 from millrace.failpoints import hit
 from millrace.health import health
 from millrace.metrics.flow import HISTORY_DURABLE
 from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
-from schemas.batch import RawBatch
 from sources.kafka_reader import KafkaReader, Place, ReaderConfig
 from sources.kafka_refusal import Refusals
 from sources.pace import Pace
+from sources.waiting import Waiting
 
 OUTAGE_PAUSE = timedelta(seconds=2)
 #: How long a poll of a backlog waits for a full batch.
@@ -39,7 +39,7 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
 
     def __init__(self, lane: Lane, reader: KafkaReader, idle_after: float, pace: Pace) -> None:
         self._lane, self._reader, self._idle_after, self._pace = lane, reader, idle_after, pace
-        self._waiting: list[RawBatch] = []
+        self._waiting = Waiting()
         self._durable: Mapping[Place, int] = {}
 
     def next_batch(self) -> list[LaneOutput]:
@@ -55,9 +55,13 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
 
     def _round(self) -> list[LaneOutput]:
         """One poll."""
-        batches = self._waiting or self._reader.poll(FILL_S if self._reader.behind() else 0.0)
-        self._waiting = []
-        outputs = self._process(batches)
+        batches = self._waiting.or_else(lambda: self._reader.poll(FILL_S if self._reader.behind() else 0.0))
+        outputs = self._waiting.through(batches, self._lane.process)
+        if self._waiting.why is None:
+            if batches:
+                health.goes_on("registry")
+        elif not isinstance(self._waiting.why, NoRoom):
+            health.waits("registry", blocks=False)
         self._reader.align(self._lane.progress)
         return outputs
 
@@ -69,27 +73,11 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
     def _backlog(self) -> bool:
         return not self._waiting and self._reader.behind()
 
-    def _process(self, batches: list[RawBatch]) -> list[LaneOutput]:
-        outputs = []
-        for number, batch in enumerate(batches):
-            try:
-                outputs.append(self._lane.process(batch))
-            except Retriable as error:
-                self._waiting = batches[number:]
-                if not isinstance(error, NoRoom):
-                    health.waits("registry", blocks=False)
-                break
-        else:
-            if batches:
-                health.goes_on("registry")
-        return outputs
-
     def _idle(self) -> dict[str, int]:
         """Idle partitions with the time that their silence stands for: wall clock less the idle time."""
         now = time.time()
         floor = int((now - self._idle_after) * 1_000_000)
-        waiting = {(b.topic, partition) for b in self._waiting for partition, _ in firsts(b)}
-        places = [f"{topic}/{partition}" for topic, partition in self._reader.idle() - waiting]
+        places = [f"{topic}/{partition}" for topic, partition in self._reader.idle() - self._waiting.places]
         for place in places:
             self._lane.idle_floor(place, int((now - IDLE_FLOOR_S) * 1_000_000))
         return dict.fromkeys(places, floor)
@@ -103,8 +91,7 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
     def snapshot(self) -> dict[str, Any]:
         """Offsets and lane state; history is durable when this returns."""
         hit("lane.before_snapshot")
-        waiting = {(b.topic, int(p)): int(o) for b in reversed(self._waiting) for p, o in firsts(b)}
-        positions = {**self._reader.positions, **waiting}
+        positions = self._waiting.before(self._reader.positions)
         state = {"positions": positions, "lane": self._lane.snapshot()}
         if self._lane.history is not None:
             HISTORY_DURABLE.labels(health.name, self._lane.name).set_to_current_time()
@@ -117,14 +104,6 @@ class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
         """The flow has ended."""
         self._reader.commit(self._durable)
         self._reader.close()
-
-
-def firsts(batch: RawBatch) -> list[tuple[int, int]]:
-    """First offset per partition of a batch that waits."""
-    firsts: dict[int, int] = {}
-    for partition, offset in zip(batch.partitions.tolist(), batch.offsets.tolist(), strict=True):
-        firsts.setdefault(partition, offset)
-    return list(firsts.items())
 
 
 class KafkaLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):

@@ -12,15 +12,15 @@ from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from millrace.errors import Misconfigured, Retriable
+from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 from millrace.shutdown import draining
 from operators.reference_lane import ReferenceLane, ReferenceOutput
-from schemas.batch import RawBatch
 from schemas.codec import Codec
-from sources.kafka import firsts, partition_counts
+from sources.kafka import partition_counts
 from sources.kafka_reader import KafkaReader, ReaderConfig
 from sources.pace import Pace
+from sources.waiting import Waiting
 
 
 class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]]):
@@ -28,21 +28,13 @@ class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]
 
     def __init__(self, lane: ReferenceLane, reader: KafkaReader, pace: Pace) -> None:
         self._lane, self._reader, self._pace = lane, reader, pace
-        self._waiting: list[RawBatch] = []
+        self._waiting = Waiting()
 
     def next_batch(self) -> list[ReferenceOutput]:
         """One poll; a registry outage keeps the batch for later."""
         if draining.is_set():
             raise StopIteration
-        batches, self._waiting = self._waiting or self._reader.poll(), []
-        outputs = []
-        for number, batch in enumerate(batches):
-            try:
-                outputs.append(self._lane.process(batch))
-            except Retriable:
-                self._waiting = batches[number:]
-                break
-        return outputs
+        return self._waiting.through(self._waiting.or_else(self._reader.poll), self._lane.process)
 
     def next_awake(self) -> datetime | None:
         """At once while there is a backlog, else with all other partitions."""
@@ -51,8 +43,7 @@ class ReferencePartition(StatefulSourcePartition[ReferenceOutput, dict[str, Any]
     def snapshot(self) -> dict[str, Any]:
         """Offsets and known profiles."""
         hit("reference.before_snapshot")
-        waiting = {(b.topic, p): o for b in reversed(self._waiting) for p, o in firsts(b)}
-        return {"positions": {**self._reader.positions, **waiting}, "lane": self._lane.snapshot()}
+        return {"positions": self._waiting.before(self._reader.positions), "lane": self._lane.snapshot()}
 
     def close(self) -> None:
         """The flow has ended."""

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from types import FrameType
 import structlog
 import yaml
 
+from millrace.guarded import guarded
 from millrace.telemetry import configure_logging
 
 OPTION = "--processes"
@@ -32,17 +32,6 @@ _NOT_WITH = ("--process", "--addresses", "--input", "--out", "--help")
 _LAYOUT = "layout.json"
 _POLL_S = 0.05
 log = structlog.get_logger("millrace.run")
-
-#: The kernel kills a process with the parent that it cannot do without, however that ends; then the program begins.
-_GUARD = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None, use_errno=True).prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 
 
 def wanted(arguments: Sequence[str]) -> int:
@@ -87,8 +76,7 @@ def run_together(processes: int, arguments: Sequence[str]) -> int:
 
 def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     # A session of its own: a terminal's Ctrl-C reaches the parent alone, and each child once.
-    guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), "-m", "millrace", *arguments]
-    return subprocess.Popen(guarded, start_new_session=True)  # noqa: S603 - our own modules
+    return subprocess.Popen(guarded(["-m", "millrace", *arguments]), start_new_session=True)  # noqa: S603 - ours
 
 
 def _until_all_have_ended(children: Sequence[subprocess.Popen[bytes]]) -> int:

@@ -54,11 +54,6 @@ def read_integers(texts: pl.Series, style: Numbers) -> Parsed:
     return from_frame(frame.with_columns(value=pl.when(reason.is_null()).then(value), reason=reason))
 
 
-def as_decimals(values: pl.Series, rounding: Rounding) -> Parsed:
-    """Bring calculated numbers (integers, decimals) into decimal(18,6) by the same rules as texts."""
-    return read_decimals(values.cast(pl.String), Numbers(rounding=rounding))
-
-
 def _parts(texts: pl.Series, style: Numbers) -> pl.DataFrame:
     """Sign, whole digits and decimals of each text, or the reason `not_a_number`."""
     frame = pl.DataFrame({"text": texts.alias("text")})

@@ -73,4 +73,3 @@ def decimal(precision: int, scale: int, *, required: bool = False) -> Field:
 DATE = Field("Edm.DateTime")
 TIME = Field("Edm.Time")
 FLAG = Field("Edm.Boolean")
-GUID = Field("Edm.Guid")

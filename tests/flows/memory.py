@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from bytewax.dataflow import Dataflow
 from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
@@ -198,18 +199,42 @@ class Consumer:
         return {name: value for name, value in out.items() if value}
 
 
-class _Sink(DynamicSink[Any]):
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+class Taker(Protocol):
+    """Whoever takes what a flow announces."""
+
+    def take(self, items: list[Any]) -> None: ...
+
+
+class TakerSink(DynamicSink[Any]):
+    """Hands every batch to one taker."""
+
+    def __init__(self, taker: Taker) -> None:
+        self._taker = taker
 
     def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> Any:
-        consumer = self._consumer
+        taker = self._taker
 
         class Partition(StatelessSinkPartition[Any]):
             def write_batch(self, items: list[Any]) -> None:
-                consumer.take(items)
+                taker.take(items)
 
         return Partition()
+
+
+def run_flow(flow: Dataflow, recovery: Path | None, workers: int = 1) -> None:
+    """Run to the end of the input or its abort; a snapshot after every batch, in a store that is made where needed."""
+    if recovery is not None and not list(recovery.glob("*.sqlite3")):
+        recovery.mkdir(exist_ok=True)
+        init_db_dir(recovery, 2)
+    try:
+        cli_main(
+            flow,
+            workers_per_process=workers,
+            epoch_interval=timedelta(0),
+            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
+        )
+    finally:
+        draining.clear()
 
 
 def run(
@@ -228,19 +253,10 @@ def run(
     decoders = parts.codecs(settings, SCHEMAS, EVENTS, {})
     lanes = Lanes(script, parts.lane_builder(settings, decoders, calendar, topics, deduplicate))
     orders = Orders(script, lambda: parts.reference_lane(settings, SCHEMAS))
-    flow = wire(settings, lanes, orders, calendar, {"sink": _Sink(consumer)}, lanes.list_parts(), recovery is not None)
-    if recovery is not None and not list(recovery.glob("*.sqlite3")):
-        recovery.mkdir(exist_ok=True)
-        init_db_dir(recovery, 2)
-    try:
-        cli_main(
-            flow,
-            workers_per_process=workers,
-            epoch_interval=timedelta(0),
-            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
-        )
-    finally:
-        draining.clear()
+    flow = wire(
+        settings, lanes, orders, calendar, {"sink": TakerSink(consumer)}, lanes.list_parts(), recovery is not None
+    )
+    run_flow(flow, recovery, workers)
 
 
 def history_rows(folder: Path) -> pl.DataFrame:

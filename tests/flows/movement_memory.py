@@ -9,19 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.run import cli_main
-
 from dataflows import parts
 from dataflows.goods_movements import reference_lane, wire
 from dataflows.movement_settings import GoodsMovementsSettings
-from millrace.shutdown import draining
 from operators.consumption_route import consumption_route
 from operators.shifts import CalendarBook, utc_calendar
 from schemas.contracts import contract
 from schemas.samples import sample
 from tests.flows import memory
-from tests.flows.memory import SCHEMAS, START, Lanes, Orders, Script
+from tests.flows.memory import SCHEMAS, START, Lanes, Orders, Script, TakerSink, run_flow
 
 KEY = "movement"
 
@@ -159,17 +155,5 @@ def run(
     route = consumption_route(config.rules())
     lanes = Lanes(script, parts.lane_builder(config, decoders, calendar, topics, deduplicate, route))
     references: Any = Orders(script, lambda: reference_lane(config, SCHEMAS))
-    consumer: Any = book
-    flow = wire(config, lanes, references, calendar, {"sink": memory._Sink(consumer)}, lanes.list_parts())
-    if recovery is not None and not list(recovery.glob("*.sqlite3")):
-        recovery.mkdir(exist_ok=True)
-        init_db_dir(recovery, 2)
-    try:
-        cli_main(
-            flow,
-            workers_per_process=workers,
-            epoch_interval=timedelta(0),
-            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
-        )
-    finally:
-        draining.clear()
+    flow = wire(config, lanes, references, calendar, {"sink": TakerSink(book)}, lanes.list_parts())
+    run_flow(flow, recovery, workers)

@@ -6,22 +6,17 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.run import cli_main
+from bytewax.inputs import AbortExecution, StatefulSourcePartition
 
 from dataflows import parts
 from dataflows.replenishment import lane_builder, wire
 from dataflows.replenishment_settings import ReplenishmentSettings
-from millrace.shutdown import draining
 from schemas.batch import RawBatch
 from sinks.replenishment_batches import how_stock_stands
-from tests.flows.memory import SCHEMAS, Lanes, Orders, Script, batch
+from tests.flows.memory import SCHEMAS, Lanes, Orders, Script, TakerSink, batch, run_flow
 from tests.flows.stock_records import Record, material
 
 CONTRACTS = {
@@ -109,20 +104,6 @@ def _read(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "content": None if entry["content"] is None else json.loads(entry["content"])}
 
 
-class _Sink(DynamicSink[Any]):
-    def __init__(self, heard: Heard) -> None:
-        self._heard = heard
-
-    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> Any:
-        heard = self._heard
-
-        class Partition(StatelessSinkPartition[Any]):
-            def write_batch(self, items: list[Any]) -> None:
-                heard.take(items)
-
-        return Partition()
-
-
 def run(
     config: ReplenishmentSettings,
     lanes: list[list[RawBatch]],
@@ -153,22 +134,11 @@ def run(
     source = Lanes(script, build) if life is None else Uneven(script, build, life)
     references = Orders(script, lambda: parts.reference_lane(config, SCHEMAS))
     held = recovery is not None if hold is None else hold
-    flow = wire(config, source, references, {"sink": _Sink(heard)}, source.list_parts(), hold=held)
-    if recovery is not None and not list(recovery.glob("*.sqlite3")):
-        recovery.mkdir(exist_ok=True)
-        init_db_dir(recovery, 2)
-    try:
-        cli_main(
-            flow,
-            workers_per_process=workers,
-            epoch_interval=timedelta(0),
-            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
-        )
-    finally:
-        draining.clear()
+    flow = wire(config, source, references, {"sink": TakerSink(heard)}, source.list_parts(), hold=held)
+    run_flow(flow, recovery, workers)
 
 
-class Uneven(FixedPartitionedSource[Any, Any]):
+class Uneven(Lanes):
     """Lanes that give as many batches at a time as chance has it, another chance in each life.
 
     Args:
@@ -178,10 +148,8 @@ class Uneven(FixedPartitionedSource[Any, Any]):
     """
 
     def __init__(self, script: Script, build: Any, seed: int) -> None:
-        self._script, self._build, self._seed = script, build, seed
-
-    def list_parts(self) -> list[str]:
-        return [f"lane-{number:02d}" for number in range(len(self._script.lanes))]
+        super().__init__(script, build)
+        self._seed = seed
 
     def build_part(self, _step_id: str, for_part: str, resume_state: Any) -> Any:
         number = self.list_parts().index(for_part)

@@ -32,6 +32,19 @@ def epoch(writer: HistoryWriter, number: int) -> None:
     writer.write("MachineCycle", rows([number, number + 24, number + 48], f"E{number}"))
 
 
+def begun(
+    root: ObjectPath, folder: Path, epochs: int, kind: type[Spool] = Spool
+) -> tuple[HistoryWriter, Spool, list[dict[str, int | str]]]:
+    """A first life after so many epochs, with the snapshot of each."""
+    writer, spool = life(root, folder, kind)
+    writer.restore(None)
+    states = []
+    for number in range(epochs):
+        epoch(writer, number)
+        states.append(writer.sync())
+    return writer, spool, states
+
+
 def ids_of(epochs: int) -> list[str]:
     """Event ids that so many epochs accept."""
     return sorted(f"E{n}-{hour}" for n in range(epochs) for hour in (n, n + 24, n + 48))

@@ -14,7 +14,7 @@ from sinks.history.places import ObjectPath
 from sinks.history.spool import Spool
 from tests.servers.object_stores import ObjectStoreServer
 from tests.stores.case import in_raw, seen
-from tests.stores.spool_life import epoch, ids_of, life, settle
+from tests.stores.spool_life import begun, epoch, ids_of, life, settle
 from tests.unit.history_case import BEFORE, TOPIC
 
 
@@ -26,11 +26,7 @@ class Unpurged(Spool):
 
 
 def test_files_reach_the_store_under_their_names_and_leave_the_spool(root: ObjectPath, tmp_path: Path) -> None:
-    writer, spool = life(root, tmp_path)
-    writer.restore(None)
-    for number in range(8):
-        epoch(writer, number)
-        writer.sync()
+    writer, spool, _ = begun(root, tmp_path, 8)
     settle(spool)
     assert in_raw(root) == ids_of(8)
     assert list((tmp_path / "spool").rglob("*.parquet")) == []
@@ -41,11 +37,8 @@ def test_a_store_that_is_down_holds_nobody_up_and_gets_everything_later(
     root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
 ) -> None:
     server.link.cut()
-    writer, spool = life(root, tmp_path)
-    writer.restore(None)
-    for number in range(20):
-        epoch(writer, number)
-        assert writer.sync()["uploaded"] == 0
+    writer, spool, states = begun(root, tmp_path, 20)
+    assert {state["uploaded"] for state in states} == {0}
     writer.admit()
     assert spool.files == 60
     server.link.heal()
@@ -81,12 +74,7 @@ def test_a_full_spool_takes_no_batch_and_says_so_once(
 
 def go_back(root: ObjectPath, folder: Path, kind: type[Spool]) -> list[str]:
     """A life uploads six epochs, the next goes on from the snapshot after two and cuts the same rows otherwise."""
-    first, spool = life(root, folder)
-    first.restore(None)
-    states = []
-    for number in range(6):
-        epoch(first, number)
-        states.append(first.sync())
+    _, spool, states = begun(root, folder, 6)
     settle(spool)
     late, _ = life(root, folder)
     with pytest.raises(Misconfigured, match="another process"):
@@ -116,12 +104,7 @@ def test_without_the_rule_of_numbers_rows_are_there_twice(root: ObjectPath, tmp_
 
 def resume_twice(root: ObjectPath, folder: Path, server: ObjectStoreServer, *, keep_mark: bool) -> list[str]:
     """The store is down for the whole of the second life, whose state has gone on when the third begins."""
-    first, spool = life(root, folder)
-    first.restore(None)
-    states = []
-    for number in range(6):
-        epoch(first, number)
-        states.append(first.sync())
+    _, spool, states = begun(root, folder, 6)
     settle(spool)
     spool.close()
     server.link.cut()
@@ -156,11 +139,7 @@ def test_a_mark_that_is_not_lowered_leaves_rows_of_two_lives(
 def test_a_lost_spool_stops_the_flow_and_can_be_gone_on_without(
     root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
 ) -> None:
-    writer, spool = life(root, tmp_path)
-    writer.restore(None)
-    for number in range(4):
-        epoch(writer, number)
-        writer.sync()
+    writer, spool, _ = begun(root, tmp_path, 4)
     settle(spool)
     server.link.cut()
     epoch(writer, 4)
@@ -185,10 +164,7 @@ def test_a_file_that_is_missing_in_the_middle_is_named(
     root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
 ) -> None:
     server.link.cut()
-    writer, spool = life(root, tmp_path)
-    writer.restore(None)
-    epoch(writer, 0)
-    state = writer.sync()
+    _, spool, [state] = begun(root, tmp_path, 1)
     spool.close()
     next((tmp_path / "spool").rglob("*-0000000001.parquet")).unlink()
     later, _ = life(root, tmp_path)
@@ -199,10 +175,7 @@ def test_a_file_that_is_missing_in_the_middle_is_named(
 def test_compaction_takes_only_what_the_store_has_for_good(
     root: ObjectPath, tmp_path: Path, server: ObjectStoreServer
 ) -> None:
-    writer, spool = life(root, tmp_path)
-    writer.restore(None)
-    epoch(writer, 0)
-    writer.sync()
+    writer, spool, _ = begun(root, tmp_path, 1)
     settle(spool)
     server.link.cut()
     epoch(writer, 1)
@@ -228,11 +201,8 @@ class Gated(Spool):
 
 def test_taking_what_only_the_spool_has_as_final_is_found_out(root: ObjectPath, tmp_path: Path) -> None:
     """Negative control of the test above: what is uploaded later looks as if it were in the day file."""
-    writer, spool = life(root, tmp_path, Gated)
     Gated.gate.set()
-    writer.restore(None)
-    epoch(writer, 0)
-    writer.sync()
+    writer, spool, _ = begun(root, tmp_path, 1, Gated)
     settle(spool)
     Gated.gate.clear()
     epoch(writer, 1)
