@@ -69,10 +69,10 @@ class Crossings:
                 self._rejected.add(number)
                 continue
             self._rejected.discard(number)
-            if each.closed and crossing > self._closed.get(place, 0):
+            if each.settled and crossing > self._closed.get(place, 0):
                 self._closed[place] = crossing
                 places.append(place)
-            elif not each.closed and crossing == self._closed.get(place):
+            elif not each.settled and crossing == self._closed.get(place):
                 del self._closed[place]
         self._disarm(refused)
         return pl.DataFrame([*places, *refused], schema=STOCK_KEY, orient="row")

@@ -34,13 +34,13 @@ class Withdrawals:
         self._asked.update({each["request_number"]: dict(each) for each in requests})
 
     def given_up(self, found: Iterable[Progress], instant: datetime) -> list[dict[str, Any]]:
-        """Fields of ReplenishmentRequest that withdraw what nobody answered; each request once."""
+        """Fields of ReplenishmentRequest that withdraw what nobody ordered, or not wholly; each request once."""
         withdrawn = []
         for each in found:
-            if each.request is None or not each.closed or each.held:
+            if each.request is None or each.held or not (each.closed or each.rest_expired):
                 continue
             fields = self._asked.pop(each.request["request_number"], None)
-            if fields is not None and each.stage is Stage.EXPIRED:
+            if fields is not None and (each.stage is Stage.EXPIRED or each.rest_expired):
                 more = {"revision": fields["revision"] + 1, "withdrawn": True, "event_time": instant}
                 withdrawn.append({**fields, **more})
         return withdrawn

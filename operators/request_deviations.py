@@ -22,7 +22,8 @@ _PARTNER, _OURS = "partner_data", "application"
 def deviations(found: Progress, instant: datetime, terms: Terms) -> list[Condition]:
     """Conditions that stand at an instant, as fields of Alert without its envelope; `event_id` is the identity."""
     conditions: list[Condition] = []
-    if found.request is not None and found.stage in (Stage.TRIGGERED, Stage.EXPIRED) and found.expired:
+    unanswered = found.stage in (Stage.TRIGGERED, Stage.EXPIRED) or (found.left_over and not found.closed)
+    if found.request is not None and found.expired and unanswered:
         conditions.append(_unanswered(found))
     if found.stage is Stage.REJECTED:
         conditions.append(_rejected(found))

@@ -150,6 +150,25 @@ class Progress:
         return max(_sum([self.request]) - sum((line.ordered for line in self.lines), Decimal(0)), Decimal(0))
 
     @property
+    def left_over(self) -> bool:
+        """Part of it is ordered, and the rest was not in time."""
+        if self.request is None or not self.expired or self.rejection is not None or self._over_delivered:
+            return False
+        part = any(line.order is not None and line.stage is not Stage.CANCELLED for line in self.lines)
+        return bool(part and self.unanswered)
+
+    @property
+    def rest_expired(self) -> bool:
+        """What was not ordered in time is given up; what was ordered stays. A rest that the ERP has stands there."""
+        return self.left_over and not self.posted
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of what was asked for waits to be ordered, so the next crossing may ask."""
+        withdrawn = self.request is not None and not self.request["standing"]
+        return self.closed or self.rest_expired or withdrawn
+
+    @property
     def stage(self) -> Stage:
         """How far the request is: as far as what is least far of it."""
         if self.request is not None and not self.request["standing"]:
@@ -189,7 +208,7 @@ class Progress:
         if self.closed:
             return []
         found = [line.waits_for() for line in self.lines]
-        if self.unanswered and (not self.expired or self.stage is Stage.TRIGGERED) and self.rejection is None:
+        if self.unanswered and not self.rest_expired and self.rejection is None:
             found.insert(0, f"a purchase order for {plain(self.unanswered)}")
         return [each for each in found if each]
 

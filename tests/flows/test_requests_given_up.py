@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 from millrace.ledger import Ledger
 from millrace.ledger.requisition import desired_document
 from operators.replenishment_withdrawals import Withdrawals
+from operators.request_lifecycle import Progress
 from sinks.ledger import document_records
 from sinks.replenishment_batches import of_announced
 from tests.flows.stock_memory import Heard
-from tests.flows.stock_records import Record, balance, issue, order, result
+from tests.flows.stock_records import Record, answer, at, balance, issue, notice, order, receipt, result
 from tests.unit.ledger_desk import book_all, want
 from tests.unit.test_replenishment_shard import shard, ticked
 
@@ -86,6 +89,73 @@ def test_orders_that_are_cancelled_close_what_stands_in_the_erp() -> None:
                  enumerate(("OPEN", "CANCELLED"), start=1)]  # fmt: skip
     asked, _ = told(*CROSSED, result(20, "booked"), *cancelled, until=3 * DAY)
     assert [(each["document_key"], each["withdrawn"]) for each in asked] == [(FIRST, False), (SECOND, False)]
+
+
+PART = order(0.5 * DAY, 5, request_number=FIRST)
+NUMBERS = ("document_key", "revision", "withdrawn")
+WITHDRAWN = [(FIRST, 1, False), (FIRST, 2, True), (SECOND, 1, False)]
+
+
+def numbers(asked: list[Record]) -> list[tuple[Any, ...]]:
+    return [tuple(each[name] for name in NUMBERS) for each in asked]
+
+
+def open_requests(heard: Heard) -> str:
+    return str(heard.standings["P1", "stock|STEEL|RM01"]["content"]["open_requests"])
+
+
+def test_what_is_left_of_a_request_that_was_partly_ordered_is_given_up_and_asked_for_anew(ledger: Ledger) -> None:
+    """Five of 210 are ordered and stay; the others are in nobody's hands, as long as the ERP has not booked them."""
+    asked, heard = told(*CROSSED, PART)
+    assert numbers(asked) == WITHDRAWN
+    assert (asked[2]["quantity"], open_requests(heard)) == (205, "210")
+    assert posted(ledger, asked) == [205]
+    messages = [each["message"] for each in heard.alerts.values() if each["kind"] == "request_unanswered"]
+    assert any("no purchase order for 205 KGM" in message for message in messages), messages
+
+
+def test_without_it_what_is_left_counts_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: the plant waits for 205 that nobody ordered."""
+    monkeypatch.setattr(Progress, "rest_expired", False)
+    asked, heard = told(*CROSSED, PART, until=30 * DAY)
+    assert numbers(asked) == WITHDRAWN[:1]
+    assert open_requests(heard) == "210"
+
+
+def test_what_is_left_in_the_erp_stands_until_what_was_ordered_has_come() -> None:
+    """A buyer may still order it from the same requisition: asked for anew it would come twice."""
+    asked, heard = told(*CROSSED, PART, result(20, "booked"))
+    assert (numbers(asked), open_requests(heard)) == (WITHDRAWN[:1], "210")
+    assert heard.open_alerts() >= {("request_unanswered", f"STEEL|{FIRST}")}
+    came = [answer(0.6 * DAY, 5), receipt("R1", 1.5 * DAY, 5)]
+    asked, heard = told(*CROSSED, result(20, "booked"), PART, *came)
+    assert numbers(asked) == [WITHDRAWN[0], WITHDRAWN[2]]
+    assert ("request_unanswered", f"STEEL|{FIRST}") not in heard.open_alerts()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_papers_in_any_order_leave_what_was_shipped_and_give_up_the_rest(seed: int) -> None:
+    """Order, answer, notice, receipt and their corrections come as they like, also after the request was given up."""
+    chance = random.Random(seed)
+    papers = [
+        order(0, 80, request_number=FIRST),
+        order(0, 5, version=2, request_number=FIRST),
+        answer(0, 9),
+        answer(0, 5, version=2),
+        notice("S1", 0, 5),
+        receipt("R1", 0, 2, "S1"),
+    ]
+    chance.shuffle(papers)
+    ends = [chance.uniform(0.1, 1.8) * DAY for _ in papers]
+    came = [{**each, "event_time": at(minutes)} for each, minutes in zip(papers, sorted(ends), strict=True)]
+    asked, heard = told(*CROSSED, *came, until=1.9 * DAY)
+    content = heard.standings["P1", "stock|STEEL|RM01"]["content"]
+    assert sorted(numbers(asked))[:2] == sorted(WITHDRAWN)[:2]
+    assert (content["in_transit"], content["on_hand"]) == ("3", "92")
+    # Whatever was asked for meanwhile, no more is on its way than lifts stock to S, but for orders that came too late.
+    assert Decimal(content["projected"]) >= 300
+    last = [each for each in asked if not each["withdrawn"] and each["document_key"] != FIRST]
+    assert [each["document_key"] for each in last] == [SECOND]
 
 
 def test_a_result_that_comes_after_the_withdrawal_does_not_bring_the_request_back(ledger: Ledger) -> None:
