@@ -89,6 +89,8 @@ def adjustments(records: pl.DataFrame, topic: str, window: Window, calendar: Cal
 def _one_each(records: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
     rows = assign(records, window, calendar).with_columns(
         pl.col("kind").cast(pl.String).alias("movement"),
+        # No batch, said in either way, is one document: both have the same key.
+        pl.when(pl.col("batch") != "").then("batch").alias("batch"),
         pl.lit(1, pl.Int64).alias("events"),
         *(pl.col("event_time").alias(f"{end}_time") for end in ("first", "last")),
         *(pl.col("offset").alias(f"{end}_offset") for end in ("first", "last")),

@@ -51,6 +51,15 @@ def test_each_kind_of_consumption_is_a_movement_of_its_own() -> None:
     assert book.letters == {}
 
 
+def test_no_batch_is_one_total_whether_it_is_null_or_empty() -> None:
+    """Terminals of one line say it in either way, in the window and after it."""
+    some = [used(1, 1, batch=None), used(2, 2, batch=""), used(3, 700), used(4, 3, batch=""), used(5, 4, batch=None)]
+    polls = [batch("MaterialConsumption", [row], 0, at) for at, row in enumerate(some)]
+    book = booked([polls], referred(("Material", [material()])))
+    assert book.totals() == {("ISSUE", "STEEL"): Decimal(10)}
+    assert sorted((row["batch"] or "", row["quantity"]) for row in book.best.values()) == [("", 8), ("B1", 2)]
+
+
 def test_consumption_in_another_unit_is_booked_in_the_base_unit_exactly() -> None:
     """A third of a kilogram each: three of them are one kilogram, and nothing less."""
     rows = consumption(*(used(n, n, unit="GRM", quantity=Decimal(1)) for n in range(1, 4)))
