@@ -96,7 +96,6 @@ class Shard:
         """The input has ended: everything that has come is judged, and handed out."""
         self._enqueue()
         last = self._queue.last()
-        # What came after its instant was judged counts from the next one on, though no tick will tell of that.
         self._advance(NO_PROGRESS if last is None else max(last, self._queue.judged + self._config.step))
         self._tell_unknown()
         self._held += [{"given_up": row} for row in self._units.waiting()]
