@@ -274,7 +274,8 @@ def _described(rows: pl.DataFrame, conversions: Conversions) -> pl.DataFrame:
 
 def _open(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
     newest = pl.col("last_event_time").to_physical().alias("newest")
-    told = rows.with_columns(newest, pl.lit(reason).alias("reason"), pl.lit(None, pl.String).alias("batch"))
+    named = {"reason": pl.lit(reason), "batch": pl.lit(None, pl.String), "events": pl.col("revision")}
+    told = rows.with_columns(newest, **named)
     return told.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
 
 

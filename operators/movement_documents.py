@@ -19,7 +19,7 @@ from operators.clock import Tick
 from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
 from operators.movement_backflush import Backflushing
-from operators.movement_elsewhere import left_items, letter_key, taken_back
+from operators.movement_elsewhere import left_items, letter_key, letter_revision, taken_back
 from operators.movement_open import BOOKED_ELSEWHERE, OPEN, ORDER_UNKNOWN, UNIT_UNKNOWN, OpenMovements
 from operators.movement_reference import MovementReference
 from operators.movement_standings import movement_standings, unconfirmed
@@ -163,9 +163,9 @@ class MovementDocuments:
         )
         # Two units of one document may both be unknown: one item tells of them.
         items = items.group_by("document_key").agg(
-            pl.col("quantity", "revision").sum(),
+            pl.col("quantity", "revision", "events").sum(),
             pl.col("newest").max(),
-            pl.exclude("quantity", "revision", "newest").first(),
+            pl.exclude("quantity", "revision", "events", "newest").first(),
         )
         items = items.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
         every = pl.concat([items, left_items(made)])
@@ -177,7 +177,7 @@ class MovementDocuments:
 
     def _ours_again(self, made: pl.DataFrame) -> list[dict[str, Any]]:
         """Letters about documents that their order leaves to the plant now."""
-        ours = made.filter(~pl.col("elsewhere")).select(letter_key(), "revision")
+        ours = made.filter(~pl.col("elsewhere")).select(letter_key(), letter_revision().alias("revision"))
         told = self.open.items.filter(pl.col("reason") == BOOKED_ELSEWHERE).select("document_key", "reason")
         return ours.join(told, on="document_key", how="inner").to_dicts()
 

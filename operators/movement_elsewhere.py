@@ -63,9 +63,19 @@ def left_items(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("document_key").alias("source"),
         letter_key().alias("document_key"),
         pl.lit(BOOKED_ELSEWHERE).alias("reason"),
+        letter_revision().alias("revision"),
+        pl.col("revision").alias("events"),
         pl.col("last_event_time").to_physical().alias("newest"),
     )
     return told.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
+
+
+def letter_revision() -> pl.Expr:
+    """Version of the letter about a document: it rises with each event and with each version of the order.
+
+    So one that was mended by a version of the order and is wrong again by the next is open again.
+    """
+    return pl.col("revision") + pl.col("reference_version")
 
 
 def letter_key() -> pl.Expr:

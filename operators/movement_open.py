@@ -20,13 +20,15 @@ BILL_WRONG, SERIALISED = "bill_of_material", "serialised_material"
 BOOKED_ELSEWHERE = "booked_elsewhere"
 #: Nothing that may still come would change it: it is told of at once.
 _AT_ONCE = (BILL_WRONG, SERIALISED, BOOKED_ELSEWHERE)
-#: `source` is what the item was made of: the confirmation of a component, else the document itself.
+#: `source` is what the item was made of: the confirmation of a component, else the document itself. `revision` orders
+#: what is told of it, `events` is what it stands for; an older release's state has only the former.
 OPEN: dict[str, pl.DataType] = {
     **dict.fromkeys(("document_key", "source", "reason", "plant", "order_id", "operation", "movement"), pl.String()),
     **dict.fromkeys(("material", "batch", "storage_location", "unit"), pl.String()),
     "quantity": QUANTITY,
     "revision": pl.Int64(),
     "newest": pl.Int64(),
+    "events": pl.Int64(),
 }
 _KEPT: dict[str, pl.DataType] = {**OPEN, "since": pl.Int64(), "told": pl.Int64()}
 _KEY = ["document_key", "reason"]

@@ -80,7 +80,7 @@ def open_letter(item: Mapping[str, Any], flow: str, owner: str) -> DeadLetter:
         payload=json.dumps(dict(item), default=str).encode(),
         document_key=item["document_key"],
         revision=item["revision"],
-        events=item["revision"],
+        events=item.get("events") or item["revision"],
         correlation_id=item["source"],
         error_class=error_class(item["reason"]),
         owner=owner,

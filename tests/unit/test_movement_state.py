@@ -86,7 +86,7 @@ def test_windows_leave_their_slot_after_the_horizon() -> None:
 
 def item(number: int, reason: str = ORDER_UNKNOWN, revision: int = 1) -> pl.DataFrame:
     row = {**dict.fromkeys(OPEN, ""), "document_key": f"d{number}", "source": f"s{number}", "reason": reason}
-    measures = {"quantity": Decimal(1), "revision": revision, "newest": number}
+    measures = {"quantity": Decimal(1), "revision": revision, "events": revision, "newest": number}
     return pl.DataFrame([{**row, **measures}], schema=OPEN)
 
 

@@ -1,0 +1,80 @@
+"""A letter that is mended and wrong again is open again, however often: what stands is what the newest version says."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from operators.consumption import ADJUSTED, totals
+from operators.movement_reference import MovementReference
+from operators.shifts import CalendarBook, utc_calendar
+from operators.windows import Window
+from schemas.contracts import contract
+from schemas.types import polars_schema
+from tests.flows.movement_memory import component, material, order, used
+from tests.property.movement_ledger import MovementLedger
+from tests.unit.test_movement_state import reference
+
+OURS = {("ISSUE", "STEEL"): Decimal(2)}
+
+
+def version(number: int, *, theirs: bool) -> MovementReference:
+    """A version of the order that leaves STEEL to the ERP, or to the plant."""
+    return reference(WorkOrder=[order(component("STEEL", erp_backflush=theirs), version=number)])
+
+
+def reported(*records: int) -> pl.DataFrame:
+    """All that was reported in the window, as its slot announces it again when an order comes."""
+    rows = pl.DataFrame([used(each) for each in records], schema=polars_schema(contract("MaterialConsumption")))
+    rows = rows.with_columns(origin=pl.lit(0, pl.Int32), offset=pl.int_range(pl.len(), dtype=pl.Int64))
+    total = totals(rows, Window.parse("10m"), CalendarBook([], utc_calendar()))
+    return total.with_columns(adjustment=pl.lit("")).select(list(ADJUSTED))
+
+
+def lived(
+    flips: list[bool], *, at_once: bool = False, again: int = 0
+) -> tuple[dict[tuple[str, str], Decimal], list[str]]:
+    """What is desired and states of letters after these versions; some are read again after a kill."""
+    with tempfile.TemporaryDirectory() as folder, closing(MovementLedger(Path(folder), rules=None)) as ledger:
+        versions = [version(number, theirs=theirs) for number, theirs in enumerate(flips, 1)]
+        given = [each for one in versions for each in (one, reported(1))]
+        if again:
+            ledger.life([reference(Material=[material()]), *given[: 2 * again]])
+        ledger.life([reference(Material=[material()]), *given], at_once=at_once)
+        return ledger.desired(), [state for _, state in ledger.letters()]
+
+
+def test_good_bad_good_bad() -> None:
+    good, bad = (OURS, "resolved"), ({}, "open")
+    assert lived([False]) == (OURS, [])
+    for flips, (desired, state) in [
+        ([False, True], bad),
+        ([False, True, False], good),
+        ([False, True, False, True], bad),
+        ([True, False, True, False, True, False], good),
+    ]:
+        assert lived(flips) == (desired, [state]), flips
+        assert lived(flips, at_once=True) == (desired, [state]), flips
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.booleans(), min_size=1, max_size=7), st.booleans(), st.integers(0, 7))
+def test_the_newest_version_says_whether_the_letter_is_open(flips: list[bool], at_once: bool, again: int) -> None:
+    """Written one by one or all together, and read again from the beginning after any of them."""
+    desired, states = lived(flips, at_once=at_once, again=min(again, len(flips)))
+    assert desired == ({} if flips[-1] else OURS)
+    assert set(states) <= {"open" if flips[-1] else "resolved"}
+    assert bool(states) or not flips[-1]
+
+
+def test_what_is_booked_elsewhere_counts_its_events(tmp_path: Path) -> None:
+    """Not the versions by which a letter is newer than the one before."""
+    with closing(MovementLedger(tmp_path, rules=None)) as ledger:
+        ledger.life([reference(Material=[material(version=7)]), version(9, theirs=True), reported(1, 2)])
+        assert ledger.events() == [2]
