@@ -76,7 +76,9 @@ def _rows(contract: str, frame: pl.DataFrame, *, documents: bool, learns: bool) 
 
 def _counted(frame: pl.DataFrame, documents: bool) -> pl.DataFrame:
     kinds = (*_ALWAYS, *_OF_CONSUMPTION) if documents else _ALWAYS
-    return frame.filter(pl.col("movement").cast(pl.String).is_in(kinds) & pl.col("purchase_order").is_null())
+    return frame.filter(
+        pl.col("movement").cast(pl.String).is_in(kinds) & stock_movements.said("purchase_order").is_null()
+    )
 
 
 def _consumed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -84,6 +84,11 @@ def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     return _by_status(_movements(standing, "stock_type", receipt, pl.col("version")), _RECEIVED)
 
 
+def said(name: str) -> pl.Expr:
+    """A name that may be missing; some producers write an empty one instead of null."""
+    return pl.when(pl.col(name) != "").then(name)
+
+
 def _rank() -> pl.Expr:
     """One number that rises with the revision of a document, and among equal ones with its reference version.
 
@@ -100,8 +105,8 @@ def of_documents(records: pl.DataFrame) -> pl.DataFrame:
     """
     wanted = pl.when(pl.col("withdrawn")).then(0).otherwise(pl.col("quantity")).alias("quantity")
     rows = records.with_columns(wanted)
-    target = pl.coalesce("to_storage_location", "storage_location").alias("storage_location")
-    arriving = rows.with_columns(target, pl.coalesce("to_plant", "plant").alias("plant"))
+    target = pl.coalesce(said("to_storage_location"), "storage_location").alias("storage_location")
+    arriving = rows.with_columns(target, pl.coalesce(said("to_plant"), "plant").alias("plant"))
     leaving = {name: {status: -1} for name, status in _TYPES.items()}
     both = [("out", rows, "stock_type_from", leaving), ("in", arriving, "stock_type_to", _RECEIVED)]
     # One document may leave and reach the same key (a change of status), so the direction is part of the identity.

@@ -16,6 +16,7 @@ import polars as pl
 from operators.confirmations import document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.stock import STOCK_KEY, fitting
+from operators.stock_movements import said
 
 ORDERED, SHIPPED, RECEIVED, REQUESTED, POSTED = "ordered", "shipped", "received", "requested", "posted"
 _LINE = ["plant", "purchase_order", "purchase_order_item"]
@@ -39,8 +40,8 @@ EXPECTED: dict[str, pl.DataType] = {**STOCK_KEY, "in_transit": QUANTITY, "open_r
 def _supply(records: pl.DataFrame, kind: str, record_id: pl.Expr, stands: pl.Expr, completed: pl.Expr) -> pl.DataFrame:
     named = {"kind": pl.lit(kind), "record_id": record_id, "revision": pl.col("version"), "time": pl.col("event_time")}
     wanted = {"quantity": pl.when(stands).then(pl.col("quantity")).otherwise(0), "completed": completed}
-    missing = {} if "request_number" in records.columns else {"request_number": pl.lit(None)}
-    rows = records.with_columns(**named, **wanted, **missing)
+    number = said("request_number") if "request_number" in records.columns else pl.lit(None)
+    rows = records.with_columns(**named, **wanted, request_number=number)
     return rows.select(pl.col(name).cast(dtype) for name, dtype in SUPPLY.items())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.flows.stock_memory import Heard, polled, run, settings
-from tests.flows.stock_records import Record, balance, issue, order, receipt
+from tests.flows.stock_records import Record, balance, document, issue, order, receipt
 
 MOST = Decimal("999999999999.999999")
 TEN_DAYS = [issue(day, 1440 * day + 60, Decimal("0.00002")) for day in range(10)]  # type: ignore[arg-type]
@@ -59,3 +59,21 @@ def test_a_balance_that_counts_what_is_still_to_come_is_refused_and_judges_nothi
     assert found.signals == heard(*records).signals
     assert found.reasons == ["future_as_of"]
     assert heard(balance(0, 150), balance(5, 90, as_of=9), issue(1, 30, 10)).signals[-1]["on_hand"] == 80
+
+
+MADE = {"movement": "RECEIPT", "stock_type_from": None, "stock_type_to": "UNRESTRICTED"}
+
+
+@pytest.mark.parametrize("name", ["purchase_order", "to_storage_location", "to_plant"])
+def test_a_document_without_a_name_counts_the_same_whether_it_is_null_or_empty(name: str) -> None:
+    told = [heard(balance(0, 500), document(10, 20, **MADE, **{name: text}), issue(1, 20, 0)) for text in (None, "")]
+    assert [one.signals[-1]["on_hand"] for one in told] == [520, 520]
+    assert set(told[1].standings) == set(told[0].standings)
+
+
+def test_orders_that_answer_no_request_stand_alone_whether_that_is_null_or_empty() -> None:
+    """An empty number is no request that several orders have in common."""
+    papers = [order(1, 100, request_number=""), order(2, 100, item="20", request_number=""), receipt("R", 3, 100)]
+    found = heard(balance(0, 500), *papers, issue(1, 30, 0)).standings
+    assert found["P1", "item|4500/10"]["content"] is None
+    assert found["P1", "item|4500/20"]["content"]["stage"] == "ordered"
