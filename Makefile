@@ -7,7 +7,7 @@ RECORDS ?= 10000000
 PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-tables test-objectstore image-check k8s-scan k8s-apiserver helm-check bench bench-history lock clean
+.PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-tables test-objectstore image-check k8s-scan k8s-apiserver helm-check k8s-demo bench bench-history lock clean
 
 help: ## What can be called
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## */  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -61,6 +61,9 @@ k8s-scan: env ## checkov over every overlay, in an environment of its own (290 M
 
 helm-check: env ## The Helm chart linted and held against the overlays (Go builds Helm once, minutes)
 	@$(BIN)/python -m pytest -q tests/k8s/test_helm.py
+
+k8s-demo: env ## The pods of the demo overlay as processes: a plant's day on a real Kafka, a kill, exact books (3 minutes)
+	@$(BIN)/python -m pytest -q tests/k8s/test_demo_overlay.py
 
 k8s-apiserver: env ## Every overlay applied to a real kube-apiserver with etcd (Go builds it once, ten minutes)
 	@$(BIN)/python -m tests.k8s

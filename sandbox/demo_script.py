@@ -25,11 +25,11 @@ class Script:
     Args:
         erp: The ERP to disturb.
         watch: Takes the marks.
-        kill: Kills a flow by its name.
+        kill: Kills a flow by its name; None where nobody may.
         seconds: What the shares refer to.
     """
 
-    def __init__(self, erp: Erp, watch: Watch, kill: Callable[[str], None], seconds: float) -> None:
+    def __init__(self, erp: Erp, watch: Watch, kill: Callable[[str], None] | None, seconds: float) -> None:
         self._erp, self._watch, self._kill = erp, watch, kill
         self._down_since = 0.0
         self._seconds = seconds
@@ -37,14 +37,16 @@ class Script:
         self._acts = self._written()
 
     def _written(self) -> list[Act]:
-        return [
+        acts = [
             Act(0.00, self._lock),
             Act(0.08, self._lose_answers),
             Act(0.16, self._go_down),
             Act(0.40, self._come_back),
-            Act(0.50, lambda: self._kill_flow(FLOW)),
-            Act(0.58, lambda: self._kill_flow(REPLENISHMENT)),
         ]
+        if (kill := self._kill) is not None:
+            acts.append(Act(0.50, lambda: self._kill_flow(FLOW, kill)))
+            acts.append(Act(0.58, lambda: self._kill_flow(REPLENISHMENT, kill)))
+        return acts
 
     @property
     def over(self) -> bool:
@@ -83,7 +85,7 @@ class Script:
         self._watch.mark("ERP down", self._down_since)
         self._watch.erp_up, self._watch.note = True, "the ERP is back"
 
-    def _kill_flow(self, flow: str) -> None:
-        self._kill(flow)
+    def _kill_flow(self, flow: str, kill: Callable[[str], None]) -> None:
+        kill(flow)
         self._watch.killed(flow)
         self._watch.note = f"{flow} was killed and starts again"

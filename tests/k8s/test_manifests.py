@@ -22,6 +22,12 @@ from tests.k8s.render import OVERLAYS, ROOT, Manifest, overlay, rendered
 VERSIONS = ("1.30", "1.32", "1.36")
 #: Kinds of the Prometheus operator, whose schemas are not Kubernetes' own.
 FOREIGN = {"PodMonitor", "PrometheusRule"}
+#: What the three flows make, and the connector that books it.
+TAKEN_BY = {
+    "ProductionConfirmation": "sap_confirmation",
+    "GoodsMovement": "sap_goods_movement",
+    "ReplenishmentRequest": "sap_requisition",
+}
 
 
 def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
@@ -97,6 +103,8 @@ def test_millrace_takes_the_settings_of_the_poster(name: str, tmp_path: Path) ->
     settings = load(PosterSettings, config, given, prefix="MILLRACE_POST_")
     assert settings.replicas == deployment["spec"]["replicas"]
     assert settings.ledger == given["MILLRACE_LEDGER"], "flows and posters meet in one ledger"
+    connectors = {system.name: system.connector for system in settings.systems}
+    assert {kind: connectors[str(settings.route("0100", kind))] for kind in TAKEN_BY} == TAKEN_BY
 
 
 def variables(manifests: list[Manifest], container: Manifest) -> dict[str, str]:
