@@ -1,4 +1,4 @@
-"""fake-gcs-server with the part of Google's XML interface that it lacks: puts, plain and in parts.
+"""fake-gcs-server with what it lacks of Google's XML interface: puts, plain and in parts, and lists from a name on.
 
 `python -m tests.servers.gcs_gateway PORT PROGRAM` starts it on a port of its own and listens at PORT. Puts become
 uploads of the JSON interface, with the condition on the generation that they carry; everything else goes through as it
@@ -10,10 +10,12 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import re
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import unescape
 
 from tests.servers.process import free_port
 
@@ -49,7 +51,10 @@ class Handler(BaseHTTPRequestHandler):
         url, body = urlsplit(self.path), self.rfile.read(length)
         asked = parse_qs(url.query, keep_blank_values=True)
         if self.path.startswith(("/storage/", "/upload/")) or self.command not in {"PUT", "POST"}:
-            self._answer(*self._ask(self.command, self.path, body, dict(self.headers.items())))
+            status, headers, content = self._ask(self.command, self.path, body, dict(self.headers.items()))
+            self._answer(
+                status, headers, _after(content, asked["start-after"][0]) if "start-after" in asked else content
+            )
         elif "uploads" in asked:
             upload = f"upload-{next(self.server.numbers)}"
             self.server.parts[upload] = {}
@@ -104,6 +109,15 @@ class Handler(BaseHTTPRequestHandler):
 
 for _method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
     setattr(Handler, f"do_{_method}", Handler.pass_on)
+
+
+def _after(listed: bytes, name: str) -> bytes:
+    """A list without the objects up to a name, and with it."""
+
+    def kept(entry: re.Match[str]) -> str:
+        return entry[0] if unescape(entry[1]) > name else ""
+
+    return re.sub(r"<Contents>.*?<Key>(.*?)</Key>.*?</Contents>", kept, listed.decode(), flags=re.DOTALL).encode()
 
 
 def _xml(root: str, **fields: str) -> bytes:
