@@ -12,7 +12,9 @@ from tests.image.daemon import Docker
 from tests.image.flow import CONFINED, FlowInContainer
 
 ROOT = Path(__file__).parents[2]
-IMAGE = "millrace:check"
+IMAGE, DEMO_IMAGE = "millrace:check", "millrace:check-demo"
+#: As k8s/overlays/demo asks for it.
+DEMO = ("--build-arg", "EXTRAS=postgres,objectstore,sandbox")
 #: What would let somebody in a container make or fetch more.
 TOOLS = ("pip", "pip3", "gcc", "cc", "make", "git", "curl", "wget", "ensurepip")
 
@@ -34,6 +36,10 @@ def main() -> None:
             say(f"first batch {clock:.1f} s after its start, for which it took {cpu:.1f} s of CPU")
             say(f"health: {flow.health()}")
             say(f"drained by SIGTERM with exit status {flow.drain()}, state kept: {flow.kept()}")
+        docker("build", "--network", "host", "--build-arg", f"BASE={docker.base}", *DEMO, "-t", DEMO_IMAGE, str(ROOT))
+        for module in ("sandbox.erp", "sandbox.cluster_day"):
+            inside(docker, f"python -m {module} --help", DEMO_IMAGE)
+        say("the demo overlay's image has its ERP and its plant")
 
 
 def say(line: str) -> None:
@@ -65,9 +71,9 @@ def look(docker: Docker) -> None:
     say(f"version {inside(docker, 'millrace version')}, as {inside(docker, 'id -u')}")
 
 
-def inside(docker: Docker, script: str) -> str:
+def inside(docker: Docker, script: str, image: str = IMAGE) -> str:
     """What a shell prints in a container that may do nothing."""
-    return docker("run", "--rm", *CONFINED, "--network", "none", "--entrypoint", "sh", IMAGE, "-c", script)
+    return docker("run", "--rm", *CONFINED, "--network", "none", "--entrypoint", "sh", image, "-c", script)
 
 
 if __name__ == "__main__":
