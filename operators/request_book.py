@@ -23,6 +23,8 @@ _GROUP = ["plant", "together"]
 _IDENTITY = ["plant", "purchase_order", "purchase_order_item", "kind", "record_id"]
 _REQUEST = {"plant": pl.String(), "request_number": pl.String()}
 Group = tuple[str, str]
+#: Papers of an item whose order nobody told of, such as one that was placed before its topic begins.
+_NEVER_ORDERED = timedelta(days=400)
 
 
 @dataclass(slots=True)
@@ -138,9 +140,14 @@ class RequestBook:
         self._pruned_at, self._expected, self._saved = self.papers.height, None, None
 
     def _over(self, plant: str, papers: list[dict[str, Any]], instant: datetime) -> bool:
-        """Whether nothing is expected of a group any more; what was not as agreed is then forgotten with it."""
+        """Whether nothing is expected of a group any more; what was not as agreed is then forgotten with it.
+
+        The order may still come of what has none; not after `_NEVER_ORDERED`.
+        """
         found = progress(papers, instant, self.terms(place_of(papers)))
         over = found.closed and not found.held and all(line.order is not None for line in found.lines)
+        if found.request is None and all(line.order is None for line in found.lines):
+            over = over or max(paper["time"] for paper in papers) < instant - _NEVER_ORDERED
         for group in _alarm_groups(plant, found) if over else ():
             self.alarms.forget(group)
         return over

@@ -12,6 +12,11 @@ import polars as pl
 import pytest
 
 from operators import stock_levels, supply
+from operators.request_book import RequestBook
+from operators.request_lifecycle import Terms
+from operators.request_papers import papers
+from schemas.contracts import contract
+from schemas.types import polars_schema
 from tests.flows.stock_memory import Heard, polled, run, settings
 from tests.flows.stock_records import Record, at, balance, issue, order, receipt
 
@@ -129,3 +134,18 @@ def test_where_a_receipt_is_another_one_for_each_item_some_sums_are_wrong(monkey
 
     monkeypatch.setattr(supply, "newest", newest)
     assert any(World(seed).told() != World(seed).plain() for seed in range(5))
+
+
+def test_receipts_of_orders_that_nobody_tells_of_leave_in_the_end() -> None:
+    """A plant whose orders were placed before their topic begins, or that has no such topic."""
+    book, schema = RequestBook(lambda _: Terms(), timedelta(days=30)), polars_schema(contract("GoodsReceipt"))
+    heights = []
+    for day in range(0, 1600, 16):
+        received = [receipt(f"R{day}.{n}", day * 1440, 5, item=f"{day}.{n}") for n in range(20)]
+        book.add(papers("GoodsReceipt", pl.DataFrame(received, schema=schema)))
+        book.follow(at(day * 1440))
+        book.prune(at(day * 1440))
+        heights.append(book.papers.height)
+    assert heights[24] == 25 * 20, "an order may still come of what is a year old"
+    assert max(heights) < 2000 * 0.9
+    assert heights[-1] < 1600
