@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.sizing_history import bytes_of_a_row
+from tools.sizing_history import history as history_part
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "sizing.md"
 RESULTS = ROOT / "bench" / "results"
@@ -60,12 +63,7 @@ the more the fewer orders share a turn of the poster. A ledger that is full cost
 |---|---|---|---|---|
 {ledgers}
 """
-HISTORY = """\
-## The history
-
-{rows:,} cycles: {raw:.0f} bytes a row as flows write them, {packed:.0f} bytes compacted. Compaction does {speed:,}
-rows a CPU second with {memory:,} MiB of memory, on one core; it runs once a day ([analysts](analysts.md)).
-
+DISKS = """\
 ## Disks
 
 | what | how much |
@@ -80,7 +78,7 @@ rows a CPU second with {memory:,} MiB of memory, on one core; it runs once a day
 def page() -> str:
     """The whole page."""
     flow, posting, history = (json.loads((RESULTS / f"{name}.json").read_text()) for name in _FILES)
-    return "\n".join([HEAD, _flow(flow, history), _poster(posting), _history(history)])
+    return "\n".join([HEAD, _flow(flow, history), _poster(posting), history_part(history), DISKS])
 
 
 _FILES = ("flow", "posting", "history")
@@ -104,7 +102,7 @@ def _flow(found: dict[str, Any], history: dict[str, Any]) -> str:
         f"| {told} | {cost[name]:.2f} µs | {1e6 / cost[name]:,.0f} | {found['runs'][name]['peak_rss_mib']:,.0f} MiB |"
         for name, told in _CASES.items()
     ]
-    a_row = _bytes(history, "compacted")
+    a_row = bytes_of_a_row(history, "compacted")
     plants = [
         f"| {told} | {rate:,} | {rate * cost['latency'] / 1e4:.2g} % | {rate * _DAY_S * a_row / 1e9:.2g} GB |"
         for told, rate in _PLANTS.items()
@@ -140,21 +138,6 @@ def _poster(found: dict[str, Any]) -> str:
         dear=max(each["cpu_ms"] for each in answers),
         ledgers="\n".join(ledgers),
     )
-
-
-def _history(found: dict[str, Any]) -> str:
-    return HISTORY.format(
-        rows=found["rows"],
-        raw=_bytes(found, "uncompacted"),
-        packed=_bytes(found, "compacted"),
-        speed=int(round(found["compaction"]["rows_per_cpu_s"], -3)),
-        memory=round(found["compaction"]["peak_rss_mib"]),
-    )
-
-
-def _bytes(history: dict[str, Any], layout: str) -> float:
-    """Bytes of a row."""
-    return float(history["layouts"][layout]["mb"] * 1e6 / history["rows"])
 
 
 def main(arguments: Sequence[str]) -> int:
