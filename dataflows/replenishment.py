@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 import bytewax.operators as op
@@ -22,12 +23,14 @@ from operators.lane import Decoder, Lane, LaneOutput
 from operators.lane_output import History
 from operators.reference_lane import ReferenceOutput
 from operators.replenishment_config import Announced
+from operators.replenishment_recall import Recall
 from operators.replenishment_rows import route
 from operators.replenishment_streaming import ShardLayout, replenishment_flow
 from operators.shifts import CalendarBook, utc_calendar
 from operators.windows import Window
 from sinks.batches import Batch, of_lane, of_reference
 from sinks.history.spool import SpoolLimit
+from sinks.letter_recall import LetterRecall
 from sinks.metrics import observe, observe_announced, observe_lane, observe_reference
 from sinks.projections import CONTRACT as PROJECTION
 from sinks.projections import ProjectionSink
@@ -66,7 +69,8 @@ def build(
         lambda: parts.reference_lane(settings, schemas),
     )
     sinks = sinks or parts.sinks(settings, schemas, client)
-    return wire(settings, lanes, references, sinks, lane_names(settings.lanes), hold=True)
+    recall = LetterRecall(settings.ledger, settings.flow) if settings.ledger else None
+    return wire(settings, lanes, references, sinks, lane_names(settings.lanes), hold=True, recall=recall)
 
 
 def event_topics(settings: ReplenishmentSettings) -> dict[str, str]:
@@ -93,6 +97,7 @@ def wire(
     sinks: dict[str, Sink[Batch]],
     names: Sequence[str],
     hold: bool,
+    recall: Recall | None = None,
 ) -> Dataflow:
     """The flow over any source and sinks.
 
@@ -103,13 +108,14 @@ def wire(
         sinks: Sinks by step id; each takes everything.
         names: Lanes that the clock waits for.
         hold: Announce what a crash could make untrue only from durable state; False without recovery.
+        recall: Reads letters of rows whose material has come.
     """
     flow = Dataflow(settings.flow)
     read = op.branch("read", op.input("events", flow, Together([lanes, references])), is_reference)
     events, materials = read.falses, read.trues
     layout = ShardLayout(Window.parse("day"), _calendar(), settings.shards, 1, 0)
     clock = parts.clock(settings, names)
-    streams = replenishment_flow(events, materials, layout, clock, settings.config(hold=hold))
+    streams = replenishment_flow(events, materials, layout, clock, replace(settings.config(hold=hold), recall=recall))
     name, owner = settings.flow, settings.owner
     batches: Stream[Batch] = op.merge(
         "announced",

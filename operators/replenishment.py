@@ -47,7 +47,7 @@ class Shard:
 
     def __init__(self, config: ReplenishmentConfig) -> None:
         self._config = config
-        self._units = BaseUnits(config.most_waiting)
+        self._units = BaseUnits(config.most_waiting, config.recall)
         self._fresh: dict[str, list[pl.DataFrame]] = {}
         self._queue = Queue(config.step)
         self.stock = StockLevels(config.keep)
@@ -72,9 +72,9 @@ class Shard:
     def _enqueue(self) -> None:
         """Before anything depends on what has come: time, a material, or a snapshot."""
         fresh, self._fresh = self._fresh, {}
-        for name, frames in fresh.items():
-            self._queue.put(name, self._units.convert(name, pl.concat(frames)))
-        self._held += [{"given_up": row} for row in self._units.given_up()]
+        for name, rows in self._units.converted(fresh):
+            self._queue.put(name, rows)
+        self._held += self._units.told()
 
     def material(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Take records of Material."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from operators.replenishment_figures import Figures
 from operators.replenishment_policy import PolicyBook
+from operators.replenishment_recall import Recall
 from operators.stock_mismatch import Tolerance
 
 
@@ -25,6 +26,7 @@ class ReplenishmentConfig:
         tolerance: How far reported and projected stock may lie apart.
         hold: Announce only from durable state; False without recovery.
         most_waiting: Rows of each kind that may wait for their material, per shard.
+        recall: Reads letters of rows that found no room; None where there is no ledger.
     """
 
     rules: PolicyBook
@@ -34,6 +36,7 @@ class ReplenishmentConfig:
     tolerance: Tolerance = field(default_factory=Tolerance)
     hold: bool = True
     most_waiting: int = 100_000
+    recall: Recall | None = None
 
 
 @dataclass(slots=True)

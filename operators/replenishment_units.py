@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -12,10 +12,11 @@ import polars as pl
 from operators.base_units import in_base_unit
 from operators.frames import from_bytes, to_bytes
 from operators.references import Conversions
-from operators.replenishment_missing import Missing
+from operators.replenishment_missing import Missing, missing_key
+from operators.replenishment_recall import Recall, taken_back
 from operators.replenishment_rows import ROWS, effective
 from operators.screen import NO_PROGRESS
-from operators.stock import MOST
+from operators.stock import MOST, STOCK_KEY
 
 _EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _SIX = Decimal("0.000001")
@@ -33,6 +34,7 @@ class BaseUnits:
 
     Args:
         most: Rows of a kind that may wait; the oldest beyond that are given up, each by a dead letter.
+        ask: Reads these letters, so that the rows count when their material comes.
         lost: Rows that were given up.
         changed: Other rows wait than when `unknown` was last asked.
         newest: Latest time of a row that waited, microseconds.
@@ -40,6 +42,7 @@ class BaseUnits:
     """
 
     most: int
+    ask: Recall | None = None
     lost: int = 0
     changed: bool = False
     newest: int = NO_PROGRESS
@@ -48,12 +51,16 @@ class BaseUnits:
     _bases: pl.DataFrame | None = None
     _waiting: dict[str, pl.DataFrame] = field(default_factory=dict)
     _given_up: list[dict[str, Any]] = field(default_factory=list)
+    _healed: list[dict[str, Any]] = field(default_factory=list)
+    _known_anew: set[tuple[str, str]] = field(default_factory=set)
 
     def put(self, materials: Iterable[Mapping[str, Any]]) -> dict[str, pl.DataFrame]:
         """Take records of Material; returns the rows by kind that need wait no longer."""
+        materials = list(materials)
         for record in materials:
             self._conversions.put(dict(record))
         self._bases = None
+        self._known_anew |= {(record["plant"], record["material"]) for record in materials}
         waiting, self._waiting = self._waiting, {}
         self.changed = self.changed or bool(waiting)
         return {name: self.convert(name, rows) for name, rows in waiting.items()}
@@ -112,10 +119,33 @@ class BaseUnits:
         self.newest = max(self.newest, rows.select(effective(name).max()).item())
         self.changed = True
 
-    def given_up(self) -> list[dict[str, Any]]:
-        """Rows that were given up since the last time, with their kind as `rows` and when they count as `at`."""
-        given, self._given_up = self._given_up, []
-        return given
+    def told(self) -> list[dict[str, Any]]:
+        """Since the last time: rows `given_up`, with their kind as `rows` and their time as `at`; places `healed`."""
+        given, self._given_up, healed, self._healed = self._given_up, [], self._healed, []
+        return [*({"given_up": row} for row in given), *({"healed": place} for place in healed)]
+
+    def converted(self, fresh: Mapping[str, list[pl.DataFrame]]) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Rows by kind in the base unit, as `convert`; and those that were given up and whose material has come."""
+        for name, frames in fresh.items():
+            yield name, self.convert(name, pl.concat(frames))
+        if self.ask is not None and self._known_anew:
+            yield from self._recalled(self.ask)
+
+    def _recalled(self, ask: Recall) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Letters may come a moment after their material: until all of a place are there it is asked for again."""
+        wanted = self.missing.places(self._known_anew)
+        self._known_anew &= {(place[0], place[1]) for place, _ in wanted}
+        keys = {place: str(missing_key(dict(zip(STOCK_KEY, place, strict=True)))) for place, _ in wanted}
+        letters = ask(list(keys.values())) if keys else {}
+        for place, number in wanted:
+            payloads = letters.get(keys[place], ())
+            if len(payloads) < number:
+                continue
+            back = {name: in_base_unit(f, self._conversions, ROWS[name][1]) for name, f in taken_back(payloads).items()}
+            if any(stuck.height for _, stuck in back.values()):
+                continue  # another version of the material may convert them
+            yield from ((name, good) for name, (good, _) in back.items())
+            self._healed.append(self.missing.found(place))
 
     def waiting(self) -> list[dict[str, Any]]:
         """Rows that still wait, as `given_up`: at the end of a finite input nothing comes that they could wait for."""
@@ -144,6 +174,7 @@ class BaseUnits:
         self.newest, self.changed = state["newest"], state["changed"]
         self._bases = None
         self.missing = Missing(state.get("missing", ()))  # states of older releases have none
+        self._known_anew = set(self._conversions.materials)
         self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
 
 

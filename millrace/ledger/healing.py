@@ -29,7 +29,7 @@ ORDER_UNKNOWN = "order_unknown"
 _ELSEWHERE = {
     ORDER_UNKNOWN: "healed: its order has come and its components are documents of their own, or it shows nothing now",
     "booked_elsewhere": "healed: a newer version of its order leaves it to what the plant reports",
-    "unit_conversion_unknown": "healed: a balance of the ERP that is newer has it",
+    "unit_conversion_unknown": "healed: its material has come and it counts, or a newer balance of the ERP has it",
 }
 _MOST_KEYS = 400
 #: Parts of a document key: plant, order, operation, work centre, shift, window.
