@@ -33,8 +33,8 @@ _STEPS = {
         "them; [above](#a-flow) as `make bench` measured them"
     ),
     "compaction, once a day ([analysts](analysts.md))": (
-        "{mb:.1f} MB of raw files or {compacted:,} rows a CPU second, {memory:,} MiB of memory for the {a_day:.1f} million "
-        "rows of a day"
+        "{mb:.1f} MB of raw files or {compacted:,} rows a CPU second, {memory:,} MiB of memory for the "
+        "{a_day:.1f} million rows of a day"
     ),
     "`history publish --delta`": "{delta:,} rows a CPU second",
     "`millrace replay --dry-run` ([replay](replay.md))": (
