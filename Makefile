@@ -74,7 +74,7 @@ bench: env ## Benchmarks on a real broker, results under bench/results
 bench-posting: env ## Cost of a posting by answer time and orders in parallel, and in a ledger of 5 million documents
 	@$(BIN)/python -m bench.posting
 
-bench-history: env ## Reading the history: compacted, uncompacted and Delta, 100 million rows (ROWS=2000000 for a quick look)
+bench-history: env ## The history written, compacted, asked on three layouts and replayed: 100 million rows, or ROWS=2000000
 	@$(BIN)/python -m bench.history $(if $(ROWS),--rows $(ROWS))
 
 bench-replenishment: env ## Cost of a record of consumption by the number of places whose stock is kept
