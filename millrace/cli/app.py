@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done but something needs a look (rows refused, totals diff
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -31,10 +32,28 @@ from millrace.redact import redact
 
 app = typer.Typer(
     name="millrace",
-    help="From machine cycles to booked ERP confirmations, exactly once in effect.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def millrace(
+    *, show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False
+) -> None:
+    """From machine cycles to booked ERP confirmations, exactly once in effect.
+
+    Exit codes: 0 done; 1 done but something needs a look (rows refused, totals differ), or a system is down; 2 wrong
+    use or settings. The help of each command says what they mean there.
+
+    Example: `millrace demo` shows all of it on this machine.
+    """
+    if show_version:
+        version()
+        raise typer.Exit
+
+
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.add_typer(post.app, name="post")
@@ -54,7 +73,7 @@ app.command("query", context_settings=query.SETTINGS)(query.query_command)
 
 @app.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version, as `millrace --version`. Exit code 0."""
     typer.echo(__version__)
 
 

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from dataflows.config_check import POSTER_PREFIX, problems, unknown_variables
 from dataflows.config_online import ask_all
 from dataflows.registry import FLOWS, flow_named
+from millrace.cli.options import Json
 from millrace.cli.settings_page import page
 from millrace.errors import Misconfigured
 from millrace.redact import redact
@@ -26,12 +27,11 @@ from millrace.settings_shown import shown
 from sinks.erp.settings import PosterSettings
 
 app = typer.Typer(help="Settings of flows and posters: check, show, explain.", no_args_is_help=True)
-File = Annotated[Path, typer.Argument(help="Settings of a flow or poster (YAML).")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Settings of a flow or poster (YAML).")]
 FlowName = Annotated[
     str | None, typer.Option("--flow", help=f"Flow: {', '.join(FLOWS)}; told by the file when left out.")
 ]
 Poster = Annotated[bool, typer.Option("--poster", help="They are a poster's; told by the file when left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command()
@@ -42,11 +42,13 @@ def check(
     online: Annotated[
         bool, typer.Option("--online", help="Also ask broker, topics, registry, ledger, folders and ERP hosts.")
     ] = False,
-    json: AsJson = False,
+    json: Json = False,
 ) -> None:
     """Everything that is wrong with settings, each with file, line and field. Starts nothing, writes nothing.
 
     Exit codes: 0 all is well, 1 warnings alone or something cannot be reached, 2 the settings are wrong.
+
+    Example: `millrace config check plant.yaml --online`
     """
     name, model, prefix = _model(file, flow, poster)
     warnings, reached = unknown_variables(model, prefix, os.environ), []
@@ -70,8 +72,13 @@ def check(
 
 
 @app.command()
-def show(file: File, flow: FlowName = None, poster: Poster = False, json: AsJson = False) -> None:
-    """The settings in effect: each key with its value and where it comes from. Secrets are left out."""
+def show(file: File, flow: FlowName = None, poster: Poster = False, json: Json = False) -> None:
+    """The settings in effect: each key with its value and where it comes from. Secrets are left out.
+
+    Exit codes: 0 shown, 2 the settings are wrong.
+
+    Example: `millrace config show plant.yaml`
+    """
     _, model, prefix = _model(file, flow, poster)
     given: Given[Any] = read(model, file, prefix=prefix)
     rows = shown(given)
@@ -89,7 +96,10 @@ def show(file: File, flow: FlowName = None, poster: Poster = False, json: AsJson
 
 @app.command()
 def docs() -> None:
-    """The reference of all settings as Markdown, as in docs/settings.md."""
+    """The reference of all settings as Markdown, as in docs/settings.md. Exit code 0.
+
+    Example: `millrace config docs`
+    """
     typer.echo(page(), nl=False)
 
 

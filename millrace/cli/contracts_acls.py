@@ -50,6 +50,8 @@ def acls(
 
     Exit code 0: printed, or all stand. 1: --dry-run found some missing, or the cluster does not answer.
     2: wrong options, or our user may not.
+
+    Example: `millrace contracts acls --bootstrap broker:9092`
     """
     wanted = grants(map(load_contract, sorted(existing(folder).glob("*.avsc"))), principal, topic_prefix)
     if apply or dry_run:

@@ -11,7 +11,6 @@ import typer
 from millrace.cli.contracts_options import (
     DEFAULT_FOLDER,
     Folder,
-    Json,
     RegistryCa,
     RegistryUrl,
     RegistryUser,
@@ -20,6 +19,7 @@ from millrace.cli.contracts_options import (
     existing,
     print_json,
 )
+from millrace.cli.options import Json
 from schemas.governance.check import Report, check_folder
 from schemas.governance.versions import FolderVersions, GitVersions, RegistryVersions, Versions
 
@@ -46,6 +46,8 @@ def check(
     A refusal names the field, the versions, the consumers that break and what to do instead.
 
     Exit code 0: compatible. 1: refused, or a registry that does not answer. 2: a file, ref or option is wrong.
+
+    Example: `millrace contracts check --against main`
     """
     existing(folder)
     if against == "registry":

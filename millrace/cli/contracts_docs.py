@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from millrace.cli.contracts_options import DEFAULT_FOLDER, Folder, Json, existing, print_json
+from millrace.cli.contracts_options import DEFAULT_FOLDER, Folder, existing, print_json
+from millrace.cli.options import Json
 from schemas.governance import site
 
 
@@ -20,6 +21,8 @@ def docs(
     """Write the site: a page per contract with fields, picture of producers and consumers, examples and change log.
 
     Exit code 0: written, or fresh. 1: stale (with --check). 2: a file is no contract.
+
+    Example: `millrace contracts docs --out site`
     """
     existing(folder)
     stale = site.stale(out, folder) if check else []

@@ -16,7 +16,6 @@ from schemas.registry import RegistrySchemas
 Folder = Annotated[
     Path, typer.Option("--folder", help="Folder of the .avsc files, with released/ below it.", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 RegistryUrl = Annotated[
     str | None,
     typer.Option("--registry", envvar="MILLRACE_REGISTRY__URL", help="Base URL of a Confluent-compatible registry."),

@@ -12,7 +12,8 @@ import typer
 from dataflows.forwarding import Forwarder
 from dataflows.partners import PartnersSettings
 from dataflows.parts import registry_or_folder
-from millrace.cli.contracts_options import Json, print_json
+from millrace.cli.contracts_options import print_json
+from millrace.cli.options import Json
 from millrace.errors import Misconfigured
 from millrace.settings import load
 from millrace.shutdown import draining, install
@@ -31,6 +32,8 @@ def view(
     """The schema that a partner gets: the contract without the fields that its tags keep back.
 
     Exit code 0: printed. 2: no such partner or contract, or the settings ask for what may not be.
+
+    Example: `millrace contracts view customer --contract ShipmentNotice --config partners.yaml`
     """
     found = load(PartnersSettings, config).partner(partner).view(name)
     if explain:
@@ -52,6 +55,9 @@ def forward(
     A later run goes on where this one ended. Records that break the contract are not forwarded, but counted.
 
     Exit code 0: all were forwarded. 1: some break the contract, or the broker refused one. 2: settings or topics.
+
+    Example: `millrace contracts forward --partner customer --topic shipment-notice --to customer.shipments
+    --config partners.yaml --once`
     """
     settings = load(PartnersSettings, config)
     if settings.kafka is None:

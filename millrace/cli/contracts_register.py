@@ -12,7 +12,6 @@ import typer
 from millrace.cli.contracts_options import (
     DEFAULT_FOLDER,
     Folder,
-    Json,
     RegistryCa,
     RegistryUrl,
     RegistryUser,
@@ -21,12 +20,13 @@ from millrace.cli.contracts_options import (
     existing,
     print_json,
 )
+from millrace.cli.options import Json
 from millrace.errors import Misconfigured
 from schemas.contracts import Contract, load
 from schemas.governance.registering import Registrar, Step
 from schemas.governance.releasing import release as release_version
 
-Only = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Contracts; all where none is named.")]
+Only = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Contracts; all where none is named.")]
 
 
 def register(
@@ -45,6 +45,8 @@ def register(
 
     Exit code 0: all stand in the registry. 1: it does not answer, or a contract is refused (then nothing was written).
     2: it is read-only, refuses, or options are wrong.
+
+    Example: `millrace contracts register --registry http://localhost:8081 --dry-run`
     """
     chosen = _chosen(names or [], existing(folder))
     done: list[Step] = []
@@ -76,13 +78,15 @@ def _print(step: Step, actions: list[str]) -> None:
 
 def release(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Contract.")],
-    change: Annotated[list[str], typer.Option("--change", help="What changed, one sentence; may be repeated.")],
+    change: Annotated[list[str], typer.Option("--change", help="What changed, one sentence; may be given again.")],
     folder: Folder = DEFAULT_FOLDER,
     as_json: Json = False,
 ) -> None:
     """Make the current file the next released version, and enter it in the release log.
 
     Exit code 0: released. 1: nothing to release. 2: lint or compatibility refuse it.
+
+    Example: `millrace contracts release MachineCycle --change "field mould was added"`
     """
     released = release_version(name, change, existing(folder), date.today())
     if released is None:

@@ -18,7 +18,6 @@ import typer
 from millrace.cli.contracts_options import (
     DEFAULT_FOLDER,
     Folder,
-    Json,
     RegistryCa,
     RegistryUrl,
     RegistryUser,
@@ -27,6 +26,7 @@ from millrace.cli.contracts_options import (
     existing,
     print_json,
 )
+from millrace.cli.options import Json
 from sandbox.load import Load
 from schemas.contracts import contract
 from schemas.governance.scaffold import Draft, create
@@ -43,14 +43,20 @@ def new(
     tier: Annotated[int, typer.Option(min=1, max=3, help="1 completion, 2 replenishment, 3 the rest.")] = 3,
     key: Annotated[str, typer.Option(help="Field that keys the records.")] = "source",
     retention: Annotated[str, typer.Option(help="operational, record or reference.")] = "operational",
-    producer: Annotated[list[str] | None, typer.Option(help="kind:name, such as system:mes; may be repeated.")] = None,
-    consumer: Annotated[list[str] | None, typer.Option(help="kind:name, such as team:analysts.")] = None,
+    producer: Annotated[
+        list[str] | None, typer.Option(help="kind:name, such as system:mes; may be given again.")
+    ] = None,
+    consumer: Annotated[
+        list[str] | None, typer.Option(help="kind:name, such as team:analysts; may be given again.")
+    ] = None,
     folder: Folder = DEFAULT_FOLDER,
     as_json: Json = False,
 ) -> None:
     """Write the file of a new contract with the common fields; lint accepts it, add your own fields to it.
 
     Exit code 0: written. 2: there is one of this name, or an option breaks a rule.
+
+    Example: `millrace contracts new ToolChange --doc "A tool was changed." --owner toolroom`
     """
     draft = Draft(name, doc, owner, tier, key, retention, producer or ["system:mes"], consumer or ["team:analysts"])
     path = create(draft, existing(folder))
@@ -62,7 +68,7 @@ def new(
 
 def sample(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Contract.")],
-    n: Annotated[int, typer.Option("--n", min=1, max=1_000_000, help="How many.")] = 10,
+    n: Annotated[int, typer.Option("--count", "--n", min=1, max=1_000_000, help="How many.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same records.")] = 0,
     form: Annotated[
         Literal["json", "avro"], typer.Option("--format", help="JSON Lines, or an Avro container.")
@@ -73,6 +79,8 @@ def sample(
     """Plausible records of a contract, derived from its schema; every reader of ours takes them.
 
     Exit code 0: written. 2: no such contract.
+
+    Example: `millrace contracts sample MachineCycle --count 3`
     """
     found = contract(name)
     records = samples(found, n, seed)
@@ -99,7 +107,7 @@ def _plain(value: Any) -> str:
 
 
 def produce(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Contracts, such as MachineCycle WorkOrder.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Contracts, such as MachineCycle WorkOrder.")],
     bootstrap: Annotated[str, typer.Option(help="Broker, host:port.")],
     rate: Annotated[
         float, typer.Option(min=0.1, max=200_000, help="Records per second, all contracts together.")
@@ -119,6 +127,8 @@ def produce(
     With a registry, records carry its schema ids; without, those of the folder, which flows without a registry know.
 
     Exit code 0: the broker took all. 1: it refused some, or went away. 2: no such contract, or wrong options.
+
+    Example: `millrace contracts produce MachineCycle WorkOrder --bootstrap localhost:9092 --rate 50`
     """
     topics = {contract(name).topic for name in names}
     client = KafkaSettings(bootstrap=bootstrap).client()

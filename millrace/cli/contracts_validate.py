@@ -13,7 +13,8 @@ import typer
 from dataflows import parts
 from dataflows.judging import Judgement, judge_files, judge_topic, plain_use
 from dataflows.settings import ConfirmationsSettings
-from millrace.cli.contracts_options import Json, print_json
+from millrace.cli.contracts_options import print_json
+from millrace.cli.options import Json
 from millrace.errors import Misconfigured
 from millrace.settings import load
 from schemas.contracts import Contract, contract, contracts
@@ -46,6 +47,8 @@ def validate(
     Records of a topic are judged by the flow's own rules and limits, those of files as a run on files would.
 
     Exit code 0: every record would be taken. 1: some would be dead-lettered. 2: no such file, topic or broker.
+
+    Example: `millrace contracts validate cycles.jsonl --contract MachineCycle`
     """
     verdict, found = _judged(target, name, config, bootstrap, last)
     if as_json:
@@ -57,7 +60,7 @@ def validate(
 
 def usage(
     target: Annotated[
-        list[str], typer.Argument(metavar="FILE|TOPIC...", help="Files or folders (such as the history), or topics.")
+        list[str], typer.Argument(metavar="FILE|TOPIC", help="Files or folders (such as the history), or topics.")
     ],
     name: Name = None,
     config: Config = None,
@@ -70,6 +73,8 @@ def usage(
     A value that is not the field's default counts. Take a topic, or files such as a topic's folder of the history.
 
     Exit code 0: nobody does. 1: somebody does. 2: no such file, topic, contract or broker.
+
+    Example: `millrace contracts usage history/machine-cycle`
     """
     found = [(each, *_judged(each, name, config, bootstrap, last)) for each in target]
     if as_json:

@@ -32,6 +32,8 @@ def demo(
 
     Exit code 0: every piece and movement is booked once, and every crossing of stock asked once. 1: something differs,
     or a process failed. 2: wrong use.
+
+    Example: `millrace demo --seconds 10 --out demo-output`
     """
     try:
         from sandbox.demo import DemoOptions, run  # noqa: PLC0415 - an optional extra, slow to import

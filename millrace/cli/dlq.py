@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +12,16 @@ from rich.console import Console
 
 from dataflows.file_letters import write_rows
 from millrace.cli import desk_options as options
-from millrace.cli.dlq_tables import counts_table, letters_table, show_letter, show_report
+from millrace.cli.dlq_tables import WAITING, show_counts, show_letter, show_letters, show_none, show_report
+from millrace.cli.options import Json, Texts, grouped
 from millrace.errors import Misconfigured
 from millrace.ledger.actions import MOST_REPLAYS
 from millrace.ledger.bulk import BulkReport, Limits
-from millrace.ledger.letters import LetterFilter
+from millrace.ledger.letters import LetterCount, LetterFilter
 
 app = typer.Typer(no_args_is_help=True)
 
-Letters = Annotated[list[str] | None, typer.Argument(metavar="[LETTER]...", help="Single letters by identity.")]
+Letters = Annotated[Texts, typer.Argument(metavar="LETTER", help="Single letters by identity.")]
 
 
 @app.callback()
@@ -31,63 +33,60 @@ def dlq() -> None:
 
 
 @app.command("list")
+@grouped
 def list_letters(
-    ledger: options.LedgerUrl = None,
-    config: options.Config = None,
+    where: options.Where,
+    selection: options.Selection,
     *,
-    kinds: options.Kinds = None,
-    classes: options.Classes = None,
-    codes: options.Codes = None,
-    flows: options.Flows = None,
-    owners: options.Owners = None,
-    plants: options.Plants = None,
-    orders: options.Orders = None,
     states: options.States = None,
-    since: options.Since = None,
     every: Annotated[bool, typer.Option("--all", help="In every state; else those that wait: open, parked.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Letters on a page.")] = 50,
     cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where the last page ended.")] = None,
     counts: Annotated[bool, typer.Option("--counts", help="Count by reason instead.")] = False,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
-    """Letters, newest first, or their counts by reason."""
-    which = options.wanted(
-        kinds=kinds,
-        classes=classes,
-        codes=codes,
-        flows=flows,
-        owners=owners,
-        plants=plants,
-        orders=orders,
-        states=states or ([] if every else ["open", "parked"]),
-        since=since,
-    )
+    """Letters, newest first, or their counts by reason.
+
+    Example: `millrace dlq list --config plant.yaml --code order_unknown --since 8h`
+    """
+    which = selection.wanted(states=states or (() if every else WAITING))
     if counts:
-        found = options.at_desk(ledger, config, lambda desk: desk.counts(which))
-        if as_json:
-            options.as_json([asdict(each) for each in found])
-        else:
-            Console().print(counts_table(found))
+        _show_counts(where.at_desk(lambda desk: desk.counts(which)), which, as_json)
         return
-    page = options.at_desk(ledger, config, lambda desk: desk.list(which, limit, cursor))
+    page = where.at_desk(lambda desk: desk.list(which, limit, cursor))
     if as_json:
         plain = [{n: v for n, v in asdict(each).items() if n != "payload"} for each in page.letters]
         options.as_json({"letters": plain, "cursor": page.cursor})
         return
-    Console().print(letters_table(page.letters))
+    if page.letters:
+        show_letters(page.letters, Console())
+    else:
+        show_none(which, Console())
     if page.cursor is not None:
         Console().print(f"more: --cursor {page.cursor}", highlight=False)
 
 
+def _show_counts(found: Sequence[LetterCount], which: LetterFilter, as_json: bool) -> None:
+    if as_json:
+        options.as_json([asdict(each) for each in found])
+    elif found:
+        show_counts(found, Console())
+    else:
+        show_none(which, Console())
+
+
 @app.command()
+@grouped
 def show(
     letter: Annotated[str, typer.Argument(metavar="LETTER", help="Identity of the letter.")],
-    ledger: options.LedgerUrl = None,
-    config: options.Config = None,
-    as_json: options.Json = False,
+    where: options.Where,
+    as_json: Json = False,
 ) -> None:
-    """One letter: its origin, its record, its document and postings, and what was done to it."""
-    shown = options.at_desk(ledger, config, lambda desk: desk.show(letter))
+    """One letter: its origin, its record, its document and postings, and what was done to it.
+
+    Example: `millrace dlq show 74e232a5-16db-554b-803b-27d4cc405919 --config plant.yaml`
+    """
+    shown = where.at_desk(lambda desk: desk.show(letter))
     if as_json:
         options.as_json({**asdict(shown.report), "record": shown.record})
     else:
@@ -95,103 +94,62 @@ def show(
 
 
 @app.command()
+@grouped
 def replay(
+    where: options.Where,
+    selection: options.Selection,
+    acting: options.Acting,
     letters: Letters = None,
-    ledger: options.LedgerUrl = None,
-    config: options.Config = None,
     *,
-    why: options.Why,
-    who: options.Who = None,
-    kinds: options.Kinds = None,
-    classes: options.Classes = None,
-    codes: options.Codes = None,
-    flows: options.Flows = None,
-    owners: options.Owners = None,
-    plants: options.Plants = None,
-    orders: options.Orders = None,
-    since: options.Since = None,
     every: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
     payload: Annotated[Path | None, typer.Option("--payload", help="Corrected record for one letter.")] = None,
     cap: Annotated[int, typer.Option("--cap", min=1, help="Times that a letter may be sent again.")] = MOST_REPLAYS,
     order_files: Annotated[
-        list[str] | None, typer.Option("--order-file", help="WorkOrder records for totals, instead of the topic.")
+        Texts,
+        typer.Option("--order-file", help="WorkOrder records for totals, instead of the topic; may be given again."),
     ] = None,
     material_files: Annotated[
-        list[str] | None, typer.Option("--material-file", help="Material records for totals, instead of the topic.")
+        Texts,
+        typer.Option("--material-file", help="Material records for totals, instead of the topic; may be given again."),
     ] = None,
     rate: options.Rate = None,
     most: options.Most = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Send letters again, each on the way it came: records to their topic, totals and postings through the ledger.
 
     An interrupted run goes on where it stopped when it is called again with the same selection.
+
+    Example: `millrace dlq replay --code order_unknown --reason "the order has come" --config plant.yaml`
     """
-    which = _chosen(
-        options.wanted(
-            letters,
-            kinds=kinds,
-            classes=classes,
-            codes=codes,
-            flows=flows,
-            owners=owners,
-            plants=plants,
-            orders=orders,
-            since=since,
-        ),
-        every,
-    )
-    by, limits, corrected = options.person(who, why), Limits(rate, most), _read(payload)
-    report = options.at_desk(
-        ledger,
-        config,
-        lambda desk: desk.replay(which, by, payload=corrected, cap=cap, limits=limits, dry_run=dry_run),
-        order_files or (),
-        material_files or (),
+    which, limits, corrected = _chosen(selection.wanted(letters), every), Limits(rate, most), _read(payload)
+    report = where.at_desk(
+        lambda desk: desk.replay(which, acting.by, payload=corrected, cap=cap, limits=limits, dry_run=acting.dry_run),
+        order_files,
+        material_files,
     )
     _end(report, as_json)
 
 
 @app.command()
+@grouped
 def discard(
+    where: options.Where,
+    selection: options.Selection,
+    acting: options.Acting,
     letters: Letters = None,
-    ledger: options.LedgerUrl = None,
-    config: options.Config = None,
     *,
-    why: options.Why,
-    who: options.Who = None,
-    kinds: options.Kinds = None,
-    classes: options.Classes = None,
-    codes: options.Codes = None,
-    flows: options.Flows = None,
-    owners: options.Owners = None,
-    plants: options.Plants = None,
-    orders: options.Orders = None,
-    since: options.Since = None,
     every: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
     rate: options.Rate = None,
     most: options.Most = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
-    """Give letters up for good: what they tell of is neither counted nor booked."""
-    which = _chosen(
-        options.wanted(
-            letters,
-            kinds=kinds,
-            classes=classes,
-            codes=codes,
-            flows=flows,
-            owners=owners,
-            plants=plants,
-            orders=orders,
-            since=since,
-        ),
-        every,
-    )
-    by, limits = options.person(who, why), Limits(rate, most)
-    report = options.at_desk(ledger, config, lambda desk: desk.discard(which, by, limits=limits, dry_run=dry_run))
+    """Give letters up for good: what they tell of is neither counted nor booked.
+
+    Example: `millrace dlq discard --code not_a_number --plant 0100 --reason "test data" --config plant.yaml`
+    """
+    which, limits = _chosen(selection.wanted(letters), every), Limits(rate, most)
+    report = where.at_desk(lambda desk: desk.discard(which, acting.by, limits=limits, dry_run=acting.dry_run))
     _end(report, as_json)
 
 
@@ -202,15 +160,20 @@ def rows(
     codes: options.Codes = None,
     classes: options.Classes = None,
     plants: options.Plants = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
-    """Write the refused rows of a run on files to files of their own, to be mended and run again."""
-    found = write_rows(run, out, options.wanted(codes=codes, classes=classes, plants=plants))
+    """Write the refused rows of a run on files to files of their own, to be mended and run again.
+
+    Example: `millrace dlq rows results --out again --code not_a_number`
+    """
+    which = options.Selection(codes=codes, classes=classes, plants=plants).wanted()
+    found = write_rows(run, out, which)
     if as_json:
         options.as_json(found)
-    else:
-        for name, count in found.items():
-            typer.echo(f"{count} rows of {name}")
+    elif not found:
+        typer.echo(f"{run}: no refused rows" + (" of these" if which.plain() else ""))
+    for name, count in found.items() if not as_json else ():
+        typer.echo(f"{count} rows of {name} are in {out / Path(name).name}")
     raise typer.Exit(0 if found else 1)
 
 

@@ -12,14 +12,16 @@ from rich.table import Table
 
 from millrace.ledger.bulk import BulkReport
 from millrace.ledger.desk import Shown
-from millrace.ledger.letters import Letter, LetterCount
+from millrace.ledger.letters import Letter, LetterCount, LetterFilter
 
+#: States of letters that wait for somebody.
+WAITING = ("open", "parked")
 #: Letters left out that are listed one by one.
 LISTED = 20
 _HEX_BYTES = 64
 
 
-def letters_table(letters: Sequence[Letter]) -> Table:
+def show_letters(letters: Sequence[Letter], console: Console) -> None:
     """One line a letter."""
     names = ("letter", "given up", "state", "class", "reason", "what", "owner", "replays")
     rows = [
@@ -35,14 +37,20 @@ def letters_table(letters: Sequence[Letter]) -> Table:
         )
         for each in letters
     ]
-    return _table("Dead letters", names, rows)
+    console.print(_table("Dead letters", names, rows))
 
 
-def counts_table(counts: Sequence[LetterCount]) -> Table:
+def show_counts(counts: Sequence[LetterCount], console: Console) -> None:
     """One line a reason and state."""
     names = ("kind", "class", "reason", "owner", "state", "letters", "events", "oldest")
     rows = [(c.kind, c.error_class, c.reason, c.owner, c.state, c.letters, c.events, instant(c.oldest)) for c in counts]
-    return _table("Dead letters by reason", names, rows)
+    console.print(_table("Dead letters by reason", names, rows))
+
+
+def show_none(which: LetterFilter, console: Console) -> None:
+    """A sentence in the place of an empty table."""
+    chosen = which.plain().keys() - {"states"} or which.states != WAITING
+    console.print("no dead letters of this kind" if chosen else "no dead letters wait", highlight=False)
 
 
 def show_letter(shown: Shown, console: Console) -> None:

@@ -30,6 +30,8 @@ def health(
     """Ask a flow or poster on this machine how it is; without --live or --ready both are asked.
 
     Exit codes: 0 all say yes, 1 one says no or does not answer.
+
+    Example: `millrace health --ready --port 9464`
     """
     port = port or int(os.environ.get("MILLRACE_METRICS_PORT") or os.environ.get("MILLRACE_POST_METRICS_PORT") or PORT)
     asked = [path for path, wanted in (("/livez", live), ("/readyz", ready)) if wanted] or ["/livez", "/readyz"]

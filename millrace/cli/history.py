@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from millrace.cli.history_erase import erase_command, retain_command
 from millrace.cli.history_publish import publish_command
 from millrace.cli.history_settled import read_states
 from millrace.cli.history_upload import upload_command
+from millrace.cli.options import CountOnly, Json, Recovery, Retired, Root, Topics
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from schemas.contracts import contracts
@@ -26,44 +26,46 @@ from sinks.history.places import located
 from sinks.history.verify import Verified, against_flow, verify
 from sinks.history.zones import topics
 
-app = typer.Typer(help="The history of accepted events, for analysts.", no_args_is_help=True)
-app.command("erase")(erase_command)
-app.command("retain")(retain_command)
-app.command("publish")(publish_command)
-app.command("upload")(upload_command)
-Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-Topics = Annotated[list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")]
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def history() -> None:
+    """The history of accepted events, for analysts.
+
+    Exit codes of all commands: 0 done; 1 something waits or is damaged, or a store is down; 2 wrong use or no history.
+    """
 
 
 @app.command("compact")
 def compact_command(
     root: Root,
-    recovery: Annotated[
-        list[Path] | None, typer.Option(help="Recovery store of a flow that writes here; again for more.")
-    ] = None,
-    retired: Annotated[
-        list[str] | None,
-        typer.Option(help="Generation (second part of file names) whose recovery store is gone for good."),
-    ] = None,
+    recovery: Recovery = None,
+    retired: Retired = None,
     topic: Topics = None,
     before: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Days before this UTC date; today when left out.")
+        datetime | None,
+        typer.Option(
+            "--before", formats=["%Y-%m-%d"], metavar="DATE", help="Days before this UTC date; today when left out."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
-    as_json: AsJson = False,
+    dry_run: CountOnly = False,
+    as_json: Json = False,
 ) -> None:
-    """Make one sorted file of each closed plant-day. One-shot: run it daily. Flows and readers may go on meanwhile."""
-    states, history = read_states(recovery or [], retired or []), located(root)
+    """Make one sorted file of each closed plant-day. One-shot: run it daily. Flows and readers may go on meanwhile.
+
+    Example: `millrace history compact --root history --recovery state`
+    """
+    states, place = read_states(recovery or [], retired or []), located(root)
     last = (before or datetime.now(UTC)).date()
     done = []
-    with only_one(history):
-        for name in topic or topics(history):
-            done.append(compact(history, name, last, states.settled, dry_run=dry_run))
+    with only_one(place):
+        for name in topic or topics(place):
+            done.append(compact(place, name, last, states.settled, dry_run=dry_run))
             if not dry_run:
-                write_manifest(history, name, states.complete_up_to(name))
+                write_manifest(place, name, states.complete_up_to(name))
         if not dry_run:
-            write_dictionary(history)
+            write_dictionary(place)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in done], indent=2))
     else:
@@ -75,14 +77,20 @@ def verify_command(
     root: Root,
     topic: Topics = None,
     ledger: Annotated[
-        str | None, typer.Option(help="Ledger of the flows: rows are held against what they accepted. Stop them first.")
+        str | None,
+        typer.Option(
+            "--ledger", help="URL of the ledger: rows are held against what the flows accepted. Stop them first."
+        ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
-    """Read every file to its last page; damaged, missing and doubled ones are named. Exit code 1 when there are any."""
-    history = located(root)
-    with only_one(history):
-        found = [verify(history, name) for name in topic or topics(history)]
+    """Read every file to its last page; damaged, missing and doubled ones are named. Exit code 1 when there are any.
+
+    Example: `millrace history verify --root history`
+    """
+    place = located(root)
+    with only_one(place):
+        found = [verify(place, name) for name in topic or topics(place)]
     if ledger is not None:
         _against(found, ledger)
     if as_json:
@@ -91,6 +99,12 @@ def verify_command(
         _tell(found)
     if any(each.problems for each in found):
         raise typer.Exit(1)
+
+
+app.command("retain")(retain_command)
+app.command("erase")(erase_command)
+app.command("publish")(publish_command)
+app.command("upload")(upload_command)
 
 
 def _against(found: list[Verified], url: str) -> None:

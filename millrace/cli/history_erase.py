@@ -15,6 +15,7 @@ import polars as pl
 import typer
 
 from millrace.cli.history_settled import States, read_states
+from millrace.cli.options import CountOnly, Json, Recovery, Retired, Root
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
 from millrace.ledger.erasure import erase_letters, letters_naming
@@ -32,13 +33,6 @@ from sinks.history.store import look
 from sinks.history.zones import topics
 
 _COUNTS = ("files", "rows", "days", "personal_rows")
-Root = Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")]
-Recovery = Annotated[list[Path] | None, typer.Option(help="Recovery store of a flow that writes here; again for more.")]
-Retired = Annotated[
-    list[str] | None, typer.Option(help="Generation (second part of file names) whose recovery store is gone for good.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, for the report; without the person's name.")]
 
 
@@ -49,19 +43,24 @@ def erase_command(
     recovery: Recovery = None,
     retired: Retired = None,
     letters: Annotated[
-        list[Path] | None, typer.Option(help="File of dead letters of a run on files; again for more.")
+        list[Path] | None, typer.Option(help="File of dead letters of a run on files; may be given again.")
     ] = None,
     ledger: Annotated[
         str | None, typer.Option(help="URL of the ledger: its dead letters too, and an audit row.")
     ] = None,
     spool: Annotated[
         list[Path] | None,
-        typer.Option(help="`history_spool` of a stopped flow: what waits for the object store too; again for more."),
+        typer.Option(
+            help="`history_spool` of a stopped flow: what waits for the object store too; may be given again."
+        ),
     ] = None,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
+    dry_run: CountOnly = False,
+    as_json: Json = False,
 ) -> None:
-    """Take a person out of the history; rows and quantities stay. Exit code 1: something waits, run it again."""
+    """Take a person out of the history; rows and quantities stay. Exit code 1: something waits, run it again.
+
+    Example: `millrace history erase --root history --operator ann --reason "request 17"`
+    """
     _named(operator, reason)
     history, states = located(root), read_states(recovery or [], retired or [])
     with only_one(history):
@@ -85,11 +84,17 @@ def retain_command(
     config: Annotated[Path, typer.Option(help="YAML with `default` and `topics`: `days` and `personal_days` of each.")],
     recovery: Recovery = None,
     retired: Retired = None,
-    today: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Count days back from here.")] = None,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
+    today: Annotated[
+        datetime | None,
+        typer.Option("--today", formats=["%Y-%m-%d"], metavar="DATE", help="Count days back from here."),
+    ] = None,
+    dry_run: CountOnly = False,
+    as_json: Json = False,
 ) -> None:
-    """Remove days that are older than their topic's rule, and persons from those that are older than it allows."""
+    """Remove days that are older than their topic's rule, and persons from those that are older than it allows.
+
+    Example: `millrace history retain --root history --config retention.yaml --dry-run`
+    """
     rules, states, history = load(RetentionSettings, config), read_states(recovery or [], retired or []), located(root)
     day = (today or datetime.now(UTC)).date()
     with only_one(history):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from millrace.cli.options import Json, Root, Topics
 from millrace.errors import Misconfigured
 from sinks.history.delta import DeltaTarget
 from sinks.history.iceberg import IcebergTarget
@@ -19,18 +20,19 @@ from sinks.history.zones import topics
 
 
 def publish_command(
-    root: Annotated[str, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")],
+    root: Root,
     delta: Annotated[str | None, typer.Option(help="Folder, or s3://..., of Delta tables; one per topic.")] = None,
     iceberg: Annotated[
         str | None, typer.Option(metavar="CATALOG", help="Catalogue of Iceberg tables, as pyiceberg is configured.")
     ] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the Iceberg tables.")] = "millrace",
-    topic: Annotated[
-        list[str] | None, typer.Option("--topic", help="Topic; again for more. All when left out.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    topic: Topics = None,
+    as_json: Json = False,
 ) -> None:
-    """Bring a table per topic to what is compacted, each day in one commit. One-shot: run it after `compact`."""
+    """Bring a table per topic to what is compacted, each day in one commit. One-shot: run it after `compact`.
+
+    Example: `millrace history publish --root history --delta s3://lake/millrace`
+    """
     history, target = located(root), _target(delta, iceberg, namespace)
     require(history, "--root")
     done = [publish(history, name, target(name)) for name in topic or topics(history)]

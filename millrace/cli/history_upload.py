@@ -21,7 +21,10 @@ def upload_command(
     spool: Annotated[Path, typer.Option("--spool", help="The flow's `history_spool`.")],
     wait: Annotated[float, typer.Option(help="Seconds to wait for the store.")] = 60.0,
 ) -> None:
-    """Upload what a stopped flow left in its spool. A flow that is started again does so by itself."""
+    """Upload what a stopped flow left in its spool. A flow that is started again does so by itself.
+
+    Example: `millrace history upload --root s3://plant/history --spool spool`
+    """
     store = located(root)
     if not isinstance(store, ObjectPath):
         raise Misconfigured(f"--root: {root} is no object store")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from sqlalchemy import func, select
 
@@ -14,17 +12,11 @@ from millrace.ledger.schema import OLDEST, take_back
 from millrace.ledger.tables import SCHEMA_VERSION, lanes
 
 
-def downgrade(
-    ledger: Annotated[str, typer.Option("--ledger", help="URL, as sqlite:////path/to/ledger.db.")],
-    to: Annotated[
-        int, typer.Option("--to", help="Schema version that the older release knows; its `millrace ledger info` says.")
-    ] = SCHEMA_VERSION - 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether it can be done.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Bring the tables back to what the release before knows. Stop all flows and posters, and back the ledger up first.
+def take_ledger_back(ledger: str, to: int, *, dry_run: bool, yes: bool) -> None:
+    """Take the tables of newer releases away, once somebody has said that nothing runs.
 
-    Documents, postings, dead letters and audit stay. Given up is what the newer tables alone hold.
+    Raises:
+        Misconfigured: The ledger has another schema, or posters work on it.
     """
     found = peek(ledger)
     if found != SCHEMA_VERSION or not OLDEST <= to < SCHEMA_VERSION:

@@ -66,13 +66,15 @@ class Report:
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="MAP", help="Mapping file (YAML).")],
-    sample: Annotated[str, typer.Option(help="File, directory or pattern of files of the source.")],
+    sample: Annotated[str, typer.Option("--sample", help="File, directory or pattern of files of the source.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     rows: Annotated[int, typer.Option(min=0, help="Records shown per contract.")] = 5,
 ) -> None:
     """Map a sample; show the first records, what would be rejected and why, and how many of each.
 
     Exit code 0: every row is fine. 1: some rows are rejected. 2: the mapping or the file is invalid.
+
+    Example: `millrace mapping check press.yaml --sample press.csv`
     """
     report = Report(rows)
     try:

@@ -32,8 +32,12 @@ def post(
 ) -> None:
     """Book desired totals in the ERPs until SIGTERM; what is in flight is finished first.
 
+    Exit codes: 0 ended by SIGTERM, 1 the ledger does not answer, 2 the settings are wrong.
+
     With a command: what a person may do to single postings. Exit codes of these: 0 done, 1 a poster works on the order
     or something was left out, 2 wrong use.
+
+    Example: `millrace post --config poster.yaml`
     """
     if context.invoked_subcommand is not None:
         if config is not None:

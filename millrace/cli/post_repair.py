@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from rich.markup import escape
 from dataflows.settings import ConfirmationsSettings
 from millrace.cli import desk_options as options
 from millrace.cli.dlq_tables import show_report
+from millrace.cli.options import Json, LedgerUrl, Texts, grouped
 from millrace.cli.status import asked, ledger_url
 from millrace.errors import Misconfigured, Rejected, Retriable
 from millrace.ledger.bulk import Limits
@@ -23,20 +24,38 @@ from millrace.ledger.repair import Change
 from millrace.settings import load
 from sinks.erp.settings import PosterSettings
 
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[POSTING]...", help="External references, document keys, or letters."),
-]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings of the poster; they name the ledger.")]
+Names = Annotated[Texts, typer.Argument(metavar="POSTING", help="External references, document keys, or letters.")]
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The ledger, from the command line or else from the settings of the poster."""
+
+    ledger: LedgerUrl = None
+    config: Annotated[Path | None, typer.Option("--config", help="Settings of the poster; they name the ledger.")] = (
+        None
+    )
+
+    @property
+    def url(self) -> str:
+        """URL of the ledger.
+
+        Raises:
+            Misconfigured: Neither names one.
+        """
+        flow = load(ConfirmationsSettings, None)
+        if self.config is not None:
+            named = load(PosterSettings, self.config, prefix="MILLRACE_POST_").ledger
+            flow = flow.model_copy(update={"ledger": named})
+        return ledger_url(self.ledger, flow)
+
+
+@grouped
 def retry(
+    where: Where,
+    acting: options.Acting,
     names: Names = None,
-    ledger: options.LedgerUrl = None,
-    config: Config = None,
     *,
-    why: options.Why,
-    who: options.Who = None,
     orders: options.Orders = None,
     plants: options.Plants = None,
     codes: options.Codes = None,
@@ -46,24 +65,26 @@ def retry(
     ] = False,
     rate: options.Rate = None,
     most: options.Most = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Let the poster work on documents again: rejected ones are planned anew, parked ones are asked for first.
 
     With --order, --plant or --code, all rejected and parked documents of that kind, resumable.
+
+    Example: `millrace post retry --order 4711 --code M7/022 --reason "quantity was corrected"`
     """
-    by, limits = options.person(who, why), Limits(rate, most)
+    by, limits = acting.by, Limits(rate, most)
     if names:
-        again = {"not_booked": not_booked, "dry_run": dry_run}
-        _each(names, _url(ledger, config), rate, as_json, lambda desk, name: desk.retry(name, by, **again))
+        again = {"not_booked": not_booked, "dry_run": acting.dry_run}
+        _each(names, where.url, rate, as_json, lambda desk, name: desk.retry(name, by, **again))
     if not (orders or plants or codes):
         raise Misconfigured("name postings, or --order, --plant or --code")
     if not_booked:
         raise Misconfigured("--not-booked: only of postings that are named can somebody have looked")
-    which = options.wanted(kinds=["POSTING"], orders=orders, plants=plants, codes=codes, states=["open", "parked"])
-    url = _url(ledger, config)
-    report = asked(url, lambda found: Desk(found).replay(which, by, limits=limits, dry_run=dry_run))
+    which = options.Selection(kinds=["POSTING"], orders=orders, plants=plants, codes=codes).wanted(
+        states=["open", "parked"]
+    )
+    report = asked(where.url, lambda found: Desk(found).replay(which, by, limits=limits, dry_run=acting.dry_run))
     if as_json:
         options.as_json(asdict(report))
     else:
@@ -71,80 +92,58 @@ def retry(
     raise typer.Exit(0 if report.finished and not report.skipped else 1)
 
 
+@grouped
 def park(
-    names: Names = None,
-    ledger: options.LedgerUrl = None,
-    config: Config = None,
-    *,
-    why: options.Why,
-    who: options.Who = None,
-    rate: options.Rate = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
+    where: Where, acting: options.Acting, names: Names = None, rate: options.Rate = None, as_json: Json = False
 ) -> None:
-    """Take documents out of the queue until a person decides."""
-    by = options.person(who, why)
+    """Take documents out of the queue until a person decides.
+
+    Example: `millrace post park "0100|4711|0010|1" --reason "the auditor asks"`
+    """
     if not names:
         raise Misconfigured("name the postings or documents to park")
-    _each(names, _url(ledger, config), rate, as_json, lambda desk, name: desk.park(name, by, dry_run=dry_run))
+    _each(names, where.url, rate, as_json, lambda desk, name: desk.park(name, acting.by, dry_run=acting.dry_run))
 
 
+@grouped
 def confirm_booked(
     name: Annotated[
         str, typer.Argument(metavar="POSTING", help="External reference; or a document or letter: its newest posting.")
     ],
-    ledger: options.LedgerUrl = None,
-    config: Config = None,
+    where: Where,
+    acting: options.Acting,
     *,
     number: Annotated[str, typer.Option("--number", help="Number of the ERP's document, as you found it there.")],
-    why: options.Why,
-    who: options.Who = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
-    """Say that the ERP has a posting: it counts as booked, and only what is missing is posted."""
-    by = options.person(who, why)
-    _each(
-        [name],
-        _url(ledger, config),
-        None,
-        as_json,
-        lambda desk, each: desk.confirm_booked(each, number, by, dry_run=dry_run),
-    )
+    """Say that the ERP has a posting: it counts as booked, and only what is missing is posted.
+
+    Example: `millrace post confirm-booked "0100|4712|0010|1" --number 8000123/1 --reason "found in CO14"`
+    """
+    by, dry_run = acting.by, acting.dry_run
+    _each([name], where.url, None, as_json, lambda desk, each: desk.confirm_booked(each, number, by, dry_run=dry_run))
 
 
-def approve(
-    names: Names = None,
-    ledger: options.LedgerUrl = None,
-    config: Config = None,
-    *,
-    why: options.Why,
-    who: options.Who = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-) -> None:
-    """Let documents that await approval be posted; who approved stands in them."""
-    by = options.person(who, why)
+@grouped
+def approve(where: Where, acting: options.Acting, names: Names = None, as_json: Json = False) -> None:
+    """Let documents that await approval be posted; who approved stands in them.
+
+    Example: `millrace post approve "0100|4711|0010|1" --reason "checked with purchasing"`
+    """
     if not names:
         raise Misconfigured("name the documents to approve; `millrace status` shows which wait")
-    _each(names, _url(ledger, config), None, as_json, lambda desk, name: desk.approve(name, by, dry_run=dry_run))
+    _each(names, where.url, None, as_json, lambda desk, name: desk.approve(name, acting.by, dry_run=acting.dry_run))
 
 
-def reject(
-    names: Names = None,
-    ledger: options.LedgerUrl = None,
-    config: Config = None,
-    *,
-    why: options.Why,
-    who: options.Who = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-) -> None:
-    """Keep documents that await approval from being posted; `post retry` asks for approval once more."""
-    by = options.person(who, why)
+@grouped
+def reject(where: Where, acting: options.Acting, names: Names = None, as_json: Json = False) -> None:
+    """Keep documents that await approval from being posted; `post retry` asks for approval once more.
+
+    Example: `millrace post reject "0100|4711|0010|1" --reason "ordered by telephone"`
+    """
     if not names:
         raise Misconfigured("name the documents to reject; `millrace status` shows which wait")
-    _each(names, _url(ledger, config), None, as_json, lambda desk, name: desk.refuse(name, by, dry_run=dry_run))
+    _each(names, where.url, None, as_json, lambda desk, name: desk.refuse(name, acting.by, dry_run=acting.dry_run))
 
 
 def _each(
@@ -181,12 +180,3 @@ def _show(done: Sequence[Change], left: Sequence[tuple[str, str]]) -> None:
         console.print(f"{what}document {escape(change.document_key)}: {change.before} to {change.after}")
     for name, why in left:
         console.print(f"left out {escape(name)}: {escape(why)}")
-
-
-def _url(ledger: str | None, config: Path | None) -> str:
-    """The ledger from the command line, or from the poster's settings."""
-    flow = load(ConfirmationsSettings, None)
-    if config is not None:
-        named = load(PosterSettings, config, prefix="MILLRACE_POST_").ledger
-        flow = flow.model_copy(update={"ledger": named})
-    return ledger_url(ledger, flow)

@@ -28,20 +28,23 @@ SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def query_command(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="View or table; `--list` names them.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="View or table; `--list` names them.")] = None,
     root: Annotated[
         str | None, typer.Option("--root", help="History (`history` of the flow): a folder, or s3://...")
     ] = None,
     sql: Annotated[
         Path | None, typer.Option(help="File with a statement over views and tables, instead of a name.")
     ] = None,
-    ledger: Annotated[str | None, typer.Option(help="URL of the posting ledger, for views that need it.")] = None,
+    ledger: Annotated[str | None, typer.Option("--ledger", help="URL of the ledger, for views that need it.")] = None,
     given: Annotated[
-        list[str] | None, typer.Option("--with", metavar="TABLE=FILE", help="Rows for a table, as calendars or bills.")
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="TABLE=FILE", help="Rows for a table, as calendars or bills; may be given again."
+        ),
     ] = None,
     recovery: Annotated[
         list[Path] | None,
-        typer.Option(help="Recovery store of a flow that writes here, for `freshness` as of now; again for more."),
+        typer.Option(help="Recovery store of a flow that writes here, for `freshness` as of now; may be given again."),
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Name the views with parameters and meaning, and end.")
@@ -53,13 +56,20 @@ def query_command(
         Path | None, typer.Option("--save", help="Write a DuckDB file with the views over compacted days, and end.")
     ] = None,
 ) -> None:
-    """Ask the history; each row once, while compaction and flows go on. Parameters of a view follow as --NAME VALUE."""
+    """Ask the history; each row once, while compaction and flows go on. Parameters of a view follow as --NAME VALUE.
+
+    Exit codes: 0 answered; 1 ledger or object store is down; 2 wrong use, or there is no such view or history.
+
+    Example: `millrace query production --root history`
+
+    Or: `millrace query --list`
+    """
     form = Form(as_json=as_json, as_csv=as_csv, parquet=parquet)
     if listing:
         show_list(form)
         return
     if root is None:
-        raise Misconfigured("give --root")
+        raise Misconfigured("--root: name the history, as the flow's settings do; or --list the views")
     history = located(root)
     require(history, "--root")
     parameters = _parameters(context.args)

@@ -47,15 +47,15 @@ Texts = list[str] | None
 
 
 def replay(
-    flow: Annotated[str, typer.Argument(help=f"Flow: {', '.join(REPLAYABLE)}.")],
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help=f"Flow: {', '.join(REPLAYABLE)}.")],
     config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
     *,
     begin: Annotated[
         str | None, typer.Option("--from", help="Windows that start at or after it: a date (UTC) or an instant.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Windows that start before it.")] = None,
-    plants: Annotated[Texts, typer.Option("--plant", help="Plant; again for more.")] = None,
-    orders: Annotated[Texts, typer.Option("--order", help="Order; again for more.")] = None,
+    plants: Annotated[Texts, typer.Option("--plant", help="Plant; may be given again.")] = None,
+    orders: Annotated[Texts, typer.Option("--order", help="Order; may be given again.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show which documents would change, and why.")
     ] = False,
@@ -69,14 +69,20 @@ def replay(
         str | None, typer.Option("--who", help="Who you are; the user of this computer if left out.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for state and results.")] = None,
-    order_files: Annotated[Texts, typer.Option("--order-file", help="WorkOrder records, instead of the topic.")] = None,
-    material_files: Annotated[
-        Texts, typer.Option("--material-file", help="Material records, instead of the topic.")
+    order_files: Annotated[
+        Texts, typer.Option("--order-file", help="WorkOrder records, instead of the topic; may be given again.")
     ] = None,
-    calendar_files: Annotated[Texts, typer.Option("--calendar-file", help="ShiftCalendar records.")] = None,
+    material_files: Annotated[
+        Texts, typer.Option("--material-file", help="Material records, instead of the topic; may be given again.")
+    ] = None,
+    calendar_files: Annotated[
+        Texts, typer.Option("--calendar-file", help="ShiftCalendar records; may be given again.")
+    ] = None,
     inputs: Annotated[
         Texts,
-        typer.Option("--input", help="Backfill: file, directory or pattern, in place of the history; again for more."),
+        typer.Option(
+            "--input", help="Backfill: file, directory or pattern, in place of the history; may be given again."
+        ),
     ] = None,
     mappings: Annotated[
         Texts,
@@ -92,6 +98,8 @@ def replay(
 
     An interrupted replay goes on when it is called again. Exit codes: 0 done; 1 some documents are held back or still
     under way, or it was interrupted; 2 wrong use, settings or history.
+
+    Example: `millrace replay confirmations --config plant.yaml --from 2026-03-01 --to 2026-03-02 --dry-run`
     """
     options = Options(into, dry_run, reason, who, patience_s, as_json)
     options.check()

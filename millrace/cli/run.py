@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dataflows.registry import FLOWS, flow_named
 from dataflows.run import run as run_flow
 from dataflows.stop_alert import announce
+from millrace.cli.options import Texts
 from millrace.cli.run_files import FileOptions, run_on_files
 from millrace.errors import Misconfigured
 from millrace.health_server import serve
@@ -20,10 +21,16 @@ from operators.reject_guard import MostRefused
 ON_FILES = "On files"
 
 
+def _records(name: str, as_elsewhere: str, contract: str) -> Any:
+    """Records of a contract; the second name is that of `millrace replay` and `millrace dlq`."""
+    text = f"{contract} records; may be given again."
+    return typer.Option(name, as_elsewhere, rich_help_panel=ON_FILES, help=text)
+
+
 def run(
-    flow: Annotated[str, typer.Argument(help=f"Flow: {', '.join(FLOWS)}.")],
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help=f"Flow: {', '.join(FLOWS)}.")],
     files: Annotated[
-        list[str] | None, typer.Argument(help="More inputs, as a shell makes them of `--input *.csv`.")
+        list[str] | None, typer.Argument(metavar="FILE", help="More inputs, as a shell makes them of `--input *.csv`.")
     ] = None,
     *,
     config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
@@ -48,19 +55,10 @@ def run(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", rich_help_panel=ON_FILES, help="Folder for the results.")] = None,
-    orders: Annotated[
-        list[str] | None, typer.Option("--orders", rich_help_panel=ON_FILES, help="WorkOrder records.")
-    ] = None,
-    materials: Annotated[
-        list[str] | None, typer.Option("--materials", rich_help_panel=ON_FILES, help="Material records.")
-    ] = None,
-    confirmed: Annotated[
-        list[str] | None,
-        typer.Option("--confirmations", rich_help_panel=ON_FILES, help="ProductionConfirmation records."),
-    ] = None,
-    calendar: Annotated[
-        list[str] | None, typer.Option("--calendar", rich_help_panel=ON_FILES, help="ShiftCalendar records.")
-    ] = None,
+    orders: Annotated[Texts, _records("--orders", "--order-file", "WorkOrder")] = None,
+    materials: Annotated[Texts, _records("--materials", "--material-file", "Material")] = None,
+    confirmed: Annotated[Texts, _records("--confirmations", "--confirmation-file", "ProductionConfirmation")] = None,
+    calendar: Annotated[Texts, _records("--calendar", "--calendar-file", "ShiftCalendar")] = None,
     zone: Annotated[
         str | None,
         typer.Option("--zone", rich_help_panel=ON_FILES, help="Time zone of plants without a calendar."),
@@ -80,6 +78,10 @@ def run(
 
     On files, exit code 0: every row is accepted. 1: something is in the dead letters. 2: settings, a mapping
     or a file is wrong.
+
+    Example: `millrace run confirmations --config plant.yaml`
+
+    Or: `millrace run confirmations --input press.csv --mapping press.yaml --orders orders.csv --out results`
     """
     found = flow_named(flow)
     configure_logging()

@@ -31,6 +31,8 @@ from sinks.history.places import ObjectPath
 from sinks.history.retention import RetentionRule, RetentionSettings
 from sources.kafka_settings import KafkaSettings
 
+#: What a key is without a value, in YAML left out or `null`.
+UNSET = "unset"
 #: Heading and model, in the order of the page.
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     *((f"The flow `{flow.name}`", flow.settings) for flow in FLOWS.values()),
@@ -76,6 +78,8 @@ mounted secret files.
 `millrace config check FILE` tells everything that is wrong with file, line and field, with `--online` also what
 can't be reached; `millrace config show FILE` prints the settings in effect and where each comes from. A key of an older
 release warns with the way on, and is taken over where that is safe.
+
+A key is *unset* where it is left out, or `null`.
 """
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "length at least"}
 
@@ -117,7 +121,7 @@ def _own_meanings(model: type[BaseModel]) -> dict[str, str]:
 
 def _section(heading: str, model: type[BaseModel]) -> str:
     about = " ".join((model.__doc__ or "").partition("Args:")[0].split())
-    told = meanings(model)
+    told = {name: re.sub(r"\bNone\b", UNSET, text) for name, text in meanings(model).items()}
     lines = [f"## {heading}", "", about, "", "| key | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         cells = (f"`{name}`", _values(field), _default(field), told.get(name, ""))
@@ -169,7 +173,9 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value in ((), {}, ""):
+    if value is None:
+        return UNSET
+    if value in ((), {}, ""):
         return "none"
     if isinstance(value, BaseModel):
         return "its own defaults"

@@ -16,22 +16,33 @@ from dataflows.state_change import empty, layout_of
 from dataflows.state_lock import alone
 from dataflows.state_offsets import Move, Place, known_offsets, move, plan
 from dataflows.state_report import inspect
+from millrace.cli.options import Json
 from millrace.cli.state_words import as_json, print_json, say_moves, say_report, what_a_reset_means, what_moves_mean
 from millrace.errors import Misconfigured
 from sources import kafka_offsets
 
-app = typer.Typer(help="A flow's recovery store: look at it, reset it, move its offsets.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML); they name the store.")]
 Recovery = Annotated[Path | None, typer.Option("--recovery", help="Folder of the store, in place of --config.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the store.")]
 
 
+@app.callback()
+def state() -> None:
+    """A flow's recovery store: look at it, reset it, move its offsets.
+
+    Exit codes of all commands: 0 done; 1 you said no, or the broker does not answer; 2 wrong use, or the flow runs.
+    """
+
+
 @app.command("inspect")
-def inspect_command(config: Config = None, recovery: Recovery = None, json: AsJson = False) -> None:
-    """Version, layout, offsets and sizes of a store; also while the flow runs. Changes nothing."""
+def inspect_command(config: Config = None, recovery: Recovery = None, json: Json = False) -> None:
+    """Version, layout, offsets and sizes of a store; also while the flow runs. Changes nothing.
+
+    Example: `millrace state inspect --config plant.yaml`
+    """
     found = inspect(_store(config, recovery))
     if json:
         print_json(as_json(found))
@@ -46,11 +57,13 @@ def reset(
     recovery: Recovery = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    json: AsJson = False,
+    json: Json = False,
 ) -> None:
     """Let the flow begin from an empty state at its next start. Refused while it runs.
 
     History, ledger and topics stay as they are, and a copy of the state stays in the store's folder `backups`.
+
+    Example: `millrace state reset --config plant.yaml --reason "other shards"`
     """
     store = _store(config, recovery)
     if not json:
@@ -68,21 +81,23 @@ def move_offsets(
     reason: Reason,
     config: Config = None,
     recovery: Recovery = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="TOPIC/PARTITION=OFFSET; again for more.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="TOPIC/PARTITION=OFFSET; may be given again.")] = None,
     to_time: Annotated[
         datetime | None, typer.Option("--to-time", help="First records logged at this time (UTC) or later.")
     ] = None,
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", help="With --to-time: only this; again for more.")
+        list[str] | None, typer.Option("--topic", help="With --to-time: only this; may be given again.")
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    json: AsJson = False,
+    json: Json = False,
 ) -> None:
     """Let the flow read on from other offsets at its next start. Refused while it runs.
 
     With --config offsets are held against the log's bounds; --to-time needs it. A copy of the state stays in the
     store's folder `backups`.
+
+    Example: `millrace state move-offsets --config plant.yaml --to machine-cycle/3=1200 --reason "a broken batch"`
     """
     if bool(to) == (to_time is not None):
         raise Misconfigured("--to, --to-time: give one of the two")

@@ -19,6 +19,7 @@ from dataflows.flow_settings import FlowSettings
 from dataflows.registry import settings_of
 from dataflows.replenishment_settings import ReplenishmentSettings
 from millrace.cli import status_material, status_tables
+from millrace.cli.options import Json, LedgerUrl
 from millrace.cli.trace_events import Events, events_of
 from millrace.cli.trace_tree import plain_trace, trace_tree
 from millrace.errors import Misconfigured, Retriable
@@ -40,9 +41,7 @@ UNKNOWN_AFTER_S = 900.0
 _DAY = 86_400_000_000
 _ALERT = ("event_id", "severity", "kind", "plant", "subject", "message", "error_class", "owner")
 
-LedgerUrl = Annotated[str | None, typer.Option("--ledger", help="URL of the ledger, as sqlite:////path/to/ledger.db.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings of the flow; they name ledger and history.")]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 def status(
@@ -64,6 +63,8 @@ def status(
 
     Exit code 0: nothing needs a person. 1: something is rejected, parked or unknown for long, or nothing is known of
     the material. 2: no ledger.
+
+    Example: `millrace status --config plant.yaml`
     """
     if material is not None:
         url = ledger_url(ledger, load(ReplenishmentSettings, config))
@@ -176,6 +177,8 @@ def trace(
     """What became of an order: events, windows, documents, postings, ERP document numbers.
 
     Exit code 0: found. 1: the order is unknown. 2: no ledger.
+
+    Example: `millrace trace 4711 --config plant.yaml`
     """
     settings = settings_of(config)
     root = located(history) if history else settings.history

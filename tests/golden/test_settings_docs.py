@@ -23,6 +23,11 @@ def test_every_key_is_explained_and_nothing_else(model: type[BaseModel]) -> None
     assert set(settings_docs.meanings(model)) == set(model.model_fields)
 
 
+def test_nothing_of_the_language_is_told_to_readers() -> None:
+    page = settings_docs.PAGE.read_text(encoding="utf-8")
+    assert not [line for line in page.splitlines() if "None" in line.split()]
+
+
 def test_a_stale_page_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings_docs, "page", lambda: "another page")
     assert settings_docs.main(["--check"]) == 1

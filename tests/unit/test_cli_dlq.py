@@ -61,6 +61,14 @@ def test_a_list_shows_what_waits_with_class_reason_and_owner(bench: Bench) -> No
     assert "discarded" in bench.run("dlq", "list", "--all").stdout
 
 
+def test_where_there_are_none_a_sentence_says_so(bench: Bench) -> None:
+    assert bench.run("dlq", "list").stdout == "no dead letters wait\n"
+    assert bench.run("dlq", "list", "--counts", "--code", "order_unknown").stdout == "no dead letters of this kind\n"
+    assert bench.json("dlq", "list") == (0, {"letters": [], "cursor": None})
+    bench.ledger.put_dead_letters([record(1)])
+    assert bench.run("dlq", "list", "--plant", "P9").stdout == "no dead letters of this kind\n"
+
+
 def _by() -> list[Any]:
     from tests.unit.letter_desk import ANN
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dataflows.registry import flow_named
 from millrace.cli.app import app
-from millrace.cli.desk_options import wanted
+from millrace.cli.desk_options import Selection
 from millrace.errors import Misconfigured
 from operators.lane_verdicts import NEGATIVE, SERIALISED, dead_letters
 from operators.master_checks import FACTOR_INVALID
@@ -122,8 +122,8 @@ def test_letters_of_consumption_name_the_field() -> None:
 
 def test_a_flow_is_found_by_either_spelling_of_its_name() -> None:
     assert flow_named("goods_movements") is flow_named("goods-movements")
-    assert wanted(flows=["goods-movements"]).flows == ("goods-movements", "goods_movements")
-    assert wanted(flows=["plant-7"]).flows == ("plant-7",)
+    assert Selection(flows=["goods-movements"]).wanted().flows == ("goods-movements", "goods_movements")
+    assert Selection(flows=["plant-7"]).wanted().flows == ("plant-7",)
     with pytest.raises(Misconfigured, match="there is: confirmations, goods-movements, replenishment"):
         flow_named("goods movements")
 
