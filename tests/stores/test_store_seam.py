@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ from sinks.history.store import (
     remove,
     scan,
     subfolders,
+    upload,
     write,
 )
 from sinks.history.verify import verify
@@ -83,7 +85,11 @@ def test_a_version_that_was_replaced_meanwhile_is_not_replaced_again(root: Objec
     assert read_bytes(target) == b"second"
 
 
-def test_a_large_file_goes_up_in_parts_and_arrives_whole(root: ObjectPath, tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_size", [1_000_000, 500_000_000], ids=["in parts", "at once"])
+def test_a_large_file_arrives_whole(
+    root: ObjectPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_size: int
+) -> None:
+    monkeypatch.setattr("sinks.history.store.IN_PARTS_FROM", from_size)
     big = tmp_path / "x" / "big.parquet"
     big.parent.mkdir()
     big.write_bytes(bytes(range(256)) * 50_000)
@@ -135,6 +141,18 @@ def test_a_store_that_is_down_is_an_outage_and_one_without_rights_a_setting(
         read_bytes(root / "x")
     server.link.heal()
     assert read_bytes(root / "x") == b"1"
+
+
+def test_a_file_that_is_there_already_counts_as_put_and_another_is_replaced(root: ObjectPath, tmp_path: Path) -> None:
+    target, local = root / "t" / "x.parquet", tmp_path / "x.parquet"
+    local.write_bytes(b"first")
+    asyncio.run(upload(local, target))
+    known = look(target)
+    asyncio.run(upload(local, target))
+    assert look(target) == known
+    local.write_bytes(b"second")
+    asyncio.run(upload(local, target))
+    assert read_bytes(target) == b"second"
 
 
 def test_a_second_compaction_at_the_same_time_fails_and_loses_nothing(root: ObjectPath, tmp_path: Path) -> None:
