@@ -65,4 +65,6 @@ def ask(port: int, path: str) -> tuple[bool, str]:
 
 def main() -> None:
     """The command alone, without the others' imports."""
-    typer.run(health)
+    app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+    app.command()(health)
+    app()

@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from millrace import __version__
+from millrace.cli import main
 from millrace.cli.app import app
 
 ROOT: Any = get_command(app)
@@ -91,3 +92,12 @@ def test_the_help_and_the_version_are_where_people_look_for_them() -> None:
         assert runner.invoke(app, arguments).output.strip() == __version__
     assert "Exit codes" in runner.invoke(app, ["-h"]).output
     assert "Exit codes" in runner.invoke(app, ["dlq", "-h"]).output
+
+
+def test_health_has_the_short_help_too_though_it_starts_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["millrace", "health", "-h"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Exit codes" in capsys.readouterr().out
