@@ -71,6 +71,9 @@ k8s-apiserver: env ## Every overlay applied to a real kube-apiserver with etcd (
 bench: env ## Benchmarks on a real broker, results under bench/results
 	@$(BIN)/python -m bench.flow
 
+bench-start: env ## Seconds from the start of a flow's process to its first batch, by stage
+	@$(BIN)/python -m bench.start
+
 bench-posting: env ## Cost of a posting by answer time and orders in parallel, and in a ledger of 5 million documents
 	@$(BIN)/python -m bench.posting
 

@@ -1,4 +1,4 @@
-"""`make bench-posting`: what a posting costs, by answer time of the ERP and orders in parallel, and in a full ledger.
+"""`make bench-posting`: cost of a posting by answer time and orders in parallel, in a full ledger; memory of a poster.
 
 Poster and sandbox ERP have a core each. Results: `bench/results/posting.json`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from bench.backlog import memory
 from bench.full_ledger import cost, fill
 from bench.process import ROOT, Result, run_pinned
 from tests.servers import Postgres
@@ -28,6 +30,8 @@ from tests.servers import Postgres
 RESULTS = Path(__file__).parent / "results" / "posting.json"
 ANSWER_MS = (0, 20, 200)
 PARALLEL = (1, 8, 64)
+#: Documents that wait when a poster's memory is measured.
+BACKLOG = 50_000
 #: Seconds that one measurement should take, and postings per second that are taken for the most.
 _SECONDS, _FASTEST = 6.0, 700.0
 console = Console()
@@ -99,15 +103,24 @@ def main() -> None:
     """Measure all and keep the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=5_000_000, help="booked documents of the full ledger")
-    parser.add_argument("--only", choices=["answers", "full"], help="a part, which is not kept")
+    parser.add_argument(
+        "--only", choices=["answers", "full", "memory"], help="a part; what is kept of the others stays"
+    )
+    parser.add_argument(
+        "--millrace", default=f"{sys.executable} -m millrace", help="the command whose memory is measured"
+    )
     options = parser.parse_args()
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if options.only else {}
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
-        if options.only != "full":
+        if options.only in (None, "memory"):
+            console.print(f"memory of a poster over {BACKLOG:,} documents")
+            with _erp(folder / "erp-memory.db", 0, 1) as erp:
+                results["memory"] = memory(folder, erp, BACKLOG, shlex.split(options.millrace))
+        if options.only in (None, "answers"):
             console.print("postings by answer time and orders in parallel")
             results["answers"] = by_answer_time(folder)
-        if options.only != "answers":
+        if options.only in (None, "full"):
             console.print(f"SQLite: a ledger with {options.documents:,} booked documents")
             sqlite = full_ledger(f"sqlite:///{folder}/empty.db", f"sqlite:///{folder}/full.db", options.documents)
             for path in folder.glob("full.db*"):
@@ -117,8 +130,7 @@ def main() -> None:
                 postgres = full_ledger(server.create("empty"), server.create("full"), options.documents)
             results["full_ledger"] = {"sqlite": sqlite, "postgresql": postgres}
     _show(results)
-    if options.only is None:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def _show(results: dict[str, Any]) -> None:
@@ -128,6 +140,10 @@ def _show(results: dict[str, Any]) -> None:
     console.print(table)
     for name, row in results.get("full_ledger", {}).items():
         console.print(f"{name}: {row['documents']:,} booked documents cost {row['ratio']:.2f} times an empty ledger")
+    if "memory" in results:
+        row = results["memory"]
+        told = f"{row['idle_rss_mib']:.0f} MiB idle, {row['peak_rss_mib']:.0f} MiB at most"
+        console.print(f"memory: {told} over {row['documents']:,} documents")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,9 @@ class KafkaReader:
 
     def _client(self) -> dict[str, Any]:
         return {
+            # The broker holds an answer without records back for so long. Partitions whose offsets are found a moment
+            # later wait for it, so at a start the default of half a second stands between a reader and its first batch.
+            "fetch.wait.max.ms": 50,
             **self._config.client,
             "group.id": self._config.group,
             "enable.auto.commit": False,

@@ -57,7 +57,9 @@ Postings a second by the ERP's answer time and by `concurrency`, the orders work
 {rows}
 
 What limits is nearly always the ERP: its answer time, and `rate`. A posting costs {cheap:.1f} to {dear:.1f} ms of CPU,
-the more the fewer orders share a turn of the poster. A ledger that is full costs little more than an empty one:
+the more the fewer orders share a turn of the poster.
+A poster holds {idle:.0f} MiB with nothing to do and {peak:.0f} MiB at most while it books a backlog of
+{backlog:,} documents, {at_a_time} orders at a time. A ledger that is full costs little more than an empty one:
 
 | ledger | settled documents | CPU per posting, empty | full | ratio |
 |---|---|---|---|---|
@@ -137,6 +139,10 @@ def _poster(found: dict[str, Any]) -> str:
         cheap=min(each["cpu_ms"] for each in answers),
         dear=max(each["cpu_ms"] for each in answers),
         ledgers="\n".join(ledgers),
+        idle=found["memory"]["idle_rss_mib"],
+        peak=found["memory"]["peak_rss_mib"],
+        backlog=found["memory"]["documents"],
+        at_a_time=found["memory"]["parallel"],
     )
 
 

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of the console script; probes and parents do without what the other commands import."""
+    """Entry point of the console script; what is started often does without what the other commands import."""
     if sys.argv[1:2] == ["health"]:
         from millrace.cli import health  # noqa: PLC0415 - the point of it
 
@@ -18,6 +18,10 @@ def main() -> None:
         from millrace.cli import run_together  # noqa: PLC0415
 
         sys.exit(run_together.run_together(processes, sys.argv[1:]))
+    elif sys.argv[1:2] in (["run"], ["post"]):
+        from millrace.cli import alone  # noqa: PLC0415
+
+        {"run": alone.run, "post": alone.post}[sys.argv[1]]()
     else:
         from millrace.cli import app  # noqa: PLC0415
 

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 done but something needs a look (rows refused, totals diff
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -27,8 +26,7 @@ from millrace.cli import (
     state,
     status,
 )
-from millrace.errors import MillraceError, Misconfigured
-from millrace.redact import redact
+from millrace.cli.ending import end_in_a_sentence
 
 app = typer.Typer(
     name="millrace",
@@ -79,14 +77,7 @@ def version() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        app()
-    except Misconfigured as error:
-        typer.echo(redact(f"millrace: {error}"), err=True)
-        sys.exit(2)
-    except MillraceError as error:
-        typer.echo(redact(f"millrace: {error}"), err=True)
-        sys.exit(1)
+    end_in_a_sentence(app)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,10 @@ def test_memory_is_asked_for_as_it_was_measured() -> None:
     given = pod(named(overlay("plant-edge"), "StatefulSet", "flow-confirmations"))["spec"]["containers"][0]["resources"]  # type: ignore[index]
     assert mebibytes(given["requests"]["memory"]) >= measured["flow_with_history"]["peak_rss_mib"]
     assert mebibytes(given["limits"]["memory"]) >= measured["machines_100000"]["peak_rss_mib"]
+    posting = json.loads((ROOT.parent / "bench" / "results" / "posting.json").read_text())["memory"]
+    poster = pod(named(overlay("plant-edge"), "Deployment", "poster"))["spec"]["containers"][0]["resources"]  # type: ignore[index]
+    assert posting["documents"] >= 50_000
+    assert mebibytes(poster["requests"]["memory"]) >= posting["peak_rss_mib"]
 
 
 def mebibytes(quantity: str) -> float:
