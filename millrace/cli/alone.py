@@ -26,6 +26,8 @@ def post() -> None:
 
 
 def _app() -> typer.Typer:
-    app = typer.Typer(name="millrace", pretty_exceptions_enable=False)
+    app = typer.Typer(
+        name="millrace", context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False
+    )
     app.callback()(lambda: None)  # with one command alone, its name would not be expected
     return app

@@ -225,13 +225,13 @@ def run_flow(flow: Dataflow, recovery: Path | None, workers: int = 1) -> None:
     """Run to the end of the input or its abort; a snapshot after every batch, in a store that is made where needed."""
     if recovery is not None and not list(recovery.glob("*.sqlite3")):
         recovery.mkdir(exist_ok=True)
-        init_db_dir(recovery, 2)
+        init_db_dir(recovery, 2)  # type: ignore[no-untyped-call]
     try:
-        cli_main(
+        cli_main(  # type: ignore[no-untyped-call]
             flow,
             workers_per_process=workers,
             epoch_interval=timedelta(0),
-            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,
+            recovery_config=RecoveryConfig(str(recovery)) if recovery else None,  # type: ignore[no-untyped-call]
         )
     finally:
         draining.clear()

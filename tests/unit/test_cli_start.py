@@ -31,9 +31,10 @@ def imported(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     ("command", "more"), [("run", {"aiohttp", "millrace.cli.post"}), ("post", {"dataflows.replay"})]
 )
-def test_a_flow_and_a_poster_start_without_the_other_commands(command: str, more: set[str]) -> None:
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_a_flow_and_a_poster_start_without_the_other_commands(command: str, more: set[str], asked: str) -> None:
     """They are a third of the seconds to a flow's first batch."""
-    assert imported(command, "--help") & (OTHERS | more) == set()
+    assert imported(command, asked) & (OTHERS | more) == set()
 
 
 def test_the_help_of_everything_imports_them_all() -> None:
