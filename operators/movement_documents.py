@@ -111,7 +111,7 @@ class MovementDocuments:
         standings = movement_standings(self.backflush.orders, reference.orders)
         if standings.height:
             output.orders.append(standings)
-        nothing = unconfirmed(self.backflush.confirmed, reference.confirmed)
+        nothing = unconfirmed(self.backflush.confirmed, self.backflush.orders, reference.confirmed)
         output.unconfirmed += nothing.to_dicts()
         keys = [
             self.backflush.order(reference.orders, reference.bill),
@@ -120,7 +120,7 @@ class MovementDocuments:
         changed = [record for record in reference.materials if self._learns(record)]
         keys += [self.backflush.using(record["plant"], record["material"]) for record in changed]
         self._implied(pl.concat(keys).unique(), output)
-        awaited = pl.concat([awaited, nothing.select(awaited.columns)])
+        awaited = pl.concat([each.select(awaited.columns) for each in (awaited, nothing, self._again(reference))])
         whole = awaited.with_columns(pl.concat_str("document_key", pl.lit(WHOLE), separator="|").alias("document_key"))
         still = self.open.items["document_key"].implode()
         healed = whole.filter(~pl.col("document_key").is_in(still))
@@ -135,6 +135,11 @@ class MovementDocuments:
         waiting = self.open.waiting_for(ORDER_UNKNOWN).implode()
         nothing = confirmed.filter((pl.col("quantity_yield") == 0) & pl.col("document_key").is_in(waiting))
         return nothing.select("plant", "document_key", "revision")
+
+    def _again(self, reference: MovementReference) -> pl.DataFrame:
+        """Confirmations of known orders that may have waited here, been given up and been forgotten."""
+        old = pl.col("window_start").to_physical() <= self._frontier
+        return reference.confirmed.filter(old).join(self.backflush.orders, on=["plant", "order_id"], how="semi")
 
     def _learns(self, record: dict[str, Any]) -> bool:
         known = self.conversions.materials.get((record["plant"], record["material"]))

@@ -29,12 +29,20 @@ def movement_standings(known: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFram
     return newest.filter(fresh & follows).select(list(STANDING)).sort(_ORDER)
 
 
-def unconfirmed(known: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
-    """Confirmations that show nothing and are not known with any yield: plant, order_id, document_key and versions.
+def unconfirmed(known: pl.DataFrame, orders: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
+    """Confirmations that show nothing, of which the flow can't take back what they implied: key and versions.
+
+    It can where it knows them with some yield and knows their order. An order that is forgotten has no bill here any
+    more, even if a version of its confirmation came since.
 
     Args:
         known: Confirmations in the state, with `counted`.
+        orders: Orders in the state.
         confirmed: Rows of CONFIRMED that come now.
+
+    Returns:
+        Rows of plant, order_id, document_key, revision, reference_version.
     """
     nothing = confirmed.filter((pl.col("quantity_yield") == 0) & ~pl.col("withdrawn"))
-    return nothing.join(known.filter("counted"), on="document_key", how="anti").select(_UNCONFIRMED)
+    ours = known.filter("counted").join(orders, on=_ORDER, how="semi")
+    return nothing.join(ours, on="document_key", how="anti").select(_UNCONFIRMED)

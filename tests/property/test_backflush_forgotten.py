@@ -61,6 +61,13 @@ def test_a_forgotten_confirmation_that_is_corrected_to_nothing_takes_back_what_i
         assert ledger.letters() == []
 
 
+def test_a_version_that_came_for_a_forgotten_order_hides_nothing() -> None:
+    """What waits for its order is known with a yield, and still nobody here could take back what was booked."""
+    with book() as ledger:
+        ledger.life([*DONE, past(6), shown(12, 6), shown(0, 7)])
+        assert ledger.desired() == {}
+
+
 def test_a_state_that_was_lost_takes_back_too() -> None:
     with book() as ledger:
         ledger.life(DONE)
@@ -91,6 +98,13 @@ def test_a_confirmation_of_an_unknown_order_that_is_corrected_to_nothing_settles
         ledger.life(told)
         assert ledger.letters() == [("order_unknown", "open")]
         ledger.life([*told, shown(0, 6)])
+        assert ledger.letters() == [("order_unknown", "resolved")]
+
+
+def test_a_letter_that_was_forgotten_is_settled_by_the_next_version() -> None:
+    with book() as ledger:
+        ledger.life([shown(10, 5), past(6), past(8), *DONE[:2], shown(12, 6)])
+        assert ledger.desired() == {("ISSUE", "STEEL"): Decimal(24)}
         assert ledger.letters() == [("order_unknown", "resolved")]
 
 
