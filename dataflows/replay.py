@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -233,17 +233,4 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
     partial_file.rename(path)
 
 
-def late_places(keys: Iterable[str]) -> list[tuple[str, int, int]]:
-    """Topic, partition and offset of late additions by the keys of their documents.
-
-    What a late confirmation implies (`late|topic|partition|offset|backflush|...`) is no addition of its own.
-    """
-    found: set[tuple[str, int, int]] = set()
-    for key in keys:
-        topic, partition, offset = key.split("|", 1)[1].rsplit("|", 2)
-        if partition.isdecimal() and offset.isdecimal():
-            found.add((topic, int(partition), int(offset)))
-    return sorted(found)
-
-
-__all__ = ["WORK", "Replay", "late_places", "load_rows"]
+__all__ = ["WORK", "Replay", "load_rows"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dataflows.replay import Replay, late_places
+from dataflows.replay import Replay
 from dataflows.replay_changes import Compared, Held, compare, is_completion
 from dataflows.replay_range import UNBOUND, Orders, Range, text
 from millrace.ledger import Ledger
@@ -23,6 +23,7 @@ from millrace.ledger.standing import (
     standing_in,
     waiting_adjustments,
 )
+from operators.document_keys import late_place
 from sinks.ledger import document_records
 
 #: Topic (the contract), partition and offset of an event.
@@ -54,7 +55,7 @@ def _which(kinds: Sequence[str], wanted: Range, orders: Sequence[str] | None) ->
 def late_additions(ledger: Ledger, standing: dict[str, Standing]) -> list[Place]:
     """Places of rows that are documents of their own in the ledger, or may become some: they stay that."""
     keys = {key for key in standing if key.startswith(LATE)} | ledger.ask(waiting_adjustments)
-    return late_places(keys)
+    return sorted(place for place in map(late_place, keys) if place is not None)
 
 
 def made_documents(replay: Replay) -> Iterator[DesiredDocument]:
@@ -87,8 +88,8 @@ def compare_with(ledger: Ledger, replay: Replay) -> Compared:
 
 def _late_meanwhile(replay: Replay, standing: Mapping[str, Standing]) -> Orders:
     """Orders with late additions that the ledger did not have yet when the replay asked for them."""
-    known = set(replay.late)
-    late = (each for key, each in standing.items() if key.startswith(LATE) and not set(late_places([key])) <= known)
+    known = {None, *replay.late}
+    late = (each for key, each in standing.items() if key.startswith(LATE) and late_place(key) not in known)
     return frozenset((each.plant, each.order_id) for each in late)
 
 

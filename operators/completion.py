@@ -19,7 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from operators.confirmations import CONFIRMATION, NO_QUANTITY, document_key
+from operators.confirmations import CONFIRMATION, NO_QUANTITY
+from operators.document_keys import document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.references import CANCELLED, ORDER, Conversions
 from operators.totals import DELTA, DELTA_KEY, OPERATION_KEY

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from operators.partials import DOCUMENT_KEY, INSTANT, MACHINE, QUANTITY, REPORT, TIME
+from operators.document_keys import document_key, late_key
+from operators.partials import DOCUMENT_KEY, INSTANT, MACHINE, PARTITION_BITS, QUANTITY, REPORT, TIME
 from operators.references import CANCELLED, Conversions
-from operators.routes import CONTRACT_CODE, PARTITION_BITS
+from operators.routes import CONTRACT_CODE
 
 #: Identity of a document: its key and, for a late addition, topic, partition and offset.
 IDENTITY = [*DOCUMENT_KEY, "adjustment"]
@@ -58,14 +59,6 @@ CONFIRMATION: dict[str, pl.DataType] = {
 #: Measures that are plain sums; scrap is the sum over its reasons.
 _PLAIN = [*(name for name in QUANTITIES if name != "quantity_scrap"), *TIMES]
 NO_QUANTITY = pl.lit(Decimal(0), dtype=QUANTITY)
-
-
-def document_key(*columns: str) -> pl.Expr:
-    """Columns joined by `|`, which is escaped inside them, so that no two keys are the same text."""
-    parts = [
-        pl.col(c).str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True) for c in columns
-    ]
-    return pl.concat_str(parts, separator="|")
 
 
 def convert_units(rows: pl.DataFrame, conversions: Conversions) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -151,7 +144,7 @@ def confirmations(rows: pl.DataFrame) -> pl.DataFrame:
     documents = documents.join(_scrap(rows), on=IDENTITY, how="left")
     start = pl.col("window_start").to_physical().cast(pl.String).alias("_start")
     plain = document_key("plant", "order_id", "operation", "work_center", "shift", "_start")
-    late = pl.concat_str(pl.lit("late"), pl.col("adjustment"), separator="|")
+    late = late_key(pl.col("adjustment"))
     negative = pl.col("scrap_negative").fill_null(value=False) | pl.any_horizontal(pl.col(_PLAIN) < 0)
     return (
         documents.with_columns(

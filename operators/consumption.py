@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import polars as pl
 
 from operators.base_units import in_base_unit
-from operators.confirmations import CONFIRMATION, document_key
-from operators.partials import INSTANT, QUANTITY
+from operators.confirmations import CONFIRMATION
+from operators.document_keys import document_key, late_key, own_place
+from operators.partials import INSTANT, PARTITION_BITS, QUANTITY
 from operators.references import Conversions
-from operators.routes import CONTRACT_CODE, PARTITION_BITS
+from operators.routes import CONTRACT_CODE
 from operators.shifts import CalendarBook
 from operators.windows import Window, assign
 
@@ -80,9 +81,7 @@ def adjustments(records: pl.DataFrame, topic: str, window: Window, calendar: Cal
         window: How time is cut.
         calendar: Shifts per plant.
     """
-    partition = (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.String)
-    place = pl.concat_str(pl.lit(topic), partition, pl.col("offset").cast(pl.String), separator="|")
-    rows = _one_each(records, window, calendar).with_columns(place.alias("adjustment"))
+    rows = _one_each(records, window, calendar).with_columns(own_place(topic).alias("adjustment"))
     return rows.select(list(ADJUSTED))
 
 
@@ -143,8 +142,7 @@ def identity_key(rows: pl.DataFrame) -> pl.DataFrame:
     starts = pl.col("window_start").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("starts")
     parts = ("plant", "order_id", "operation", "movement", "material", "place", "storage_location", "starts")
     named = rows.with_columns(starts, pl.col("batch").fill_null("").alias("place"))
-    late = pl.concat_str(pl.lit("late"), "adjustment", separator="|")
-    key = pl.when(pl.col("adjustment") == "").then(document_key(*parts)).otherwise(late)
+    key = pl.when(pl.col("adjustment") == "").then(document_key(*parts)).otherwise(late_key(pl.col("adjustment")))
     return named.with_columns(key.alias("document_key")).drop("starts", "place")
 
 

@@ -18,8 +18,8 @@ from millrace.ledger.goods_movement import BACKFLUSH as WHOLE
 from operators.backflush import backflush
 from operators.backflush_rules import BackflushRules
 from operators.base_units import in_base_unit, with_ratio
-from operators.confirmations import document_key
 from operators.consumption import with_version
+from operators.document_keys import document_key
 from operators.frames import from_bytes, to_bytes
 from operators.movement_bills import ITEM, left_out
 from operators.movement_bills import booked as booked_components

@@ -15,6 +15,8 @@ QUANTITY = pl.Decimal(18, 6)
 INSTANT = pl.Datetime("us", "UTC")
 
 MACHINE, REPORT, TIME = "M", "R", "T"
+#: Of an `origin`, which is the contract's code above the partition.
+PARTITION_BITS = 16
 
 #: Identity of the document that a row adds to.
 DOCUMENT_KEY: dict[str, pl.DataType] = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from operators import supply
-from operators.confirmations import document_key
+from operators.document_keys import document_key
 from operators.partials import QUANTITY
 from operators.supply import ORDERED, POSTED, RECEIVED, REQUESTED, SHIPPED, SUPPLY
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from operators.partials import INSTANT, MACHINE, MAXIMA, MINIMA, PARTIAL, QUANTITY, REPORT, ROW_KEY
+from operators.document_keys import own_place
+from operators.partials import INSTANT, MACHINE, MAXIMA, MINIMA, PARTIAL, PARTITION_BITS, QUANTITY, REPORT, ROW_KEY
 from operators.shifts import CalendarBook
 from operators.timeline import TIMELINE
 from operators.windows import Window, assign
@@ -35,7 +36,6 @@ CONTRACT_CODE = {
     "ProductionConfirmation": 12,
     "PostingResult": 13,
 }
-PARTITION_BITS = 16
 
 _NOTHING = Decimal(0)
 _CYCLE = ("quantity_good", "quantity_scrap", "quantity_rework")
@@ -119,9 +119,7 @@ def partial_totals(contract: str, frame: pl.DataFrame, window: Window, calendar:
 
 def adjustments(contract: str, topic: str, frame: pl.DataFrame, window: Window, calendar: CalendarBook) -> pl.DataFrame:
     """Each row as a partial total of its own: PARTIAL with `adjustment`, the record's place in the log."""
-    partition = (pl.col("origin") % (1 << PARTITION_BITS)).cast(pl.String)
-    place = pl.concat_str(pl.lit(topic), partition, pl.col("offset").cast(pl.String), separator="|")
-    return _totals(contract, frame.with_columns(place.alias("adjustment")), window, calendar, ["adjustment"])
+    return _totals(contract, frame.with_columns(own_place(topic).alias("adjustment")), window, calendar, ["adjustment"])
 
 
 def oversized(frame: pl.DataFrame, most: Decimal) -> npt.NDArray[np.bool_] | None:

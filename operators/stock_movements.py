@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from operators.confirmations import document_key
+from operators.document_keys import document_key
 from operators.stock import MOVEMENT
 
 #: What the names of movements that are receipts begin with.

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import polars as pl
 
-from operators.confirmations import document_key
+from operators.document_keys import document_key
 from operators.partials import INSTANT, QUANTITY
 from operators.stock import STOCK_KEY, fitting
 from operators.stock_movements import said

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from millrace.ledger import Ledger
 from millrace.ledger.tables import dead_letters
+from operators.document_keys import late_place
 from schemas.batch import RawBatch
 from sinks.ledger import LedgerPartition, document_records
 from sinks.movement_batches import OVERRULED
@@ -106,7 +107,7 @@ def test_late_consumption_after_the_horizon_is_an_adjustment() -> None:
     rows = [consumption(used(1, 90_000)), consumption(used(2, 0), offset=1)]
     book = booked([rows], referred(("Material", [material()])), horizon_h=1)
     late = [row for row in book.best.values() if row["adjustment"]]
-    assert [row["document_key"] for row in late] == ["late|material-consumption|0|1"]
+    assert [late_place(row["document_key"]) for row in late] == [("material-consumption", 0, 1)]
     assert book.totals() == {("ISSUE", "STEEL"): Decimal(4)}
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dataflows.master_data import MasterData
-from dataflows.replay import Replay, late_places
+from dataflows.replay import Replay
 from dataflows.replay_compare import compare_with
 from dataflows.replay_flows import REPLAYABLE, replayable
 from dataflows.replay_range import Range
@@ -78,9 +78,3 @@ def test_what_is_not_reported_any_more_is_withdrawn(tmp_path: Path) -> None:
 def test_a_flow_that_can_not_be_replayed_is_named() -> None:
     with pytest.raises(Misconfigured, match=f"there is: {', '.join(REPLAYABLE)}"):
         replayable("forwarding")
-
-
-def test_what_a_late_confirmation_implies_is_no_late_addition() -> None:
-    """Its key begins like one, in a ledger that flows of confirmations and of movements share."""
-    keys = ["late|machine-cycle|3|17", "late|machine-cycle|3|17|backflush|0010|STEEL|RM01"]
-    assert late_places(keys) == [("machine-cycle", 3, 17)]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from operators.confirmations import QUANTITIES
+from operators.document_keys import late_place
 from operators.documents import DocumentConfig, Documents, DocumentsOutput
 from operators.partials import INSTANT, QUANTITY
 from operators.reference_lane import ReferenceOutput
@@ -221,7 +222,7 @@ def test_a_late_addition_is_a_document_of_its_own_place() -> None:
     world = World()
     world.know(order("O1"))
     late = documents(world.late(cycle("A", 1, 0), cycle("A", 2, 0)))
-    assert {row["document_key"] for row in late} == {"late|machine-cycle|0|0", "late|machine-cycle|0|1"}
+    assert {late_place(row["document_key"]) for row in late} == {("machine-cycle", 0, 0), ("machine-cycle", 0, 1)}
     assert all(row["adjustment"] and row["revision"] == 1 for row in late)
 
 
