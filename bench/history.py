@@ -67,6 +67,7 @@ def collected(work: Work) -> Result:
         "repeat": work.repeat,
         "drain": found["drain"],
         "compaction": found["compact"],
+        "large_day": found["large_compact"],
         "read_back": found["read_back"],
         "replay": found["replay"],
         "layouts": {name: {k: v for k, v in each.items() if k != "answers"} for name, each in layouts.items()},
@@ -105,7 +106,7 @@ def main() -> None:
 def _again(work: Work, stage: str) -> None:
     """Forget a stage and those behind it; raw files are gone once they are compacted, so they are written anew."""
     names = list(STAGES)
-    first = "write" if stage in {"ask_uncompacted", "compact"} else stage
+    first = {"ask_uncompacted": "write", "compact": "write", "large_compact": "large_write"}.get(stage, stage)
     work.forget(names[names.index(first) :])
 
 

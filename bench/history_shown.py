@@ -41,6 +41,9 @@ def figures(result: Result) -> dict[str, str]:
     return told | {
         "compaction, MB per CPU second": f"{done['mb_per_cpu_s']:.1f}",
         "compaction, rows per CPU second": f"{done['rows_per_cpu_s']:,.0f}",
+        f"compaction of a day of {result['large_day']['rows']:,} rows, memory MiB": (
+            f"{result['large_day']['peak_rss_mib']:,.0f}"
+        ),
         "compaction, memory MiB": f"{done['peak_rss_mib']:,.0f}",
         "reading back, rows per CPU second": f"{back['rows_per_cpu_s']:,.0f}",
         "replay: events": f"{back['rows']:,}",

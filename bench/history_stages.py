@@ -31,6 +31,8 @@ from sinks.history.tables import connect
 from tests.servers import Kafka
 
 _ALL = 10**12
+#: Times the rows of the other days, and raw files of that day.
+_LARGE, _LARGE_FILES = 13, 2400
 Answer = list[tuple[Any, ...]]
 
 _PIECES = "SELECT count(*), sum(quantity_good) FROM {rows}"
@@ -91,6 +93,21 @@ def compacted(work: Work) -> Result:
     speed = {"mb_per_s": total["mb"] / total["wall_s"], "mb_per_cpu_s": total["mb"] / total["cpu_s"]}
     rate = {"rows_per_cpu_s": total["rows"] / total["cpu_s"], "manifest_cpu_s": manifest["cpu_s"]}
     return {**total, **speed, **rate, "peak_rss_mib": peak_rss_mib()}
+
+
+def large_written(work: Work) -> Result:
+    """One day with many times as many rows, written."""
+    _, took = timed(lambda: write_day(work.large, 0, _LARGE * work.a_day, _LARGE_FILES))
+    return dict(took)
+
+
+def large_compacted(work: Work) -> Result:
+    """That day compacted: memory must not grow with it."""
+    until = START.date() + timedelta(days=1)
+    with only_one(work.large):
+        done, took = timed(lambda: compact(work.large, TOPIC, until, lambda _: _ALL))
+    rate = {"rows_per_cpu_s": done.rows / took["cpu_s"], "mb_per_cpu_s": done.bytes_before / 1e6 / took["cpu_s"]}
+    return {**took, **rate, "rows": done.rows, "files": done.files_before, "peak_rss_mib": peak_rss_mib()}
 
 
 def as_delta(work: Work) -> Result:
@@ -170,6 +187,8 @@ STAGES: Mapping[str, Callable[[Work], Result]] = {
     "read_back": read_back,
     "replay": lambda work: replayed(work.history, work.folder, work.a_day * work.days, work.days),
     "drain": drained,
+    "large_write": large_written,
+    "large_compact": large_compacted,
 }
 
 

@@ -71,6 +71,11 @@ class Work:
         return self.folder / "history"
 
     @property
+    def large(self) -> Path:
+        """Root of the history of one large day."""
+        return self.folder / "large"
+
+    @property
     def delta(self) -> Path:
         """Folder of the Delta table."""
         return self.folder / "delta"
@@ -108,6 +113,8 @@ class Work:
                 path.unlink()
         if set(stages) & set(_ANEW):
             shutil.rmtree(self.history, ignore_errors=True)
+        if "large_write" in stages:
+            shutil.rmtree(self.large, ignore_errors=True)
         for folder in [self.delta] * ("delta" in stages) + [self.folder / "replay"] * ("replay" in stages):
             shutil.rmtree(folder, ignore_errors=True)
 

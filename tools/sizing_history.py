@@ -33,8 +33,8 @@ _STEPS = {
         "them; [above](#a-flow) as `make bench` measured them"
     ),
     "compaction, once a day ([analysts](analysts.md))": (
-        "{mb:.1f} MB of raw files or {compacted:,} rows a CPU second, {memory:,} MiB of memory for the "
-        "{a_day:.1f} million rows of a day"
+        "{mb:.1f} MB of raw files or {compacted:,} rows a CPU second; of one day with {large:.0f} million rows "
+        "{large_rate:,} rows a CPU second, with {memory:,} MiB of memory at most"
     ),
     "`history publish --delta`": "{delta:,} rows a CPU second",
     "`millrace replay --dry-run` ([replay](replay.md))": (
@@ -47,6 +47,7 @@ _STEPS = {
 def history(found: dict[str, Any]) -> str:
     """The part of the page."""
     layouts, done, replay = found["layouts"], found["compaction"], found["replay"]
+    large = found["large_day"]
     cost = found["drain"]["cpu_us_per_event"]
     write = layouts["uncompacted"]["written"]["cpu_us_per_row"]
     loads = [each["circumstances"]["load_average"] for each in (*layouts.values(), done, replay)]
@@ -57,8 +58,9 @@ def history(found: dict[str, Any]) -> str:
         "more": (cost["flow_with_history"] - cost["flow"]) / cost["drain"],
         "mb": done["mb_per_cpu_s"],
         "compacted": _rounded(done["rows_per_cpu_s"]),
-        "a_day": found["rows"] / found["days"] / 1e6,
-        "memory": round(done["peak_rss_mib"]),
+        "large": large["rows"] / 1e6,
+        "large_rate": _rounded(large["rows_per_cpu_s"]),
+        "memory": round(large["peak_rss_mib"]),
         "delta": _rounded(layouts["delta"]["written"]["rows_per_cpu_s"]),
         "replay": _rounded(replay["events_per_cpu_s"]),
         "documents": replay["documents"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,7 +24,7 @@ import polars as pl
 
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
-from sinks.history.day_file import DayFile, Taken, read_footer, write
+from sinks.history.day_file import DayFile, Taken, read_footer, stored, write
 from sinks.history.places import ObjectPath, Place
 from sinks.history.store import draft, make_folder, publish, read_bytes, remove, require, sync
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
@@ -142,21 +142,40 @@ def _count(done: Compacted, final: Sequence[RawFile], old: DayFile | None) -> No
 
 def _publish(target: Place, old: DayFile | None, final: Sequence[RawFile], settled: Settled) -> tuple[int, int]:
     """Write the day anew and put it in place of the last one; returns rows that came from raw files, and its size."""
-    frames = [_frame(each.path) for each in final]
-    rows = sum(frame.height for frame in frames)
-    if not rows:  # what a spool has emptied
-        return 0, old.found.size if old is not None else 0
-    before = [_frame(old.path)] if old is not None else []
+    before = stored(old.path) if old is not None else iter(())
+    given = _Given()
     with draft(target / DAY_FILE) as partial:
-        written = write(partial, [*before, *frames], target.parent.parent.name, _taken(old, final, settled))
-        if written != rows + sum(frame.height for frame in before):
-            raise Misconfigured(f"{partial}: holds {written} rows, but {rows} and what was there before were written")
+        frames = given.counted(before, (_frame(each.path) for each in final))
+        written = write(partial, frames, target.parent.parent.name, _taken(old, final, settled))
+        if not given.raw:  # what a spool has emptied
+            partial.unlink()
+            return 0, old.found.size if old is not None else 0
+        if written != given.raw + given.before:
+            raise Misconfigured(
+                f"{partial}: holds {written} rows, but {given.raw} and what was there before were written"
+            )
         sync(partial)
         size = partial.stat().st_size
         hit("history.before_publish")
         publish(partial, target / DAY_FILE, old.found if old is not None else None)
     hit("history.after_publish")
-    return rows, size
+    return given.raw, size
+
+
+@dataclass(slots=True)
+class _Given:
+    """Rows that were handed to a day file: what it had before, and those of raw files."""
+
+    before: int = 0
+    raw: int = 0
+
+    def counted(self, before: Iterable[pl.DataFrame], raw: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for frame in before:
+            self.before += frame.height
+            yield frame
+        for frame in raw:
+            self.raw += frame.height
+            yield frame
 
 
 def _frame(path: Place) -> pl.DataFrame:

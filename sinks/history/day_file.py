@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,14 @@ import pyarrow.parquet as pq
 from millrace.errors import MillraceError, Misconfigured
 from schemas.contracts import contracts
 from sinks.history.places import Found, Place
+from sinks.history.sorted_rows import frame_of, in_order, ordered_by
 from sinks.history.store import arrow_source, look
 from sinks.history.zones import RawFile
 
 #: Rows of a row group: some ten megabytes, so that a scan reads few and a look-up by key skips most.
 ROW_GROUP = 250_000
 _INPUTS, _ID = b"millrace.inputs", b"millrace.id"
+_WRITTEN = pl.CompatLevel.oldest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +137,69 @@ def _utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def write(partial: Path, frames: Sequence[pl.DataFrame], topic: str, taken: Mapping[str, Taken]) -> int:
-    """Write rows sorted by key and time; columns that older rows lack are null.
+def write(partial: Path, frames: Iterable[pl.DataFrame], topic: str, taken: Mapping[str, Taken]) -> int:
+    """Write rows sorted by key and time; columns that older rows lack are null. Memory does not grow with the day.
+
+    Args:
+        partial: The file; sorted runs of a large day lie beside it meanwhile.
+        frames: Rows, taken one by one.
+        topic: Topic, for its key.
+        taken: By writer, what is in the file then.
 
     Returns:
         Rows that the file holds, read back from its footer.
     """
-    rows = pl.concat([_plainly(frame) for frame in frames], how="diagonal_relaxed")
-    order = [name for name in (key_of(topic), "event_time", "event_id") if name in rows.columns]
-    table = rows.sort(order).to_arrow(compat_level=pl.CompatLevel.oldest())
+    order = (key_of(topic), "event_time", "event_id")
     said = {_INPUTS: json.dumps({name: _plain(each) for name, each in taken.items()}), _ID: uuid.uuid4().hex}
-    table = table.replace_schema_metadata(said)
-    pq.write_table(
-        table,
+    runs = partial.with_name(f"{partial.name}.runs")
+    shutil.rmtree(runs, ignore_errors=True)  # of a pass that was killed
+    runs.mkdir()
+    try:
+        _write_groups(partial, in_order(map(_plainly, frames), order, runs), order, said)
+    finally:
+        shutil.rmtree(runs)
+    return int(pq.read_metadata(partial).num_rows)
+
+
+def _write_groups(
+    partial: Path, ordered: Iterator[pl.DataFrame], order: Sequence[str], said: Mapping[Any, Any]
+) -> None:
+    """Row groups of `ROW_GROUP` rows each, whatever the frames' sizes."""
+    first = next(ordered).to_arrow(compat_level=_WRITTEN)
+    schema = first.schema.with_metadata(said)
+    sorted_by = [(name, "ascending") for name in ordered_by(schema.names, order)]
+    with pq.ParquetWriter(
         partial,
-        row_group_size=ROW_GROUP,
+        schema,
         compression="zstd",
         compression_level=3,
         write_page_index=True,
         write_page_checksum=True,
-        sorting_columns=pq.SortingColumn.from_ordering(table.schema, [(name, "ascending") for name in order]),
-    )
-    return int(pq.read_metadata(partial).num_rows)
+        sorting_columns=pq.SortingColumn.from_ordering(schema, sorted_by),
+    ) as writer:
+        rest = first.replace_schema_metadata(said)
+        for frame in ordered:
+            rest = pa.concat_tables([rest, frame.to_arrow(compat_level=_WRITTEN).cast(schema)])
+            whole = rest.num_rows // ROW_GROUP * ROW_GROUP
+            if whole:
+                writer.write_table(rest.slice(0, whole), row_group_size=ROW_GROUP)
+            rest = rest.slice(whole)
+        writer.write_table(rest, row_group_size=ROW_GROUP)
+
+
+def stored(path: Place) -> Iterator[pl.DataFrame]:
+    """Rows of a day file, a row group at a time.
+
+    Raises:
+        Misconfigured: It is no readable Parquet.
+    """
+    source = arrow_source(path)
+    try:
+        with pq.ParquetFile(source["where"], filesystem=source["filesystem"]) as opened:
+            for number in range(opened.num_row_groups):
+                yield frame_of(opened.read_row_group(number))
+    except (pa.ArrowException, OSError) as error:
+        raise Misconfigured(f"{path}: is no readable Parquet: {error}") from error
 
 
 def _plainly(frame: pl.DataFrame) -> pl.DataFrame:
