@@ -4,7 +4,7 @@ KILLS ?= 100
 RECORDS ?= 10000000
 # On a developer's machine the crash test has its own target; under CI one run shows everything.
 # CI has two cores, and most tests on servers wait.
-PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile -m "not slow",-m "not chaos and not slow")
+PICK := $(if $(filter true,$(CI)),-n 2 --dist loadfile --durations 25 -m "not slow",-m "not chaos and not slow")
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint types quick test-alerts chaos chaos-full fuzz test-spark test-tables test-objectstore image-check k8s-scan k8s-apiserver helm-check k8s-demo bench bench-history lock clean
