@@ -1,8 +1,8 @@
 """The product's replenishment flow on a topic of consumption, with recovery and de-duplication on.
 
-CPU is counted from when all places have been judged for the first time to when the last instant was judged; per record
-that was read between the two. A backlog is read ahead of what is judged: CPU goes with what was read, not with the time
-that was judged.
+CPU is counted to when the last instant was judged: all that it takes to start, to count all places once, and to read,
+keep and judge every record. What a record costs is the difference of two runs, one over more records than the other
+(`bench.replenishment`): a backlog is read far ahead of what is judged, so no mark within one run parts the two.
 """
 
 from __future__ import annotations
@@ -32,13 +32,6 @@ _PLACE = ["material", "storage_location"]
 _MOST_SHOWN = 500_000
 
 
-@dataclass(frozen=True)
-class _Mark:
-    cpu: float
-    wall: float
-    read: int
-
-
 @dataclass
 class Meter:
     """What came out so far, and what it cost."""
@@ -47,8 +40,9 @@ class Meter:
     places: int
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     shown: list[pl.DataFrame] = field(default_factory=list)
-    begun: _Mark | None = None
-    ended: _Mark | None = None
+    judged: bool = False
+    cpu: float = 0.0
+    wall: float = 0.0
     resident: list[tuple[int, float]] = field(default_factory=list)
     alerts: int = 0
     _known: int = 0
@@ -60,22 +54,20 @@ class Meter:
         self.alerts += len(batch.alerts)
         read = self._sum("read:MaterialConsumption")
         for frame in batch.projections:
-            self._judge(frame.select(*_PLACE, "instant", "on_hand"), read)
+            self._judge(frame.select(*_PLACE, "instant", "on_hand"))
         if not self.resident or read - self.resident[-1][0] >= self.events // 20:
             self.resident.append((read, rss_mib()))
         if read >= self.events and not self._is_draining:
             self._is_draining = True
             threading.Timer(DRAIN_S, draining.set).start()
 
-    def _judge(self, shown: pl.DataFrame, read: int) -> None:
+    def _judge(self, shown: pl.DataFrame) -> None:
         self.shown.append(shown)
-        if self.begun is None or sum(frame.height for frame in self.shown) > _MOST_SHOWN:
+        if not self.judged or sum(frame.height for frame in self.shown) > _MOST_SHOWN:
             self.shown = [self._newest()]  # of each place the last one, so that the curve shows the flow's memory
             self._known = self.shown[0].height
-        now = _Mark(cpu_seconds(), time.perf_counter(), read)
-        if self._known >= self.places:
-            self.begun = self.begun or now
-            self.ended = now
+        self.judged = self._known >= self.places
+        self.cpu, self.wall = cpu_seconds(), time.perf_counter()
 
     def _newest(self) -> pl.DataFrame:
         return pl.concat(self.shown).sort("instant").unique(_PLACE, keep="last")
@@ -108,7 +100,7 @@ class _Sink(DynamicSink[Batch]):
 
 def measure(options: argparse.Namespace) -> Result:
     """Run the flow over `options.count` records of consumption."""
-    meter = Meter(options.count, options.places)
+    meter, begun = Meter(options.count, options.places), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         settings = ReplenishmentSettings.model_validate(
             {
@@ -130,19 +122,16 @@ def measure(options: argparse.Namespace) -> Result:
         flow = build(settings, sinks={"meter": _Sink(meter)})
         run(flow, Path(folder) / "recovery", layout=settings.layout())
         stored = sum(path.stat().st_size for path in (Path(folder) / "recovery").rglob("*") if path.is_file())
-    if meter.begun is None or meter.ended is None:
+    if not meter.judged:
         raise ValueError(f"{options.topic}: the flow did not show all places")
-    cpu, wall = meter.ended.cpu - meter.begun.cpu, meter.ended.wall - meter.begun.wall
-    read = meter.ended.read - meter.begun.read
     on_hand, instant = meter.on_hand()
     return {
-        "records": read,
+        "records": options.count,
         "on_hand": str(on_hand),
         "judged_at": instant.isoformat(),
         "alerts": meter.alerts,
-        "cpu_s": cpu,
-        "wall_s": wall,
-        "per_cpu_s": read / cpu,
+        "cpu_s": meter.cpu,
+        "wall_s": meter.wall - begun,
         "peak_rss_mib": peak_rss_mib(),
         "resident_mib": [[read, round(mib)] for read, mib in meter.resident],
         "recovery_mib": round(stored / 2**20, 1),
