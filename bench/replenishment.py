@@ -2,10 +2,10 @@
 
 All runs read topics of one broker on one core; ratios are of CPU time per record. What a record costs the flow is the
 difference of a run over all records and one over half of them, so what a start and the first balances cost is in
-neither. `counted` is the run for memory: the
-ERP counts all places again and again, and the curve of resident memory shows whether it stays once as much is kept as ever
-will be. A plant's balances every four hours would need a hundred million records to show that; here all places are counted
-after every 300,000 records, which makes a balance for three records. Results: `bench/results/replenishment.json`.
+neither. `counted` is the run for memory: the ERP counts all places again and again, and the curve of resident memory
+shows whether it stays once as much is kept as ever will be. A plant's balances every four hours would need a hundred
+million records to show that; here all places are counted after every 300,000 records, which makes a balance for three
+records. Results: `bench/results/replenishment.json`.
 """
 
 from __future__ import annotations
