@@ -81,9 +81,17 @@ def compare_with(ledger: Ledger, replay: Replay) -> Compared:
         ends = [each for each in some if is_completion(each)]
         return _covered(ledger, replay, ends) | _all_read(replay, [each for each in some if not is_completion(each)])
 
-    compared = compare(made_documents(replay), mine, replay.announced.given_up(), closed, in_history)
+    compared = compare(_as_booked(made_documents(replay), mine), mine, replay.announced.given_up(), closed, in_history)
     _hold_back(compared, _late_meanwhile(replay, standing))
     return compared
+
+
+def _as_booked(made: Iterator[DesiredDocument], mine: Mapping[str, Standing]) -> Iterator[DesiredDocument]:
+    """Late additions that an earlier release booked keep the key that they have: a second one would book them twice."""
+    known = {(late_place(key), each.plant, each.order_id): key for key, each in mine.items() if key.startswith(LATE)}
+    for each in made:
+        key = known.get((late_place(each.key), each.plant, each.order_id)) if each.key.startswith(LATE) else None
+        yield replace(each, key=key) if key is not None and each.key not in mine else each
 
 
 def _late_meanwhile(replay: Replay, standing: Mapping[str, Standing]) -> Orders:

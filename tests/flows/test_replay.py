@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -173,6 +174,19 @@ def test_late_additions_stay_documents_of_their_own(tmp_path: Path) -> None:
     late = [cycle(9000 + n, "A", 600.0 + n, order_id="O1") for n in range(3)]
     run_flow(tmp_path, {**made, "MachineCycle": [*made["MachineCycle"], *late]}, settings)
     assert sum(key.startswith("late|") for key in in_ledger(settings)) == 3
+    assert compared(settings, replay(tmp_path, settings)).changes == []
+
+
+def test_late_additions_of_an_earlier_release_keep_their_keys(tmp_path: Path) -> None:
+    """Their keys had neither plant nor time; under another key they would be booked again."""
+    settings = case.settings(tmp_path, horizon_h=1)
+    made = records(8, 12)
+    late = [cycle(9000 + n, "A", 600.0 + n, order_id="O1") for n in range(3)]
+    run_flow(tmp_path, {**made, "MachineCycle": [*made["MachineCycle"], *late]}, settings)
+    with sqlite3.connect(str(settings.ledger).removeprefix("sqlite:///")) as ledger:
+        for (key,) in ledger.execute("select key from documents where key like 'late|%'").fetchall():
+            former = "|".join(["late", *key.split("|")[3:]])
+            ledger.execute("update documents set key = ? where key = ?", (former, key))
     assert compared(settings, replay(tmp_path, settings)).changes == []
 
 
