@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import socketserver
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,13 @@ def test_who_is_reset_at_one_end_is_cut_off_at_the_other(proxies: Proxies) -> No
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             accepted.close()
             assert not ends_quietly(connection)
+
+
+def test_a_proxy_that_ends_while_clients_come_leaves_no_socket_open() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf, ExitStack() as clients:  # connecting takes long
+        for _ in range(20):
+            with ThreadProxy() as proxy:
+                link = proxy.link("deaf", deaf.getsockname()[1])
+                for _ in range(8):
+                    clients.enter_context(connect(link))
+        gc.collect()  # an open one fails the test, as every warning does

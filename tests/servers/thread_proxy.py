@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
@@ -27,16 +29,9 @@ class ThreadProxy:
     def __exit__(self, *error: object) -> None:
         for link in self._links:
             link.cut()
-        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-    async def _end(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
     def link(self, name: str, upstream: int) -> ThreadLink:
         """A new link to a port of 127.0.0.1."""
@@ -52,6 +47,8 @@ class ThreadProxy:
 class ThreadLink:
     """One link; see `Link`.
 
+    Sockets are its own to close: asyncio's server lets go of one that it accepts in the step in which it is closed.
+
     Args:
         name: For messages.
         upstream: Port that it leads to.
@@ -61,10 +58,11 @@ class ThreadLink:
     def __init__(self, name: str, upstream: int, run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self.name, self.port = name, free_port()
         self._upstream, self._run = upstream, run
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._delay = 0.0
         self._is_silent = False
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._open: set[socket.socket] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         """End all connections and take no new ones."""
@@ -86,38 +84,51 @@ class ThreadLink:
         if self._is_silent:
             await self._stop()  # a stream with a hole in it is worse than none
         self._delay, self._is_silent = 0.0, False
-        if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        if self._listener is None:
+            self._listener = self._opened(socket.create_server(("127.0.0.1", self.port), backlog=100))
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def _stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in self._writers:
-            writer.transport.abort()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for one in self._open:
+            one.close()
+        self._open.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _opened(self, one: socket.socket) -> socket.socket:
+        one.setblocking(False)
+        self._open.add(one)
+        return one
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # a client that has gone again
+            task = asyncio.create_task(self._serve(self._opened(listener.accept()[0])))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, near: socket.socket) -> None:
+        far = self._opened(socket.socket())
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
-        except OSError:
-            writer.transport.abort()
-            return
-        both = {writer, far_writer}
-        self._writers |= both
-        try:
-            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
-        except OSError:
-            pass  # one side broke off; the other one must hear of it too
+            await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self._upstream))
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pass(near, far))
+                both.create_task(self._pass(far, near))
+        except* OSError:
+            pass  # one side is not there or broke off; the other one must hear of it too
         finally:
-            self._writers -= both
-            for one in both:
-                one.transport.abort()
+            for one in (near, far):
+                one.close()
+                self._open.discard(one)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(_CHUNK):
+    async def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while chunk := await loop.sock_recv(source, _CHUNK):
             if self._delay:
                 await asyncio.sleep(self._delay)
             if not self._is_silent:
-                writer.write(chunk)
-                await writer.drain()
-        writer.write_eof()
+                await loop.sock_sendall(target, chunk)
+        target.shutdown(socket.SHUT_WR)
