@@ -12,6 +12,8 @@ from pathlib import Path
 import trustme
 from cryptography.hazmat.primitives import serialization as how
 
+from tests.servers.streams import StreamServer
+
 
 def server_context(ca: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
     """A server's context with a certificate of the CA for the names."""
@@ -48,24 +50,16 @@ class TlsErp:
         self.requests: list[bytes] = []
         self.clients: list[str] = []
         self.port = 0
-        self._open: set[asyncio.StreamWriter] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[TlsErp]:
         """Serve on a port of its own."""
         self.context.sni_callback = lambda connection, *_: setattr(connection, "context", self.context)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.context)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with StreamServer(self._serve, self.port, self.context) as server:
+            self.port = server.port
             yield self
-        finally:
-            server.close()
-            for writer in self._open:
-                writer.transport.abort()
-            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
         subject = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -73,5 +67,3 @@ class TlsErp:
                 self.clients += [value for _, value in subject]
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
                 await writer.drain()
-        writer.transport.abort()
-        self._open.discard(writer)

@@ -12,6 +12,7 @@ import pytest
 from sinks.erp.connections import Connections
 from sinks.erp.connector import Answer
 from sinks.erp.wire import AnswerTooLong, BrokenExchange, NotReachable
+from tests.servers.streams import StreamServer
 
 TRUST = ssl.create_default_context()
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -30,24 +31,21 @@ class Server:
         self.requests: list[bytes] = []
         self.connections = 0
         self.url = ""
-        self._serving: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Connections]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        connections = Connections(lambda: TRUST, 5.0)
-        try:
-            async with asyncio.timeout(20):
-                yield connections
-        finally:
-            await connections.aclose()
-            server.close()
-            await asyncio.gather(*self._serving)
+        async with StreamServer(self._serve) as server:
+            self.url = f"http://127.0.0.1:{server.port}"
+            connections = Connections(lambda: TRUST, 5.0)
+            try:
+                async with asyncio.timeout(20):
+                    yield connections
+            finally:
+                await connections.aclose()
+                await server.served()  # whatever was sent is read
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._serving.add(asyncio.current_task())
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while self.answers:
                 self.requests.append(await reader.readuntil(b"\r\n\r\n"))
@@ -57,8 +55,6 @@ class Server:
                     break
             else:
                 await reader.read()
-        writer.transport.abort()
-        await asyncio.sleep(0)
 
 
 def run(call: Callable[[], Awaitable[None]]) -> None:
