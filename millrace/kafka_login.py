@@ -17,10 +17,15 @@ from millrace.secret import RotatingSecret, Secret
 log = structlog.get_logger("millrace.kafka")
 
 
+#: Seconds that a start waits for a broker that does not answer.
+START_WAIT_S = 60.0
+
+
 class ClientConfig(dict[str, str]):
-    """Configuration for librdkafka that still knows which file its password came from."""
+    """Configuration for librdkafka with what is not the library's: the password's file, and how long a start waits."""
 
     password_file: Path | None = None
+    start_wait_s: float = START_WAIT_S
 
 
 class Client(Protocol):

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 from millrace.errors import Misconfigured, NoRoom
 from millrace.failpoints import hit
 from millrace.health import health
+from millrace.kafka_login import START_WAIT_S
 from millrace.metrics.flow import HISTORY_DURABLE
 from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
@@ -32,6 +33,8 @@ OUTAGE_PAUSE = timedelta(seconds=2)
 #: How long a poll of a backlog waits for a full batch.
 FILL_S = 0.05
 IDLE_FLOOR_S = 86_400
+#: A topic that was just made is known to every broker within moments.
+ABSENT_S = 5.0
 
 
 class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
@@ -150,32 +153,42 @@ def lane_names(lanes: int) -> list[str]:
     return [f"lane-{index:02d}" for index in range(lanes)]
 
 
-def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience: float = 60.0) -> dict[str, int]:
-    """Partitions per topic; waits for a broker that is down.
+def partition_counts(client: Mapping[str, str], topics: Sequence[str], patience: float | None = None) -> dict[str, int]:
+    """Partitions per topic; waits for a broker that is down, and a moment for a topic that was just made.
 
     Raises:
-        Misconfigured: A topic does not exist, we may not see it, no broker answered in `patience` seconds, or it
-            does not let us in.
+        Misconfigured: A topic does not exist, we may not see it, no broker answered in `patience` seconds (those of
+            the settings where none are given), or it does not let us in.
     """
     refusals = Refusals(client)
     admin = refusals.admin()
-    deadline = time.monotonic() + patience
+    patience = getattr(client, "start_wait_s", START_WAIT_S) if patience is None else patience
+    begun = answered = time.monotonic()
     while True:
         try:
-            found = {name: admin.list_topics(name, timeout=5).topics[name] for name in topics}
+            found = {
+                name: admin.list_topics(name, timeout=max(0.1, min(5.0, patience))).topics[name] for name in topics
+            }
         except KafkaException as error:
             admin.poll(0)
             refusals.check()
-            if time.monotonic() > deadline:
+            answered = time.monotonic()
+            if answered > begun + patience:
                 raise Misconfigured(f"no Kafka broker at {client['bootstrap.servers']}: {error}") from error
             continue
         _refuse_hidden(client, found)
         missing = [name for name, topic in found.items() if topic.error is not None or not topic.partitions]
         if not missing:
             return {name: len(topic.partitions) for name, topic in found.items()}
-        if time.monotonic() > deadline:
+        if time.monotonic() > answered + min(patience, _until_known(found[missing[0]])):
             raise Misconfigured(f"topic {missing[0]} does not exist at {client['bootstrap.servers']}")
         time.sleep(0.2)
+
+
+def _until_known(topic: Any) -> float:
+    """Seconds to wait for a topic: one that a broker does not know at all is soon known to it, or is not there."""
+    unknown = topic.error is not None and topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    return ABSENT_S if unknown else START_WAIT_S
 
 
 def _refuse_hidden(client: Mapping[str, str], topics: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from millrace.errors import Misconfigured
-from millrace.kafka_login import ClientConfig
+from millrace.kafka_login import START_WAIT_S, ClientConfig
 from millrace.redact import redact
 
 
@@ -25,6 +25,7 @@ class KafkaSettings(BaseModel):
         ssl_ca: CA bundle; the system's when left out.
         ssl_certificate: Client certificate for mutual TLS.
         ssl_key: Its key.
+        start_wait_s: Seconds that a start waits for a broker that does not answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +39,7 @@ class KafkaSettings(BaseModel):
     ssl_ca: Path | None = None
     ssl_certificate: Path | None = None
     ssl_key: Path | None = None
+    start_wait_s: float = Field(default=START_WAIT_S, ge=0)
 
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:
@@ -70,7 +72,7 @@ class KafkaSettings(BaseModel):
             "ssl.key.location": self.ssl_key,
         }
         config = ClientConfig({name: str(value) for name, value in values.items() if value is not None})
-        config.password_file = self.sasl_password_file
+        config.password_file, config.start_wait_s = self.sasl_password_file, self.start_wait_s
         return config
 
     def _password(self) -> str | None:

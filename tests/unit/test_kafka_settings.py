@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from confluent_kafka import KafkaError
 from pydantic import ValidationError
 
 from millrace.errors import Misconfigured
+from millrace.kafka_login import START_WAIT_S
 from millrace.redact import redact
+from sources.kafka import partition_counts
 from sources.kafka_refusal import Refusals
 from sources.kafka_settings import KafkaSettings
 
@@ -70,3 +73,12 @@ def test_a_broker_that_is_down_refuses_nobody(text: str) -> None:
     refusals = Refusals(settings(**SCRAM).client())
     refusals(KafkaError(KafkaError._TRANSPORT, text))
     refusals.check()
+
+
+def test_how_long_a_start_waits_for_a_broker_is_a_setting() -> None:
+    client = settings(start_wait_s=0.1).client()
+    client["bootstrap.servers"] = "127.0.0.1:1"
+    begun = time.monotonic()
+    with pytest.raises(Misconfigured, match="no Kafka broker at 127"):
+        partition_counts(client, ["any"])
+    assert time.monotonic() - begun < START_WAIT_S / 2

@@ -212,7 +212,7 @@ def test_a_password_on_the_command_line_or_in_a_settings_file_is_refused_without
 def test_a_flow_without_its_broker_shows_no_password(mill: Mill) -> None:
     settings = {
         "kafka": {"bootstrap": "127.0.0.1:1", "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN",
-                  "sasl_username": "mill"},
+                  "sasl_username": "mill", "start_wait_s": 0.2},
         "recovery": str(mill.folder / "state"),
     }  # fmt: skip
     given = {"MILLRACE_KAFKA__SASL_PASSWORD": PLANTED["SASL"]}
