@@ -28,11 +28,21 @@ OFFLINE_GATEWAY = "PRESS-11"
 class Fault(StrEnum):
     """What is wrong with a record that must end in the dead letters; the value is the reason given there."""
 
-    TRUNCATED = "truncated"  # the last third of the Avro body is missing
-    UNKNOWN_SCHEMA = "unknown_schema"  # a prefix that no registry knows
-    BAD_ENUM = "bad_enum"  # an enum index beyond the contract's symbols
-    GARBAGE = "no_prefix"  # JSON, torn, where Avro belongs
-    FUTURE = "future_event_time"  # a controller's clock set ten years ahead
+    TRUNCATED = "truncated"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    BAD_ENUM = "bad_enum"
+    GARBAGE = "no_prefix"
+    FUTURE = "future_event_time"
+
+
+#: What the plant does on purpose, by the reason that its records are given up for.
+PLANNED: Mapping[str, str] = {
+    Fault.TRUNCATED: "the last third of a record is missing",
+    Fault.UNKNOWN_SCHEMA: "a prefix that no registry knows",
+    Fault.BAD_ENUM: "a symbol that the contract does not have",
+    Fault.GARBAGE: "torn JSON where Avro belongs",
+    Fault.FUTURE: "a controller's clock set ten years ahead",
+}
 
 
 @dataclass(frozen=True, slots=True)

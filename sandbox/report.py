@@ -9,6 +9,7 @@ from sandbox.reconcile import Reconciliation
 from sandbox.report_materials import StockView, materials
 from sandbox.report_page import checks, headline, orders, section, tiles, unexpected
 from sandbox.report_svg import Mark, Panel, Progress, Sample, bars, progress, timeline
+from sandbox.report_tables import never_released
 
 __all__ = ["Mark", "Sample", "page", "render"]
 
@@ -81,7 +82,8 @@ def page(
         section("Orders", "Yield summed over an order's operations, in its unit.", orders(result)),
         section(
             "Dead letters by reason",
-            "Broken records, and events of an order that the ERP never released. Each is kept.",
+            f"All planned: records that the plant breaks, and events of {never_released(result)}. Each is kept, and "
+            "counted against what the plant did; published later, the order would be booked by itself.",
             bars(result.dead_letters) + unexpected(result),
         ),
         section(

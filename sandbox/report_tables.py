@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.reconcile import MEASURES, OperationRow, Reconciliation
+from sandbox.plant_disturb import PLANNED
+from sandbox.reconcile import MEASURES, UNKNOWN_ORDER, OperationRow, Reconciliation
 from sandbox.reconcile_counts import Check
 from sandbox.reconcile_materials import MaterialRow, Materials
 
@@ -98,13 +99,22 @@ def checks_table(result: Reconciliation) -> Table:
 
 
 def dead_letters_table(result: Reconciliation) -> Table:
-    """One line per reason."""
-    table = Table(title="Dead letters (events)", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    """One line per reason, with what the plant did for it on purpose."""
+    title = "Dead letters (events), each planned by the plant"
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     table.add_column("Reason")
     table.add_column("Events", justify="right")
+    table.add_column("Why")
+    why = {**PLANNED, UNKNOWN_ORDER: never_released(result)}
     for check in result.reasons:
-        table.add_row(check.what, Text(count(check), "" if check.ok else "red bold"))
+        known = why.get(check.what, "") if check.expected else "nothing of the plant's"
+        table.add_row(check.what, Text(count(check), "" if check.ok else "red bold"), known)
     return table
+
+
+def never_released(result: Reconciliation) -> str:
+    """Which orders the plant works at that the ERP does not know."""
+    return f"order {' and '.join(sorted(result.unknown_orders)) or 'none'}, which the ERP never releases"
 
 
 def materials_table(materials: Materials) -> Table:

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sandbox.plant_disturb import PLANNED, Fault
 from sandbox.reconcile import MEASURES, Sums, reconcile
 from sandbox.reconcile_counts import TopicCounts, count_history
-from sandbox.report_tables import figure, tables
+from sandbox.report_tables import dead_letters_table, figure, tables
 
 CYCLES = TopicCounts(107, 100, 4, {"truncated": 3}, 100, 100)
 
@@ -135,6 +136,16 @@ def test_a_dead_letter_for_the_wrong_reason_fails():
 @pytest.mark.parametrize("waited", [{}, {"1000009": 11}, {"1000009": 12, "1000008": 1}])
 def test_events_of_an_unknown_order_must_all_be_in_the_dead_letters_and_no_others(waited):
     assert not compare(waited_in_vain=waited).ok
+
+
+def test_the_dead_letters_say_that_the_plant_planned_them_and_which_order_is_never_released():
+    """Whoever looks at a demo has to see that what was given up was meant to be."""
+    out = StringIO()
+    Console(file=out, width=160).print(dead_letters_table(compare()))
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert "order_unknown 12 order 1000009, which the ERP never releases" in lines
+    assert "truncated 3 the last third of a record is missing" in lines
+    assert set(PLANNED) == set(Fault)
 
 
 def test_tables_show_both_numbers_of_a_difference_and_the_verdict():
