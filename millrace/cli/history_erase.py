@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from millrace.cli.history_settled import States, read_states
@@ -23,10 +22,11 @@ from millrace.ledger.letter_states import Person
 from millrace.settings import load
 from sinks.history import personal
 from sinks.history.compact import only_one
-from sinks.history.erase import Erased, Erasure, replace
+from sinks.history.erase import Erased, Erasure, named, replace
 from sinks.history.erase_spool import erase_spool
 from sinks.history.erasure_report import FOLDER, Report
 from sinks.history.manifest import write_manifest
+from sinks.history.pieces import write_like
 from sinks.history.places import ObjectPath, Place, located
 from sinks.history.retention import Retained, RetentionSettings, first_kept, retain
 from sinks.history.store import look
@@ -160,9 +160,9 @@ def _erase_letters_file(root: Place, path: Path, operator: str, report: Report |
     found = look(path.resolve())
     if found is None:
         raise Misconfigured(f"--letters: there is no file {str(path)!r}")
-    rows, count = personal.erase(pl.read_parquet(path), operator)
+    count = named(path, operator)
     if count and report is not None:
-        replace(root, found, (rows, count), lambda target, new: new.write_parquet(target), report)
+        replace(root, found, operator, count, write_like, report)
     return Erased(str(path), int(bool(count)), count)
 
 

@@ -24,7 +24,8 @@ import polars as pl
 
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
-from sinks.history.day_file import DayFile, Taken, read_footer, stored, write
+from sinks.history.day_file import DayFile, Taken, read_footer, write
+from sinks.history.pieces import stored
 from sinks.history.places import ObjectPath, Place
 from sinks.history.store import draft, make_folder, publish, read_bytes, remove, require, sync
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pyarrow.parquet as pq
 
 from millrace.errors import MillraceError, Misconfigured
 from schemas.contracts import contracts
+from sinks.history.pieces import cut
 from sinks.history.places import Found, Place
-from sinks.history.sorted_rows import frame_of, in_order, ordered_by
+from sinks.history.sorted_rows import in_order, ordered_by
 from sinks.history.store import arrow_source, look
 from sinks.history.zones import RawFile
 
@@ -149,24 +151,33 @@ def write(partial: Path, frames: Iterable[pl.DataFrame], topic: str, taken: Mapp
     Returns:
         Rows that the file holds, read back from its footer.
     """
-    order = (key_of(topic), "event_time", "event_id")
-    said = {_INPUTS: json.dumps({name: _plain(each) for name, each in taken.items()}), _ID: uuid.uuid4().hex}
+    order = _order(topic)
     runs = partial.with_name(f"{partial.name}.runs")
     shutil.rmtree(runs, ignore_errors=True)  # of a pass that was killed
     runs.mkdir()
     try:
-        _write_groups(partial, in_order(map(_plainly, frames), order, runs), order, said)
+        _write_groups(partial, in_order(map(_plainly, frames), order, runs), order, taken)
     finally:
         shutil.rmtree(runs)
     return int(pq.read_metadata(partial).num_rows)
 
 
+def write_again(partial: Path, frames: Iterator[pl.DataFrame], topic: str, taken: Mapping[str, Taken]) -> None:
+    """Write rows of a day file, in the order in which they came; for the rest see `write`."""
+    _write_groups(partial, map(_plainly, frames), _order(topic), taken)
+
+
+def _order(topic: str) -> tuple[str, ...]:
+    return key_of(topic), "event_time", "event_id"
+
+
 def _write_groups(
-    partial: Path, ordered: Iterator[pl.DataFrame], order: Sequence[str], said: Mapping[Any, Any]
+    partial: Path, ordered: Iterator[pl.DataFrame], order: Sequence[str], taken: Mapping[str, Taken]
 ) -> None:
     """Row groups of `ROW_GROUP` rows each, whatever the frames' sizes."""
-    first = next(ordered).to_arrow(compat_level=_WRITTEN)
-    schema = first.schema.with_metadata(said)
+    said = {_INPUTS: json.dumps({name: _plain(each) for name, each in taken.items()}), _ID: uuid.uuid4().hex}
+    first = next(ordered)
+    schema = first.head(0).to_arrow(compat_level=_WRITTEN).schema.with_metadata(said)
     sorted_by = [(name, "ascending") for name in ordered_by(schema.names, order)]
     with pq.ParquetWriter(
         partial,
@@ -177,29 +188,10 @@ def _write_groups(
         write_page_checksum=True,
         sorting_columns=pq.SortingColumn.from_ordering(schema, sorted_by),
     ) as writer:
-        rest = first.replace_schema_metadata(said)
-        for frame in ordered:
-            rest = pa.concat_tables([rest, frame.to_arrow(compat_level=_WRITTEN).cast(schema)])
-            whole = rest.num_rows // ROW_GROUP * ROW_GROUP
-            if whole:
-                writer.write_table(rest.slice(0, whole), row_group_size=ROW_GROUP)
-            rest = rest.slice(whole)
-        writer.write_table(rest, row_group_size=ROW_GROUP)
-
-
-def stored(path: Place) -> Iterator[pl.DataFrame]:
-    """Rows of a day file, a row group at a time.
-
-    Raises:
-        Misconfigured: It is no readable Parquet.
-    """
-    source = arrow_source(path)
-    try:
-        with pq.ParquetFile(source["where"], filesystem=source["filesystem"]) as opened:
-            for number in range(opened.num_row_groups):
-                yield frame_of(opened.read_row_group(number))
-    except (pa.ArrowException, OSError) as error:
-        raise Misconfigured(f"{path}: is no readable Parquet: {error}") from error
+        frames = chain([first], ordered)
+        del first
+        for group in cut(frames, ROW_GROUP):
+            writer.write_table(group.to_arrow(compat_level=_WRITTEN).cast(schema), row_group_size=ROW_GROUP)
 
 
 def _plainly(frame: pl.DataFrame) -> pl.DataFrame:

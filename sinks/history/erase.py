@@ -2,7 +2,8 @@
 
 Rows stay, so no quantity changes. Only files are written again that their flow can never remove again (`Settled`, as
 for compaction): a flow that goes on from its last snapshot removes the others and writes them anew, with the name.
-Those are counted, and the run is repeated once they are final.
+Those are counted, and the run is repeated once they are final. A file is read and written a row group at a time, so
+memory does not grow with the day.
 
 Delivery: each file is replaced by one rename under its own name, so readers have each row once at every moment. A run
 that is killed is simply run again: what it had replaced holds the name no more.
@@ -11,11 +12,10 @@ that is killed is simply run again: what it had replaced holds the name no more.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -25,14 +25,17 @@ from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 from sinks.history import day_file, personal
 from sinks.history.compact import Settled
+from sinks.history.copies import local
 from sinks.history.day_file import DayFile, read_footer
 from sinks.history.erasure_report import Report, Touched, below_root
 from sinks.history.manifest import checksum
+from sinks.history.pieces import columns_in, same_rows, stored, write_like
 from sinks.history.places import Found, Place
-from sinks.history.store import draft, look, publish, read_bytes, remove, sync
+from sinks.history.store import draft, look, publish, remove, sync
 from sinks.history.zones import DAY_FILE, DAYS, RawFile, folders, raw_files
 
-Writer = Callable[[Path, pl.DataFrame], None]
+#: Writes rows that come in their order to a path, in the way of the file at another.
+Writer = Callable[[Path, Path, Iterator[pl.DataFrame]], None]
 
 
 @dataclass(slots=True)
@@ -93,8 +96,8 @@ class Erasure:
                 self._superfluous(each)
             elif each.number < self.settled(each.writer):
                 self._file(look(each.path), done, partial(write_raw, each))
-            elif count := personal.erase(read_rows(each.path), self.person)[1]:
-                done.not_final[each.writer] = done.not_final.get(each.writer, 0) + bool(count)
+            elif named(each.path, self.person):
+                done.not_final[each.writer] = done.not_final.get(each.writer, 0) + 1
 
     def _superfluous(self, raw: RawFile) -> None:
         """What a killed compaction left behind is in the day file already."""
@@ -106,57 +109,53 @@ class Erasure:
     def _file(self, found: Found | None, done: Erased, write: Writer) -> None:
         if found is None:
             return
-        rows, count = personal.erase(read_rows(found.path), self.person)
+        count = named(found.path, self.person)
         if not count:
             return
         done.files += 1
         done.rows += count
         if self.report is not None:
-            replace(self.root, found, (rows, count), write, self.report)
+            replace(self.root, found, self.person, count, write, self.report)
 
 
-def replace(root: Place, found: Found, new: tuple[pl.DataFrame, int], write: Writer, report: Report) -> None:
-    """Put changed rows in the place of a file, with a note of it before.
+def named(path: Place, person: str | None) -> int:
+    """Rows of a file that name a person; None stands for everybody. Only columns that can name one are read.
+
+    Raises:
+        Misconfigured: It is no readable Parquet.
+    """
+    columns = personal.concerned(columns_in(path))
+    return sum(personal.erase(part, person)[1] for part in stored(path, columns)) if columns else 0
+
+
+def replace(root: Place, found: Found, person: str | None, changed: int, write: Writer, report: Report) -> None:
+    """Put a file without a person in the place of one that names it in `changed` rows, with a note of it before.
 
     Raises:
         Misconfigured: The new file does not hold the rows that it should.
         Retriable: Somebody replaced the file meanwhile.
     """
-    rows, changed = new
-    with draft(found.path) as drafted:
-        write(drafted, rows)
+    with draft(found.path) as drafted, local(found.path) as source:
+        write(drafted, source, _without(source, person))
         sync(drafted)
-        if not read_rows(drafted).equals(rows):
+        if not same_rows(stored(drafted), _without(source, person)):
             raise Misconfigured(f"{drafted}: does not hold the rows that were written")
-        report.note(
-            Touched(
-                below_root(root, found.path), "replaced", rows.height, changed, checksum(found.path), checksum(drafted)
-            )
-        )
+        rows, before, after = pq.read_metadata(drafted).num_rows, checksum(source), checksum(drafted)
+        report.note(Touched(below_root(root, found.path), "replaced", rows, changed, before, after))
         hit("erase.before_publish")
         publish(drafted, found.path, found)
     hit("erase.after_publish")
 
 
-def read_rows(path: Place) -> pl.DataFrame:
-    """Rows of a file.
-
-    Raises:
-        Misconfigured: It is no readable Parquet.
-    """
-    try:
-        return pl.read_parquet(BytesIO(read_bytes(path)), hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Misconfigured(f"{path}: is no readable Parquet: {error}") from error
+def _without(source: Path, person: str | None) -> Iterator[pl.DataFrame]:
+    return (personal.erase(part, person)[0] for part in stored(source))
 
 
-def _write_day(day: DayFile, target: Path, rows: pl.DataFrame) -> None:
-    day_file.write(target, [rows], day.path.parent.parent.parent.name, day.taken)
+def _write_day(day: DayFile, target: Path, _source: Path, rows: Iterator[pl.DataFrame]) -> None:
+    day_file.write_again(target, rows, day.path.parent.parent.parent.name, day.taken)
 
 
-def write_raw(raw: RawFile, target: Path, rows: pl.DataFrame) -> None:
+def write_raw(raw: RawFile, target: Path, source: Path, rows: Iterator[pl.DataFrame]) -> None:
     """A raw file keeps what its footer says, and its time: compaction tells by that whether it is another file."""
-    known = pq.read_metadata(BytesIO(read_bytes(raw.path))).metadata or {}
-    said = {key.decode(): value.decode() for key, value in known.items() if not key.startswith(b"ARROW")}
-    rows.write_parquet(target, compression="zstd", compression_level=1, metadata=said)
+    write_like(target, source, rows)
     os.utime(target, ns=(raw.written, raw.written))

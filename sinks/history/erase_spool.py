@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from millrace.errors import Misconfigured
-from sinks.history import personal
 from sinks.history.compact import Settled
-from sinks.history.erase import Erased, read_rows, replace, write_raw
+from sinks.history.erase import Erased, named, replace, write_raw
 from sinks.history.erasure_report import Report
 from sinks.history.places import Place
 from sinks.history.spool_lock import lock
@@ -53,12 +52,12 @@ def _topic(root: Place, spool: Path, topic: str, person: str, written: Settled, 
 
     def rewrite(each: RawFile) -> None:
         found = look(each.path)
-        rows, count = personal.erase(read_rows(each.path), person)
+        count = named(each.path, person)
         if found is None or not count:
             return
         done.files, done.rows = done.files + 1, done.rows + count
         if report is not None:
-            replace(root, found, (rows, count), partial(write_raw, each), report)
+            replace(root, found, person, count, partial(write_raw, each), report)
 
     for writer, files in writers.items():
         _held(spool, writer, files, person, done, written(writer), rewrite)
@@ -91,7 +90,7 @@ def _held(
 def _names(each: RawFile, person: str) -> bool:
     """Whether a file names the person; what was uploaded and removed meanwhile is found in the store."""
     try:
-        return personal.erase(read_rows(each.path), person)[1] > 0
+        return named(each.path, person) > 0
     except Misconfigured:
         if look(each.path) is None:
             return False

@@ -15,8 +15,9 @@ from typing import Any
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 from schemas.contracts import AVRO_FOLDER, contracts, load
+from sinks.history.copies import chunks
 from sinks.history.day_file import DayFile
-from sinks.history.places import ObjectPath, Place
+from sinks.history.places import Place
 from sinks.history.reading import day_files, plan
 from sinks.history.store import make_folder, read_bytes, write
 from sinks.history.zones import DAYS, MANIFEST, PlantDay
@@ -61,10 +62,10 @@ def read_manifest(root: Place, topic: str) -> dict[str, Any] | None:
 
 def checksum(path: Place) -> str:
     """SHA-256 of a file."""
-    if isinstance(path, ObjectPath):
-        return hashlib.sha256(read_bytes(path)).hexdigest()
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    found = hashlib.sha256()
+    for part in chunks(path):
+        found.update(part)
+    return found.hexdigest()
 
 
 def _describe(root: Place, topic: str, known: dict[str, Any]) -> dict[str, Any]:

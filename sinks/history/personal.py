@@ -7,6 +7,7 @@ with its quantities stays, and nothing tells two erased persons apart. In dead l
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import polars as pl
@@ -25,6 +26,14 @@ def personal_columns() -> frozenset[str]:
     """Columns that hold a person's number or name, in whatever topic they stand."""
     fields = (field for each in contracts().values() for field in each.schema["fields"])
     return frozenset(field["name"] for field in fields if _SAYS_SO in field["doc"]) | _BESIDE
+
+
+def concerned(columns: Iterable[str]) -> list[str]:
+    """Those of some columns that may name a person, alone or with others."""
+    present = set(columns)
+    return sorted(present & personal_columns()) + [
+        name for name in (_PAYLOAD, _DETAIL) if {_PAYLOAD, _DETAIL} <= present
+    ]
 
 
 def erase(rows: pl.DataFrame, person: str | None) -> tuple[pl.DataFrame, int]:

@@ -10,6 +10,7 @@ import pytest
 
 from millrace.errors import Misconfigured, Retriable
 from sinks.history.compact import compact
+from sinks.history.copies import chunks, local
 from sinks.history.manifest import read_manifest, write_manifest
 from sinks.history.places import ObjectPath, located
 from sinks.history.reading import plan
@@ -95,6 +96,21 @@ def test_a_large_file_arrives_whole(
     big.write_bytes(bytes(range(256)) * 50_000)
     put_tree(tmp_path, root)
     assert read_bytes(root / "x" / "big.parquet") == big.read_bytes()
+
+
+def test_a_file_is_read_in_parts_and_copied_whole(root: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.history.copies._CHUNK", 100_000)
+    content, target = bytes(range(256)) * 5_000, root / "day.parquet"
+    write(target, content)
+    parts = list(chunks(target))
+    assert b"".join(parts) == content
+    assert len(parts) > 2
+    with local(target) as copy:
+        write(target, b"somebody else's")
+        assert copy.read_bytes() == content
+    assert not copy.exists()
+    with pytest.raises(FileNotFoundError):
+        list(chunks(root / "nothing"))
 
 
 def test_compaction_verification_and_manifest_work_as_in_a_folder(root: ObjectPath, tmp_path: Path) -> None:
