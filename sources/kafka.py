@@ -4,7 +4,7 @@ Delivery: exactly-once into the flow's state (offsets, de-duplication and histor
 a kill at most one epoch is read again. Offsets are also committed to the group, one epoch late, for lag tools.
 
 An epoch is what all lanes read between two activations (see `pace`): a moment's worth of records, or as much of a
-backlog as half the pace allows.
+backlog as half the pace allows and the flow has worked off within seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from millrace.shutdown import draining
 from operators.lane import Lane, LaneOutput
 from sources.kafka_reader import KafkaReader, Place, ReaderConfig
 from sources.kafka_refusal import Refusals
-from sources.pace import Pace
+from sources.pace import Pace, Portion
 from sources.waiting import Waiting
 
 OUTAGE_PAUSE = timedelta(seconds=2)
@@ -40,19 +40,27 @@ ABSENT_S = 5.0
 class KafkaLane(StatefulSourcePartition[LaneOutput, dict[str, Any]]):
     """One lane: a consumer, the lane's rules and their common snapshot."""
 
-    def __init__(self, lane: Lane, reader: KafkaReader, idle_after: float, pace: Pace) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        reader: KafkaReader,
+        idle_after: float,
+        pace: Pace,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._lane, self._reader, self._idle_after, self._pace = lane, reader, idle_after, pace
-        self._waiting = Waiting()
+        self._waiting, self._portion = Waiting(), Portion(pace, clock)
         self._durable: Mapping[Place, int] = {}
 
     def next_batch(self) -> list[LaneOutput]:
         """What there is to read, through the lane; a registry outage, or a full spool, keeps a batch for later."""
         if draining.is_set():
             raise StopIteration  # a batch that waits for the registry is read again: the snapshot stands before it
-        until = time.monotonic() + self._pace.gather
+        self._portion.begin()
         outputs = self._round()
-        while self._backlog() and time.monotonic() < until:
+        while (more := self._backlog()) and self._portion.lasts() and not draining.is_set():
             outputs += self._round()
+        self._portion.end(backlog=more)
         outputs.append(self._lane.heartbeat(self._idle()))
         return outputs
 
