@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.generated import write_or_check
+
 FOLDER = Path(__file__).parents[1] / "k8s" / "monitoring" / "dashboards"
 _WIDTH, _HEIGHT = 24, 8
 _SOURCE = {"name": "source", "type": "datasource", "query": "prometheus"}
@@ -108,14 +110,7 @@ def files() -> dict[Path, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the dashboards, or with `--check` compare them; 1 where one is stale."""
-    if "--check" not in arguments:
-        for path, text in files().items():
-            path.write_text(text, encoding="utf-8")
-        return 0
-    stale = [path.name for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
-    if stale:
-        print(f"{', '.join(stale)}: stale; run python -m tools.dashboards", file=sys.stderr)
-    return 1 if stale else 0
+    return write_or_check("tools.dashboards", files(), arguments)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from tools.generated import write_or_check
 from tools.helm_merge import Conditions, Group, Merge, Raw, Variant
 from tools.helm_values import values
 
@@ -182,15 +183,7 @@ def _of_any_flow(scalar: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the chart, or with `--check` compare; 1 where a file is stale."""
-    made = files()
-    if "--check" not in arguments:
-        for path, text in made.items():
-            path.write_text(text, encoding="utf-8")
-        return 0
-    stale = [path.name for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
-    if stale:
-        print(f"{', '.join(stale)}: stale; run python -m tools.helm_chart", file=sys.stderr)
-    return 1 if stale else 0
+    return write_or_check("tools.helm_chart", files(), arguments)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import yaml
 from sandbox import demo_settings
 from sandbox.plant import Plant
 from sandbox.plant_material import MaterialDay
+from tools.generated import write_or_check
 
 FOLDER = Path(__file__).parents[1] / "k8s" / "overlays" / "demo"
 ERP = "http://sandbox-erp:8080"
@@ -53,15 +54,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the settings, or with `--check` compare; 1 where a file is stale."""
-    made = files()
-    if "--check" not in arguments:
-        for path, text in made.items():
-            path.write_text(text, encoding="utf-8")
-        return 0
-    stale = [path.name for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
-    if stale:
-        print(f"{', '.join(stale)}: stale; run python -m tools.k8s_demo", file=sys.stderr)
-    return 1 if stale else 0
+    return write_or_check("tools.k8s_demo", files(), arguments)
 
 
 if __name__ == "__main__":

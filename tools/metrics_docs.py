@@ -12,6 +12,7 @@ import yaml
 
 from millrace import metrics
 from millrace.metrics import DEFINITIONS, LABELS, Definition
+from tools.generated import write_or_check
 from tools.prometheus_rules import RULES
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -81,14 +82,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the page, or with `--check` compare it; 1 where it is stale."""
-    text = page()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is stale: run python -m tools.metrics_docs", file=sys.stderr)
-    return 1
+    return write_or_check("tools.metrics_docs", {PAGE: page()}, arguments)
 
 
 if __name__ == "__main__":

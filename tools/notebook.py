@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.generated import write_or_check
+
 SCRIPTS = sorted((Path(__file__).parent.parent / "examples" / "analysts").glob("*.py"))
 _KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
@@ -33,16 +35,9 @@ def _cell(number: int, kind: str, body: str) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Exit code 1 when a notebook is stale."""
-    stale = 0
-    for script in SCRIPTS:
-        target, text = script.with_suffix(".ipynb"), notebook(script.read_text(encoding="utf-8"))
-        if "--check" not in arguments:
-            target.write_text(text, encoding="utf-8")
-        elif not target.is_file() or target.read_text(encoding="utf-8") != text:
-            sys.stderr.write(f"{target.name} is stale: run python -m tools.notebook\n")
-            stale = 1
-    return stale
+    """Write the notebooks, or with `--check` compare them; 1 where one is stale."""
+    made = {script.with_suffix(".ipynb"): notebook(script.read_text(encoding="utf-8")) for script in SCRIPTS}
+    return write_or_check("tools.notebook", made, arguments)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tools.generated import write_or_check
+
 FOLDER = Path(__file__).parents[1] / "k8s" / "monitoring"
 RULES, MANIFEST = FOLDER / "rules.yaml", FOLDER / "prometheusrule.yaml"
 HEAD = "# Made from rules.yaml by `python -m tools.prometheus_rules`; a test compares.\n"
@@ -48,14 +50,7 @@ def manifest() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the manifest, or with `--check` compare it; 1 where it is stale."""
-    text = manifest()
-    if "--check" not in arguments:
-        MANIFEST.write_text(text, encoding="utf-8")
-        return 0
-    if MANIFEST.exists() and MANIFEST.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{MANIFEST.name} is stale: run python -m tools.prometheus_rules", file=sys.stderr)
-    return 1
+    return write_or_check("tools.prometheus_rules", {MANIFEST: manifest()}, arguments)
 
 
 if __name__ == "__main__":

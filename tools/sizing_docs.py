@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.generated import write_or_check
 from tools.sizing_history import bytes_of_a_row
 from tools.sizing_history import history as history_part
 
@@ -183,14 +184,7 @@ def _poster(found: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the page, or with `--check` compare it; 1 where it is stale."""
-    text = page()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is stale: run python -m tools.sizing_docs", file=sys.stderr)
-    return 1
+    return write_or_check("tools.sizing_docs", {PAGE: page()}, arguments)
 
 
 if __name__ == "__main__":
