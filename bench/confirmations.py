@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
+from bench.meter import Counts, DrainLater, MeterSink
 from bench.process import Result, cpu_seconds, peak_rss_mib
 from dataflows.confirmations import build
 from dataflows.run import run
 from dataflows.settings import ConfirmationsSettings
-from millrace.shutdown import draining
 from sinks.batches import Batch
 
 #: The topics without records hold the watermark back by this much, which is part of the latency.
@@ -38,20 +36,20 @@ class Meter:
 
     orders: int
     events: int
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
     documents: int = 0
     pieces: Decimal = Decimal(0)
     begun: tuple[float, float, int] | None = None
     ended: tuple[float, float, int] | None = None
     delays: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    resident: list[float] = field(default_factory=list)
+    _drain: DrainLater = field(default_factory=lambda: DrainLater(DRAIN_S))
 
     def take(self, batch: Batch) -> None:
         """Count a batch of what the flow announced."""
-        self.counts.update(batch.counts)
-        read = self._sum("read:MachineCycle")
+        self.counts.take(batch)
+        read = self.counts.sum("read:MachineCycle")
         now = (cpu_seconds(), time.perf_counter(), read)
-        if self.begun is None and self._sum("read:WorkOrder") >= self.orders and read >= self.events // 10:
+        if self.begun is None and self.counts.sum("read:WorkOrder") >= self.orders and read >= self.events // 10:
             self.begun = now
         for frame in batch.documents:
             self.documents += frame.height
@@ -59,28 +57,8 @@ class Meter:
             self.ended = now
             ends = frame["window_end"].to_physical().to_numpy() / 1e6
             self.delays.append(time.time() - ends - LATENESS_S)
-        if read >= self.events and not draining.is_set() and self.ended is not None:
-            threading.Timer(DRAIN_S, draining.set).start()
-
-    def _sum(self, name: str) -> int:
-        return sum(counts.get(name, 0) for counts in self.counts.values())
-
-
-class _Partition(StatelessSinkPartition[Batch]):
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def write_batch(self, items: list[Batch]) -> None:
-        for batch in items:
-            self._meter.take(batch)
-
-
-class _Sink(DynamicSink[Batch]):
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> _Partition:
-        return _Partition(self._meter)
+        if read >= self.events and self.ended is not None:
+            self._drain()
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -99,7 +77,7 @@ def measure(options: argparse.Namespace) -> Result:
             future_s=1e9,
             history=Path(folder) / "history" if options.history else None,
         )
-        flow = build(settings, sinks={"meter": _Sink(meter)})
+        flow = build(settings, sinks={"meter": MeterSink(meter)})
         run(flow, Path(folder) / "recovery", layout=settings.layout())
     if meter.begun is None or meter.ended is None:
         raise ValueError(f"{options.topic}: the flow announced nothing")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,13 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
+from bench.meter import Counts, DrainLater, MeterSink
 from bench.process import Result, cpu_seconds, peak_rss_mib, rss_mib
 from dataflows.replenishment import build
 from dataflows.replenishment_settings import ReplenishmentSettings
 from dataflows.run import run
-from millrace.shutdown import draining
 from sinks.batches import Batch
 
 DRAIN_S = 10.0
@@ -38,7 +36,7 @@ class Meter:
 
     events: int
     places: int
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
     shown: list[pl.DataFrame] = field(default_factory=list)
     judged: bool = False
     cpu: float = 0.0
@@ -46,20 +44,19 @@ class Meter:
     resident: list[tuple[int, float]] = field(default_factory=list)
     alerts: int = 0
     _known: int = 0
-    _is_draining: bool = False
+    _drain: DrainLater = field(default_factory=lambda: DrainLater(DRAIN_S))
 
     def take(self, batch: Batch) -> None:
         """Count a batch of what the flow announced."""
-        self.counts.update(batch.counts)
+        self.counts.take(batch)
         self.alerts += len(batch.alerts)
-        read = self._sum("read:MaterialConsumption")
+        read = self.counts.sum("read:MaterialConsumption")
         for frame in batch.projections:
             self._judge(frame.select(*_PLACE, "instant", "on_hand"))
         if not self.resident or read - self.resident[-1][0] >= self.events // 20:
             self.resident.append((read, rss_mib()))
-        if read >= self.events and not self._is_draining:
-            self._is_draining = True
-            threading.Timer(DRAIN_S, draining.set).start()
+        if read >= self.events:
+            self._drain()
 
     def _judge(self, shown: pl.DataFrame) -> None:
         self.shown.append(shown)
@@ -72,30 +69,10 @@ class Meter:
     def _newest(self) -> pl.DataFrame:
         return pl.concat(self.shown).sort("instant").unique(_PLACE, keep="last")
 
-    def _sum(self, name: str) -> int:
-        return sum(counts.get(name, 0) for counts in self.counts.values())
-
     def on_hand(self) -> tuple[Decimal, datetime]:
         """Stock of all places, as the flow showed it last, and the instant of that."""
         newest = self._newest()
         return Decimal(str(newest["on_hand"].sum())), newest["instant"].sort()[-1]
-
-
-class _Partition(StatelessSinkPartition[Batch]):
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def write_batch(self, items: list[Batch]) -> None:
-        for batch in items:
-            self._meter.take(batch)
-
-
-class _Sink(DynamicSink[Batch]):
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def build(self, _step_id: str, _worker_index: int, _worker_count: int) -> _Partition:
-        return _Partition(self._meter)
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -119,7 +96,7 @@ def measure(options: argparse.Namespace) -> Result:
                 "future_s": 1e9,
             }
         )
-        flow = build(settings, sinks={"meter": _Sink(meter)})
+        flow = build(settings, sinks={"meter": MeterSink(meter)})
         run(flow, Path(folder) / "recovery", layout=settings.layout())
         stored = sum(path.stat().st_size for path in (Path(folder) / "recovery").rglob("*") if path.is_file())
     if not meter.judged:
