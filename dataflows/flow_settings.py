@@ -125,6 +125,8 @@ class FlowSettings(Section):
 
     #: Version of the steps that keep state: a store made for others holds keys that nobody would look for.
     steps: ClassVar[int] = 1
+    #: Earlier versions whose state today's steps read.
+    resumes: ClassVar[tuple[int, ...]] = ()
     #: Contracts of the events that lanes read, of reference data, and of what the flow sends.
     events: ClassVar[tuple[str, ...]] = ()
     references: ClassVar[tuple[str, ...]] = ()

@@ -38,6 +38,8 @@ class ReplenishmentSettings(FlowSettings):
     references: ClassVar[tuple[str, ...]] = ("Material",)
     outputs: ClassVar[tuple[str, ...]] = ("ReplenishmentRequest", "StockProjection", "DeadLetter", "Alert")
     laid_out: ClassVar[tuple[str, ...]] = ("flow", "lanes", "shards", "judge_s")
+    steps: ClassVar[int] = 2
+    resumes: ClassVar[tuple[int, ...]] = (1,)
 
     flow: str = Field(default="replenishment", pattern=FLOW_NAME)
     rules: tuple[ReplenishmentRule, ...] = ()

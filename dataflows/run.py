@@ -6,7 +6,7 @@ import ctypes
 import gc
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
@@ -40,6 +40,7 @@ def run(
     *,
     partitions: int = 4,
     layout: Mapping[str, object] | None = None,
+    resumes: Collection[int] = (),
     epoch_s: float = 0.0,
     workers: int = 1,
     process: int = 0,
@@ -53,6 +54,7 @@ def run(
         recovery: Folder of the recovery store, shared by all processes; None keeps no state.
         partitions: Partitions of a new store.
         layout: What the state is laid out for.
+        resumes: Earlier versions of the steps whose state is read, see `prepare`.
         epoch_s: Seconds between snapshots at least; 0 makes one after each activation of the sources.
         workers: Worker threads of this process.
         process: Number of this process.
@@ -68,7 +70,7 @@ def run(
     with in_use(recovery) if recovery is not None else nullcontext():
         config = None
         if recovery is not None:
-            prepare(recovery, partitions, layout or {}, process)
+            prepare(recovery, partitions, layout or {}, process, resumes)
             if process == 0:  # the others join it before anything is read from the store
                 forget_unfinished(recovery)
             config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bytewax.recovery import init_db_dir
@@ -14,24 +14,41 @@ from millrace.errors import Misconfigured
 LAYOUT = "layout.json"
 
 
-def prepare(recovery: Path, partitions: int, layout: Mapping[str, object], process: int) -> None:
+def prepare(
+    recovery: Path, partitions: int, layout: Mapping[str, object], process: int, resumes: Collection[int] = ()
+) -> None:
     """Make the store once; refuse one that was made for another layout.
+
+    Args:
+        recovery: Folder of the store.
+        partitions: Partitions of a new one.
+        layout: What the state is laid out for.
+        process: Number of this process.
+        resumes: Earlier versions of `steps` whose state today's steps read. Such a store becomes one of today's, which
+            the release before refuses.
 
     Raises:
         Misconfigured: The store was made for another layout, or process 0 has not made it yet.
     """
     described = recovery / LAYOUT
     if described.exists():
-        _check(recovery, json.loads(described.read_text(encoding="utf-8")), layout)
+        known = json.loads(described.read_text(encoding="utf-8"))
+        older = known.get("steps") in resumes
+        _check(recovery, {**known, "steps": layout["steps"]} if older else known, layout)
+        if older and process == 0:
+            _write(described, {**known, "steps": layout["steps"]})
         return
     if process != 0:
         raise Misconfigured(f"{recovery}: start process 0 first, it makes the recovery store")
     recovery.mkdir(parents=True, exist_ok=True)
     if not list(recovery.glob("part-*.sqlite3")):
         init_db_dir(recovery, partitions)  # type: ignore[no-untyped-call]
+    _write(described, {**layout, "state": uuid.uuid4().hex[:12]})
+
+
+def _write(described: Path, layout: Mapping[str, object]) -> None:
     partial = described.with_suffix(".partial")
-    text = json.dumps({**layout, "state": uuid.uuid4().hex[:12]}, indent=2) + "\n"
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(json.dumps(layout, indent=2) + "\n", encoding="utf-8")
     partial.rename(described)
 
 

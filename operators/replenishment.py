@@ -18,21 +18,21 @@ import polars as pl
 from operators.demand_days import DemandDays
 from operators.replenishment_config import Announced, ReplenishmentConfig
 from operators.replenishment_crossings import Crossings
+from operators.replenishment_mismatches import Mismatches
 from operators.replenishment_queue import Queue
 from operators.replenishment_request import Price
-from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
+from operators.replenishment_rows import CONSUMED, COUNTED, MOVEMENTS, PAPERED, PLAIN, REVISED, ROWS
 from operators.replenishment_summary import of_requests
 from operators.replenishment_units import BaseUnits
 from operators.replenishment_withdrawals import Withdrawals, own_papers
 from operators.request_book import RequestBook
 from operators.request_lifecycle import Terms
-from operators.request_papers import ORDERED, PAPER
+from operators.request_papers import ORDERED
 from operators.safety_stock import Place, project
 from operators.saved_rows import SavedRows
 from operators.screen import NO_PROGRESS
-from operators.stock import BALANCE, MOVEMENT, STOCK_KEY
+from operators.stock import STOCK_KEY
 from operators.stock_levels import StockLevels
-from operators.stock_mismatch import stock_mismatches
 
 STATE_VERSION = 1
 #: Ticks that rows wait for their material before that is told: at a start both are read side by side.
@@ -52,6 +52,7 @@ class Shard:
         self._queue = Queue(config.step)
         self.stock = StockLevels(config.keep)
         self.requests = RequestBook(self._terms, config.keep_papers)
+        self._mismatches = Mismatches(self.stock, self.requests, config.tolerance)
         self._demand = DemandDays(config.rules.days)
         self.crossings = Crossings(config.rules)
         self._withdrawals = Withdrawals()
@@ -129,10 +130,12 @@ class Shard:
         rows = self._queue.take(at)
         self._queue.judged = at
         self._demand.add(rows[CONSUMED].rows if CONSUMED in rows else pl.DataFrame())
-        counted, plain, revised = (_rows(rows, name) for name in (COUNTED, PLAIN, REVISED))
+        counted, moved = _rows(rows, COUNTED), _rows(rows, MOVEMENTS)
+        revised = SavedRows.together([_rows(rows, REVISED), _rows(rows, PLAIN)])
         self._held += [{"healed": place} for place in self._units.missing.counted(counted.rows)]
-        touched = [self.stock.apply(counted.rows, plain, revised, instant)]
-        self._mismatches(counted.rows, pl.concat([plain.rows, revised.rows]), instant)
+        touched = [self.stock.apply(counted.rows, moved, revised, instant)]
+        times = [part.rows.select(*_KEY, "time") for part in (moved, revised)]
+        self._output_alerts(self._mismatches.compare(counted.rows, pl.concat(times), instant, self._output.figures))
         touched.append(self._papers(_rows(rows, PAPERED).rows, instant))
         if new_day:
             self._demand.prune(instant)
@@ -179,47 +182,6 @@ class Shard:
             return rule.price, rule.currency
         known = self._prices.get(place[:2])
         return known[1:] if known is not None else None
-
-    def _mismatches(self, counted: pl.DataFrame, moved: pl.DataFrame, instant: datetime) -> None:
-        """Compare balances of what was counted, or moved before the newest balance."""
-        places = pl.concat([counted.select(_KEY), self._late(moved)]).unique()
-        if not places.height:
-            return
-        known = self.stock.known(places)
-        found = stock_mismatches(known, self.stock.movements(places), self._config.tolerance, instant)
-        standing: dict[str, list[dict[str, Any]]] = {}
-        for condition in found:
-            told = {"error_class": "partner_data", **condition}
-            standing.setdefault(f"{condition['plant']}|{condition['subject']}", []).append(told)
-        compared = known.group_by(_KEY).agg(pl.col("as_of").sort()).filter(pl.col("as_of").list.len() > 1)
-        self._output.figures.count({group: standing.get(group, ()) for group in map("|".join, compared[_KEY].rows())})
-        self._tell_mismatches(standing, places, compared, instant)
-
-    def _tell_mismatches(
-        self,
-        standing: Mapping[str, list[dict[str, Any]]],
-        places: pl.DataFrame,
-        compared: pl.DataFrame,
-        instant: datetime,
-    ) -> None:
-        """Alerts of the places where something lies apart, or did: mostly none."""
-        alarms = self.requests.alarms
-        before = [place for place in places.rows() if f"stock|{'|'.join(place)}" in alarms.standing]
-        concerned = compared.join(pl.DataFrame(before, schema=STOCK_KEY, orient="row"), on=_KEY, how="semi")
-        times = {"|".join(place): [at.isoformat() for at in counted] for *place, counted in concerned.iter_rows()}
-        for group in sorted(
-            {*map("|".join, before), *standing}
-        ):  # the oldest that is kept has none before it to be compared with
-            alarms.keep(f"stock|{group}", times.get(group, [])[1:])
-            self._output_alerts(alarms.update(f"stock|{group}", standing.get(group, []), instant))
-
-    def _late(self, moved: pl.DataFrame) -> pl.DataFrame:
-        """STOCK_KEY of what moved before the newest balance of its place; mostly no balance is as new as that."""
-        old = moved.filter(pl.col("time") <= pl.lit(self.stock.balances["as_of"].max()))
-        if not old.height:
-            return old.select(_KEY)
-        newest = self.stock.known(old.select(_KEY).unique()).group_by(_KEY).agg(pl.col("as_of").max())
-        return old.join(newest, on=_KEY, how="inner").filter(pl.col("time") <= pl.col("as_of")).select(_KEY)
 
     def _tell_unknown(self) -> None:
         """Rows that wait for their material are in no stock, so this is told though nothing is judged."""
@@ -286,7 +248,7 @@ class Shard:
         self._durable = len(state["held"])
 
 
-_SCHEMAS = {COUNTED: BALANCE, PLAIN: MOVEMENT, REVISED: MOVEMENT, PAPERED: PAPER}
+_SCHEMAS = {name: ROWS[name][0] for name in (COUNTED, MOVEMENTS, PLAIN, REVISED, PAPERED)}
 
 
 def _rows(rows: Mapping[str, SavedRows], name: str) -> SavedRows:

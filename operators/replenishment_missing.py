@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from operators.replenishment_rows import COUNTED, PLAIN, REVISED, effective
+from operators.replenishment_rows import COUNTED, MOVEMENTS, PLAIN, REVISED, effective
 from operators.safety_stock import Place
 from operators.stock import STOCK_KEY
 
 #: Kinds of rows that a balance has: papers and demand it has not.
-IN_BALANCES = (COUNTED, PLAIN, REVISED)
+IN_BALANCES = (COUNTED, MOVEMENTS, PLAIN, REVISED)
 
 
 class Missing:

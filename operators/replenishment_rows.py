@@ -20,14 +20,18 @@ from operators.request_papers import CONTRACTS as PAPERS
 from operators.request_papers import PAPER, papers
 from operators.shifts import CalendarBook
 from operators.stock import BALANCE, MOVEMENT, REPORTED, STOCK_KEY, balances
+from operators.stock_moved import MOVED
 from operators.windows import Window
 
-COUNTED, PLAIN, REVISED, PAPERED, CONSUMED = "counted", "plain", "revised", "papers", "consumed"
+COUNTED, MOVEMENTS, REVISED, PAPERED, CONSUMED = "counted", "moved", "revised", "papers", "consumed"
+#: What `MOVEMENTS` were in states and letters of release 1: rows by status that are never revised.
+PLAIN = "plain"
 #: What is used up, for demand.
 CONSUMPTION: dict[str, pl.DataType] = {**STOCK_KEY, "time": INSTANT, "unit": pl.String(), "quantity": QUANTITY}
 #: Columns of each kind of row, and those of them that are quantities.
 ROWS: dict[str, tuple[dict[str, pl.DataType], tuple[str, ...]]] = {
     COUNTED: (BALANCE, REPORTED),
+    MOVEMENTS: (MOVED, ("quantity",)),
     PLAIN: (MOVEMENT, ("quantity",)),
     REVISED: (MOVEMENT, ("quantity",)),
     PAPERED: (PAPER, ("quantity",)),
@@ -61,11 +65,11 @@ def _rows(contract: str, frame: pl.DataFrame, *, documents: bool, learns: bool) 
         yield COUNTED, balances(frame)
     elif contract == "MaterialConsumption":
         if not documents:
-            yield PLAIN, stock_movements.of_consumption(frame)
+            yield MOVEMENTS, stock_movements.of_consumption(frame)
         if learns:
             yield CONSUMED, _consumed(frame)
     elif contract == "QualityEvent":
-        yield PLAIN, stock_movements.of_quality(frame)
+        yield MOVEMENTS, stock_movements.of_quality(frame)
     elif contract == "GoodsMovement":
         yield REVISED, stock_movements.of_documents(_counted(frame, documents))
     if contract == "GoodsReceipt":
@@ -95,4 +99,15 @@ def effective(name: str) -> pl.Expr:
     return pl.col("time").to_physical()
 
 
-__all__ = ["CONSUMED", "CONSUMPTION", "COUNTED", "PAPERED", "PLAIN", "REVISED", "ROWS", "effective", "route"]
+__all__ = [
+    "CONSUMED",
+    "CONSUMPTION",
+    "COUNTED",
+    "MOVEMENTS",
+    "PAPERED",
+    "PLAIN",
+    "REVISED",
+    "ROWS",
+    "effective",
+    "route",
+]

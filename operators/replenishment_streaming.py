@@ -3,6 +3,7 @@
 | step | unit of parallelism | delivery |
 |---|---|---|
 | clock | one key | exactly-once state |
+| arrivals | shard of plant and material | exactly-once state |
 | stock | shard of plant and material | exactly-once state; requests and alerts are released from durable state |
 
 All records of a material in a plant meet in one shard: acknowledgements name no storage location.
@@ -18,13 +19,14 @@ import bytewax.operators as op
 import polars as pl
 from bytewax.dataflow import Stream
 
-from operators.base_streaming import Emit, Logic, ticked
+from operators.base_streaming import Emit, Logic, kept, ticked
 from operators.clock import Clock, Tick
 from operators.hashing import shards
 from operators.lane import LaneOutput
 from operators.layout import Keyed, Layout, split
 from operators.reference_lane import ReferenceOutput
 from operators.replenishment import Announced, ReplenishmentConfig, Shard
+from operators.replenishment_arrivals import Arrivals, Arrived
 
 _ROUTED_BY = ["plant", "material"]
 
@@ -48,10 +50,47 @@ class ShardLayout(Layout):
         return keyed
 
     def materials(self, output: ReferenceOutput) -> list[Keyed]:
-        """Materials to every shard."""
-        if not output.materials:
+        """Materials to their shard."""
+        records, keys = output.materials, self.holders()
+        if not records:
             return []
-        return [(key, ReferenceOutput(materials=output.materials)) for key in self.holders()]
+        rows = pl.DataFrame(
+            {
+                **{name: [record[name] for record in records] for name in _ROUTED_BY},
+                "record": range(len(records)),
+            }
+        )
+        return [
+            (keys[number], ReferenceOutput(materials=[records[at] for at in part["record"]]))
+            for number, part in split(rows, shards(rows, _ROUTED_BY, self.shards))
+        ]
+
+
+class ArrivalsLogic(Logic):
+    """What has come to one shard, until stock has an instant to judge."""
+
+    def __init__(self, step: int, state: dict[str, Any] | None) -> None:
+        self._arrivals = Arrivals(step)
+        if state is not None:
+            self._arrivals.restore(state)
+
+    def on_batch(self, values: list[Any]) -> Emit:
+        """Rows are kept; a tick hands them on."""
+        for value in values:
+            if isinstance(value, ReferenceOutput):
+                self._arrivals.material(value.materials)
+            elif not isinstance(value, Tick):
+                self._arrivals.take(*value)
+        ticks = [value for value in values if isinstance(value, Tick)]
+        return kept([self._arrivals.tick(ticks[-1].watermark) if ticks else None]), False
+
+    def flush(self) -> list[Any]:
+        """Everything is handed on."""
+        return [self._arrivals.given()]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Versioned plain values."""
+        return self._arrivals.snapshot()
 
 
 class ShardLogic(Logic):
@@ -62,15 +101,14 @@ class ShardLogic(Logic):
         if state is not None:
             self._shard.restore(state)
 
-    def on_batch(self, values: list[Any]) -> Emit:
-        """Rows are kept; a tick judges and releases: it stems from a source, so the last snapshot is durable."""
+    def on_batch(self, values: list[Arrived]) -> Emit:
+        """What arrived is judged and released: a tick stems from a source, so the last snapshot is durable."""
         for value in values:
-            if isinstance(value, ReferenceOutput):
+            if value.materials:
                 self._shard.material(value.materials)
-            elif not isinstance(value, Tick):
-                self._shard.take(*value)
-        ticks = [value for value in values if isinstance(value, Tick)]
-        return _told([self._shard.tick(ticks[-1].watermark)] if ticks else []), False
+            for name, rows in value.rows:
+                self._shard.take(name, rows)
+        return _told([self._shard.tick(values[-1].watermark)]), False
 
     def flush(self) -> list[Any]:
         """Everything is judged and handed out."""
@@ -112,7 +150,8 @@ def replenishment_flow(
     due = ticked(lanes, clock, layout)
     rows = op.flat_map("rows", lanes, layout.by_shard)
     materials = op.flat_map("materials", references, layout.materials)
-    announced = op.stateful_batch(
-        "stock", op.merge("stock_input", materials, rows, due), lambda state: ShardLogic(config, state)
+    arrived = op.stateful_batch(
+        "arrivals", op.merge("arrivals_input", materials, rows, due), lambda state: ArrivalsLogic(config.step, state)
     )
+    announced = op.stateful_batch("stock", arrived, lambda state: ShardLogic(config, state))
     return ReplenishmentStreams(lanes, announced)

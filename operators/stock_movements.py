@@ -10,6 +10,7 @@ import polars as pl
 
 from operators.document_keys import document_key
 from operators.stock import MOVEMENT
+from operators.stock_moved import MOVED, by_status
 
 #: What the names of movements that are receipts begin with.
 RECEIPT = "receipt"
@@ -17,24 +18,11 @@ _VERSION_BITS = 41
 _STATUS = "status"
 _TYPES = {"UNRESTRICTED": "on_hand", "QUALITY": "quality_hold", "BLOCKED": "blocked"}
 
-#: What is issued to an order was reserved for it, so both fall; a return opens the reservation again.
-_CONSUMED = {
-    "ISSUE": {"on_hand": -1, "allocated": -1},
-    "RETURN": {"on_hand": 1, "allocated": 1},
-    "SCRAP": {"on_hand": -1},
-    "BY_PRODUCT": {"on_hand": 1},
-}
-_DECIDED = {
-    "HOLD": {"on_hand": -1, "quality_hold": 1},
-    "RELEASE": {"quality_hold": -1, "on_hand": 1},
-    "REJECT": {"quality_hold": -1, "blocked": 1},
-}
+#: Effects by kind of what was consumed; without an order nothing was reserved.
+_CONSUMED = {"ISSUE": "issue", "RETURN": "return", "SCRAP": "out", "BY_PRODUCT": "in"}
+_ALONE = {**_CONSUMED, "ISSUE": "out", "RETURN": "in"}
+_DECIDED = {"HOLD": "hold", "RELEASE": "release", "REJECT": "reject"}
 _RECEIVED = {name: {status: 1} for name, status in _TYPES.items()}
-
-
-def _effects(table: dict[str, dict[str, int]]) -> pl.DataFrame:
-    rows = [(kind, status, sign) for kind, effects in table.items() for status, sign in effects.items()]
-    return pl.DataFrame(rows, schema={"by": pl.String, _STATUS: pl.String, "sign": pl.Int64}, orient="row")
 
 
 def _movements(
@@ -51,29 +39,31 @@ def _movements(
     return records.select(*columns, pl.col(by).cast(pl.String).alias("by"))
 
 
-def _by_status(moved: pl.DataFrame, table: dict[str, dict[str, int]]) -> pl.DataFrame:
-    """Rows of MOVEMENT."""
-    rows = moved.join(_effects(table), on="by", how="inner")
-    signed = pl.when(pl.col("sign") < 0).then(-pl.col("quantity")).otherwise("quantity").alias("quantity")
-    return rows.with_columns(signed).select(pl.col(name).cast(kind) for name, kind in MOVEMENT.items())
-
-
 def _joined(kind: str, *names: str) -> pl.Expr:
     return pl.concat_str(pl.lit(kind), document_key(*names), separator="|")
 
 
 def of_consumption(records: pl.DataFrame) -> pl.DataFrame:
-    """Movements of rows of the contract MaterialConsumption; only what an order takes was allocated."""
-    moved = _movements(records, "kind", _joined("consumption", "event_id"), pl.lit(0))
-    if not (records["order_id"] == "").any():
-        return _by_status(moved, _CONSUMED)
-    alone = _by_status(moved.filter(records["order_id"] == ""), _CONSUMED).filter(pl.col(_STATUS) != "allocated")
-    return pl.concat([_by_status(moved.filter(records["order_id"] != ""), _CONSUMED), alone])
+    """Rows of MOVED from rows of the contract MaterialConsumption; only what an order takes was allocated."""
+    effect = _effect("kind", _CONSUMED)
+    if (records["order_id"] == "").any():
+        effect = pl.when(pl.col("order_id") == "").then(_effect("kind", _ALONE)).otherwise(effect)
+    return _moved(records, effect, _joined("consumption", "event_id"))
 
 
 def of_quality(records: pl.DataFrame) -> pl.DataFrame:
-    """Movements of rows of the contract QualityEvent: what one status loses the other gains."""
-    return _by_status(_movements(records, "decision", _joined("quality", "event_id"), pl.lit(0)), _DECIDED)
+    """Rows of MOVED from rows of the contract QualityEvent: what one status loses the other gains."""
+    return _moved(records, _effect("decision", _DECIDED), _joined("quality", "event_id"))
+
+
+def _effect(column: str, table: dict[str, str]) -> pl.Expr:
+    return pl.col(column).cast(pl.String).replace_strict(table, default=None, return_dtype=pl.String)
+
+
+def _moved(records: pl.DataFrame, effect: pl.Expr, movement_id: pl.Expr) -> pl.DataFrame:
+    named = {"effect": effect, "movement_id": movement_id, "time": pl.col("event_time")}
+    rows = records.select(named.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in MOVED.items())
+    return rows.filter(pl.col("effect").is_not_null()) if rows["effect"].null_count() else rows
 
 
 def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
@@ -81,7 +71,7 @@ def of_receipts(records: pl.DataFrame) -> pl.DataFrame:
     stands = pl.col("status").cast(pl.String) == "RECEIVED"
     standing = records.with_columns(pl.when(stands).then(pl.col("quantity")).otherwise(0).alias("quantity"))
     receipt = _joined(RECEIPT, "receipt_id", "receipt_item")
-    return _by_status(_movements(standing, "stock_type", receipt, pl.col("version")), _RECEIVED)
+    return by_status(_movements(standing, "stock_type", receipt, pl.col("version")), _RECEIVED, "by")
 
 
 def said(name: str) -> pl.Expr:
@@ -113,5 +103,5 @@ def of_documents(records: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for way, each, by, table in both:
         identity = _joined(f"document {way}", "document_key")
-        parts.append(_by_status(_movements(each, by, identity, _rank(), "last_event_time"), table))
+        parts.append(by_status(_movements(each, by, identity, _rank(), "last_event_time"), table, "by"))
     return pl.concat(parts)

@@ -19,7 +19,7 @@ from operators import replenishment_request
 from operators.replenishment_config import Announced
 from operators.replenishment_crossings import SIGNAL
 from operators.replenishment_missing import missing_key
-from operators.replenishment_rows import CONSUMED, COUNTED, PAPERED, PLAIN, REVISED
+from operators.replenishment_rows import CONSUMED, COUNTED, MOVEMENTS, PAPERED, PLAIN, REVISED
 from operators.stock import STOCK_KEY
 from operators.waiting import UNIT_UNKNOWN
 from sinks.batches import Batch
@@ -43,6 +43,7 @@ _OWNERS = {
 #: Contract of what rows are made of, or the one that most of them are.
 _ORIGINS = {
     COUNTED: "InventoryBalance",
+    MOVEMENTS: "MaterialConsumption",
     PLAIN: "MaterialConsumption",
     CONSUMED: "MaterialConsumption",
     REVISED: "GoodsMovement",

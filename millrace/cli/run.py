@@ -113,6 +113,7 @@ def run(
             settings.recovery,
             partitions=settings.recovery_partitions,
             layout=settings.layout(),
+            resumes=settings.resumes,
             workers=workers,
             process=process,
             addresses=[address for address in addresses.split(";") if address],

@@ -95,7 +95,7 @@ def make(case: Case, store: Path) -> None:
 def resume(case: Case, store: Path) -> Quantities:
     """What was announced before and after, the newest of each key, as a ledger keeps it."""
     before = {key: Decimal(text) for key, text in json.loads((store / ANNOUNCED).read_text()).items()}
-    prepare(store, 2, case.settings.layout(), 0)
+    prepare(store, 2, case.settings.layout(), 0, case.settings.resumes)
     forget_unfinished(store)
     return {**before, **case.run(store, None)}
 
@@ -122,9 +122,9 @@ def unpack(archive: Path, store: Path) -> Path:
     return store
 
 
-def archive_of(case: Case) -> Path:
-    """`<flow>-steps<version>.tar.xz`."""
-    return FOLDER / f"{case.name}-steps{case.settings.steps}.tar.xz"
+def archive_of(case: Case, steps: int | None = None) -> Path:
+    """`<flow>-steps<version>.tar.xz`, of the present version or an earlier one."""
+    return FOLDER / f"{case.name}-steps{steps or case.settings.steps}.tar.xz"
 
 
 def main() -> int:

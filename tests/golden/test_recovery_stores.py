@@ -39,6 +39,20 @@ def test_a_stored_state_is_resumed_with_exact_totals(case: Case, tmp_path: Path)
     assert total(resume(case, store)) == expected(case)
 
 
+@pytest.mark.parametrize(
+    ("case", "steps"),
+    [(case, steps) for case in CASES for steps in case.settings.resumes],
+    ids=lambda value: f"steps{value}" if isinstance(value, int) else value.name,
+)
+def test_a_state_of_earlier_steps_is_resumed_and_then_refused_by_their_release(
+    case: Case, steps: int, tmp_path: Path
+) -> None:
+    store = unpack(archive_of(case, steps), tmp_path)
+    assert total(resume(case, store)) == expected(case)
+    with pytest.raises(Misconfigured, match=f"steps was {case.settings.steps}, is {steps}"):
+        prepare(store, 2, {**case.settings.layout(), "steps": steps}, 0)
+
+
 @each_case
 def test_without_the_stored_state_the_same_second_half_is_wrong(case: Case, tmp_path: Path) -> None:
     """The control: the totals above are exact because of what the store holds."""

@@ -130,9 +130,7 @@ def test_nothing_is_ordered_until_enough_days_are_known(learn_least: int) -> Non
     rows = [(kind, part) for frame, _ in frames for kind, part in frame]
     for kind, part in rows:
         of.take(kind, part)
-        used = part.with_columns(-part["quantity"]).select(
-            "plant", "material", "storage_location", "time", "unit", "quantity"
-        )
+        used = part.select("plant", "material", "storage_location", "time", "unit", "quantity")
         of.take("consumed", used)
     found = ticked(of, 1440 * 5 + 10, [balance(0, 160)])
     assert [each["reorder_point"] for each in found.requests] == ([60] if learn_least == 3 else [])

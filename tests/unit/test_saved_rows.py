@@ -13,10 +13,11 @@ import pytest
 from operators import saved_rows
 from operators.frames import from_bytes, to_bytes
 from operators.replenishment_queue import Queue
-from operators.replenishment_rows import PLAIN
+from operators.replenishment_rows import MOVEMENTS
 from operators.saved_rows import LEAST, SavedRows, joined, stream
 from operators.stock import BALANCE, MOVEMENT, retain
 from operators.stock_levels import StockLevels
+from operators.stock_moved import MOVED, expanded
 
 MINUTE = 60_000_000
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -27,15 +28,15 @@ def moved(count: int, first: int = 0, minutes: float = 0, places: int = 7) -> pl
     """Issues of one kilogram, numbered."""
     numbers = range(first, first + count)
     rows = [
-        ("P1", "STEEL", f"R{n % places}", f"issue|{n:08}", "on_hand", 0, START + timedelta(minutes=minutes), "KGM", -1)
+        ("P1", "STEEL", f"R{n % places}", f"issue|{n:08}", "out", START + timedelta(minutes=minutes), "KGM", 1)
         for n in numbers
     ]
-    return pl.DataFrame(rows, schema=MOVEMENT, orient="row")
+    return pl.DataFrame(rows, schema=MOVED, orient="row")
 
 
 def read(data: bytes) -> list[Any]:
     """Rows of a stream, sorted."""
-    return from_bytes(data, MOVEMENT).sort("movement_id", "status").rows()
+    return from_bytes(data, MOVED).sort("movement_id").rows()
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_streams_are_joined_without_reading_them() -> None:
 
 def test_streams_of_other_columns_are_not_joined() -> None:
     """As of a release that had a column less: its rows are serialised anew."""
-    older = to_bytes(moved(LEAST).drop("revision"))
+    older = to_bytes(moved(LEAST).drop("unit"))
     assert joined([older, to_bytes(moved(1))]) is None
     assert joined([b"\x00" * 20, to_bytes(moved(1))]) is None
     both = SavedRows.together([SavedRows(moved(LEAST), older), SavedRows(moved(LEAST, LEAST))])
@@ -73,10 +74,10 @@ def test_rows_that_wait_are_serialised_once(serialised: list[int]) -> None:
     """A queue over many snapshots, and the chunk that its rows become; few rows are serialised with others."""
     queue = Queue(MINUTE)
     for n in range(5):
-        queue.put(PLAIN, moved(LEAST, n * LEAST, 1))
-        assert len(read(queue.snapshot()["rows"][PLAIN])) == (n + 1) * LEAST
-    queue.put(PLAIN, moved(3, 5 * LEAST, 1))
-    taken = queue.take(int(START.timestamp() * 1_000_000) + MINUTE)[PLAIN]
+        queue.put(MOVEMENTS, moved(LEAST, n * LEAST, 1))
+        assert len(read(queue.snapshot()["rows"][MOVEMENTS])) == (n + 1) * LEAST
+    queue.put(MOVEMENTS, moved(3, 5 * LEAST, 1))
+    taken = queue.take(int(START.timestamp() * 1_000_000) + MINUTE)[MOVEMENTS]
     assert read(taken.bytes()) == moved(5 * LEAST + 3, minutes=1).rows()
     assert serialised == [LEAST] * 5 + [3]
     serialised.clear()
@@ -98,13 +99,13 @@ def levels_of(chunks: int) -> StockLevels:
 def test_movements_are_serialised_once_while_they_are_kept(serialised: list[int]) -> None:
     """Also when chunks are joined, and when nothing is old enough to leave."""
     stock = levels_of(100)
-    assert len(stock.snapshot()["movements"]) <= 25
+    assert len(stock.snapshot()["moved"]) <= 25
     assert sum(serialised) == 100 * LEAST
     again = StockLevels(timedelta(hours=1))
     again.restore(stock.snapshot())
     every = pl.DataFrame([("P1", "STEEL", f"R{n}") for n in range(7)], schema=["plant", *KEY], orient="row")
     for each in (stock, again):
-        assert each.movements(every).sort("movement_id").rows() == moved_over(100).rows()
+        assert each.movements(every).sort("movement_id").rows() == expanded(moved_over(100)).rows()
 
 
 def moved_over(minutes: int) -> pl.DataFrame:
@@ -124,15 +125,15 @@ def test_what_leaves_is_what_the_rule_says(seed: int) -> None:
     ]
     known = pl.DataFrame(rows, schema=BALANCE, orient="row")
     instant = START + timedelta(days=chance.choice([0, 29.99, 30.01, 31]))
-    every = pl.concat([chunk.rows for chunk in stock._chunks])
+    every = pl.concat([chunk.rows for chunk in stock._moved.chunks])
     stock.balances = known
     kept_known, kept = retain(known, every, stock.keep)
     counted = known.select("plant", *KEY).unique()
     recent = kept.join(counted, on=["plant", *KEY], how="anti").filter(pl.col("time") > instant - timedelta(days=30))
     wanted = pl.concat([kept.join(counted, on=["plant", *KEY], how="semi"), recent])
     stock.prune(instant)
-    left = pl.concat([every.clear(), *(chunk.rows for chunk in stock._chunks)])
+    left = pl.concat([every.clear(), *(chunk.rows for chunk in stock._moved.chunks)])
     assert left.sort("movement_id").rows() == wanted.sort("movement_id").rows()
     assert sorted(stock.balances.rows()) == sorted(kept_known.rows())
-    stored = [from_bytes(data, MOVEMENT) for data in stock.snapshot()["movements"]]
+    stored = [from_bytes(data, MOVED) for data in stock.snapshot()["moved"]]
     assert pl.concat([every.clear(), *stored]).sort("movement_id").rows() == wanted.sort("movement_id").rows()

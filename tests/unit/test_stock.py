@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,9 @@ from operators import stock_movements
 from operators.base_units import in_base_unit
 from operators.partials import INSTANT, QUANTITY
 from operators.references import Conversions
-from operators.stock import MOVEMENT, balances, merge_balances, merge_movements, retain, stock
+from operators.stock import MOVEMENT, REPORTED, STOCK_KEY, balances, merge_balances, merge_movements, retain, stock
 from operators.stock_mismatch import Tolerance, stock_mismatches
+from operators.stock_moved import EFFECTS, MOVED, expanded, sums
 from schemas.contracts import contract
 from schemas.samples import sample
 from schemas.types import polars_schema
@@ -51,7 +53,7 @@ def used(*bookings: tuple[float, int]) -> pl.DataFrame:
         {"kind": "ISSUE", "order_id": "1000471", "event_time": at(h), "quantity": Decimal(q), "event_id": f"c{h}"}
         for h, q in bookings
     ]
-    return stock_movements.of_consumption(of("MaterialConsumption", *rows))
+    return expanded(stock_movements.of_consumption(of("MaterialConsumption", *rows)))
 
 
 def shown(known: pl.DataFrame, movements: pl.DataFrame) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def test_hold_release_and_reject_move_stock_between_statuses() -> None:
         {"decision": d, "event_time": at(h), "quantity": Decimal(q)}
         for d, h, q in (("HOLD", 1, 30), ("RELEASE", 2, 10), ("REJECT", 3, 5))
     ]
-    row = shown(balance(0, 100), stock_movements.of_quality(of("QualityEvent", *decided)))
+    row = shown(balance(0, 100), expanded(stock_movements.of_quality(of("QualityEvent", *decided))))
     assert (row["on_hand"], row["quality_hold"], row["blocked"]) == (80, 15, 5)
 
 
@@ -136,7 +138,8 @@ def test_hold_release_and_reject_move_stock_between_statuses() -> None:
 def test_what_each_kind_of_consumption_does(kind: str, on_hand: int, allocated: int) -> None:
     """What is issued to an order was reserved for it: projected stock does not fall twice."""
     booked = {"kind": kind, "order_id": "1000471", "event_time": at(1), "quantity": Decimal(25)}
-    row = shown(balance(0, 100, allocated=50), stock_movements.of_consumption(of("MaterialConsumption", booked)))
+    moved = stock_movements.of_consumption(of("MaterialConsumption", booked))
+    row = shown(balance(0, 100, allocated=50), expanded(moved))
     assert (row["on_hand"], row["allocated"]) == (on_hand, allocated)
 
 
@@ -218,3 +221,26 @@ def test_a_repeated_movement_counts_once_and_keeps_its_columns() -> None:
     assert merged.schema == pl.Schema(MOVEMENT)
     assert merged.height == rows.height
     assert merged.schema["quantity"] == QUANTITY
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sums_of_kept_rows_are_the_sums_of_their_rows_by_status(seed: int) -> None:
+    """Of any mixture of effects, one alone among them, over several plants."""
+    chance = random.Random(seed)
+    present = chance.sample(sorted(EFFECTS), chance.choice([1, 1, 2, len(EFFECTS)]))
+    rows = [
+        (chance.choice(["P1", "P2"][: 1 + seed % 2]), "M", chance.choice("AB"), f"m{n}", chance.choice(present), at(1))
+        for n in range(200)
+    ]
+    kept = pl.DataFrame([(*row, "KGM", Decimal(chance.randrange(1, 99))) for row in rows], schema=MOVED, orient="row")
+    added = sums(kept).sort(list(STOCK_KEY))
+    one_by_one = expanded(kept)
+    assert one_by_one.height == sum(len(EFFECTS[row[4]]) for row in rows)
+    for status in REPORTED:
+        of_status = (
+            one_by_one.filter(pl.col("status") == status).group_by(list(STOCK_KEY)).agg(pl.col("quantity").sum())
+        )
+        wanted = {tuple(key): quantity for *key, quantity in of_status.iter_rows()}
+        assert {tuple(key): q for *key, q in added.select(*STOCK_KEY, status).iter_rows() if q} == {
+            key: q for key, q in wanted.items() if q
+        }
