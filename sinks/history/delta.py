@@ -51,7 +51,7 @@ class DeltaTarget:
         table = self.table()
         return table.transaction_version(day) if table is not None else None
 
-    def replace(self, day: str, place: PlantDay, rows: pa.Table, version: int) -> None:
+    def replace(self, day: str, place: PlantDay, rows: pa.RecordBatchReader, version: int) -> None:
         """See `Target`."""
         mark = self._delta.Transaction(day, version)
         predicate = f"plant = '{_escaped(place.plant)}' AND date = '{place.day}'"

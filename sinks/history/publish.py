@@ -1,15 +1,17 @@
 """Closed plant-days as tables of Delta Lake or Iceberg, for those who want one; the Parquet files stay the truth.
 
 Each day file becomes one partition, replaced as a whole by one commit that also says which version of the day is in
-it. So late rows and erasures follow with the next pass, and a pass that is repeated changes nothing.
+it. So late rows and erasures follow with the next pass, and a pass that is repeated changes nothing. A file is read a
+row group at a time, so memory does not grow with the day.
 
 Delivery: exactly once over kills: a commit is there or it is not, and one that is there is not made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -17,10 +19,10 @@ import pyarrow.parquet as pq
 
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
+from sinks.history.copies import local
 from sinks.history.day_file import DayFile, id_in, numbered
 from sinks.history.places import Place
 from sinks.history.reading import day_files
-from sinks.history.store import read_bytes
 from sinks.history.zones import PlantDay
 
 
@@ -31,8 +33,8 @@ class Target(Protocol):
         """Version of a plant-day (`plant=P1/date=2026-03-01`) that is in the table; None when it is not."""
         ...
 
-    def replace(self, day: str, place: PlantDay, rows: pa.Table, version: int) -> None:
-        """Put rows in the place of the plant-day's, with the version, in one commit.
+    def replace(self, day: str, place: PlantDay, rows: pa.RecordBatchReader, version: int) -> None:
+        """Put rows in the place of the plant-day's, with the version, in one commit; all of them or none.
 
         Raises:
             Retriable: Somebody else committed at the same time.
@@ -70,26 +72,77 @@ def publish(root: Place, topic: str, target: Target) -> Published:
         if target.version_of(folder) == day.number:
             done.unchanged += 1
             continue
-        place = PlantDay.of(topic, day.path.parent)
-        rows, version = _rows(day, place)
-        hit("publish.before_commit")
-        target.replace(folder, place, rows, version)
+        with _opened(day) as rows:
+            hit("publish.before_commit")
+            rows.put(target, folder, PlantDay.of(topic, day.path.parent))
         hit("publish.after_commit")
         done.days += 1
-        done.rows += rows.num_rows
+        done.rows += rows.count
     return done
 
 
-def _rows(day: DayFile, place: PlantDay) -> tuple[pa.Table, int]:
-    """Rows and version of one reading of the file, with plant and date as columns."""
-    try:
-        with pq.ParquetFile(BytesIO(read_bytes(day.path)), page_checksum_verification=True) as opened:
-            rows, version = opened.read(), numbered(id_in(opened.metadata))
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise Misconfigured(f"{day.path}: is no readable day file: {error!r}") from error
-    plain = rows.cast(pa.schema([field.with_type(_plain(field.type)) for field in rows.schema]))
-    plant, date = (pa.repeat(pa.scalar(value), rows.num_rows) for value in (place.plant, place.day))
-    return plain.add_column(0, "plant", plant).add_column(1, "date", date), version
+@dataclass(slots=True)
+class _Rows:
+    """Rows of one reading of a day file, a row group at a time.
+
+    Args:
+        day: The day file.
+        opened: The same, open.
+        version: Its number.
+        count: Rows that were handed out.
+        failure: Why they are not all of them.
+    """
+
+    day: DayFile
+    opened: pq.ParquetFile
+    version: int
+    count: int = 0
+    failure: Misconfigured | None = None
+
+    def put(self, target: Target, folder: str, place: PlantDay) -> None:
+        """Replace the plant-day with them."""
+        try:
+            target.replace(folder, place, self._reader(place), self.version)
+        except Exception as error:
+            if self.failure is not None:  # the target says it in words of its own
+                raise self.failure from error
+            raise
+        if self.failure is not None or self.count != self.opened.metadata.num_rows:
+            raise self.failure or Misconfigured(f"{self.day.path}: only {self.count} of its rows were taken")
+
+    def _reader(self, place: PlantDay) -> pa.RecordBatchReader:
+        plain = pa.schema([field.with_type(_plain(field.type)) for field in self.opened.schema_arrow])
+        schema = pa.schema([pa.field("plant", pa.string()), pa.field("date", pa.date32()), *plain])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(plain, schema, place))
+
+    def _batches(self, plain: pa.Schema, schema: pa.Schema, place: PlantDay) -> Iterator[pa.RecordBatch]:
+        """With plant and date as columns."""
+        try:
+            for number in range(self.opened.num_row_groups):
+                rows = self.opened.read_row_group(number).cast(plain)
+                where = [pa.repeat(pa.scalar(value), rows.num_rows) for value in (place.plant, place.day)]
+                self.count += rows.num_rows
+                yield from pa.Table.from_arrays([*where, *rows.columns], schema=schema).to_batches()
+                hit("publish.after_group")
+        except (pa.ArrowException, OSError) as error:
+            self.failure = _unreadable(self.day, error)
+            raise
+
+
+@contextmanager
+def _opened(day: DayFile) -> Iterator[_Rows]:
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(local(day.path))
+            opened = stack.enter_context(pq.ParquetFile(path, page_checksum_verification=True))
+            version = numbered(id_in(opened.metadata))
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise _unreadable(day, error) from error
+        yield _Rows(day, opened, version)
+
+
+def _unreadable(day: DayFile, error: BaseException) -> Misconfigured:
+    return Misconfigured(f"{day.path}: is no readable day file: {error!r}")
 
 
 def _plain(kind: Any) -> Any:

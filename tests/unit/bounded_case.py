@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Iterator
 from datetime import date
@@ -28,6 +29,7 @@ class Held:
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        gc.collect()
         self.rows = self.most_rows = self.seen = 0
         self._before = pa.total_allocated_bytes()
         self.most_bytes = 0
@@ -47,9 +49,13 @@ class Held:
         self.seen += 1
         self.rows += len(made)
         self.most_rows = max(self.most_rows, self.rows)
-        self.most_bytes = max(self.most_bytes, pa.total_allocated_bytes() - self._before)
+        self.look()
         weakref.finalize(made, self._gone, len(made))
         return made
+
+    def look(self) -> None:
+        """Take note of what Arrow has allocated, whoever holds it."""
+        self.most_bytes = max(self.most_bytes, pa.total_allocated_bytes() - self._before)
 
     def _gone(self, rows: int) -> None:
         self.rows -= rows

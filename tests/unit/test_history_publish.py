@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from pyiceberg.utils.config import Config
 from typer.testing import CliRunner
 
 from millrace.cli.app import app
@@ -40,6 +41,7 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(f"PYICEBERG_CATALOG__PLANT__{name}", value)
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
+    monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", Config())  # else that of the first test in this process
 
 
 def target(kind: str, folder: Path) -> Any:
@@ -84,14 +86,18 @@ def test_a_day_with_late_rows_replaces_what_was_published(tmp_path: Path, kind: 
     assert ids(kind, tmp_path) == in_days(tmp_path)
 
 
+def killed(folder: Path, kind: str, point: str) -> None:
+    command = [sys.executable, "-c", ONE_RUN, str(folder), kind, str(folder)]
+    env = {**os.environ, "MILLRACE_FAILPOINT": point, "PYTHONPATH": str(HERE)}
+    assert subprocess.run(command, env=env, cwd=HERE, check=False).returncode == -9
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("point", ["publish.before_commit@2", "publish.after_commit"])
 def test_a_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path, kind: str, point: str) -> None:
     fill(tmp_path)
     compact(tmp_path, TOPIC, BEFORE, lambda _: 10**9)
-    command = [sys.executable, "-c", ONE_RUN, str(tmp_path), kind, str(tmp_path)]
-    env = {**os.environ, "MILLRACE_FAILPOINT": point, "PYTHONPATH": str(HERE)}
-    assert subprocess.run(command, env=env, cwd=HERE, check=False).returncode == -9
+    killed(tmp_path, kind, point)
     before = ids(kind, tmp_path)
     assert len(before) == len(set(before))
     publish(tmp_path, TOPIC, target(kind, tmp_path))
