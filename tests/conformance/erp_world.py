@@ -146,7 +146,8 @@ class World:
     def close(self) -> None:
         self.run(self.channel.__aexit__(None, None, None))
         self.clock.advance(3600)
-        self.run(asyncio.sleep(0.002))  # whatever the ERP still waits for
+        self.run(_end_others())  # whatever the ERP still waits for
+        self.run(self.loop.shutdown_asyncgens())
         self.loop.close()
         self.ledger.close()
 
@@ -188,3 +189,13 @@ class World:
 
 async def _of(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+async def _end_others() -> None:
+    """A moment for tasks to come to their end by themselves; those that don't are ended, and waited for."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        _, late = await asyncio.wait(others, timeout=0.002)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

@@ -60,8 +60,10 @@ class ObjectStoreServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._proxy.__exit__(*error)
-        self.server.kill()
+        try:
+            self._proxy.__exit__(*error)
+        finally:
+            self.server.kill()
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -210,6 +210,7 @@ def test_taking_what_only_the_spool_has_as_final_is_found_out(root: ObjectPath, 
     compact(root, TOPIC, BEFORE, lambda _: int(state["number"]))
     Gated.gate.set()
     settle(spool)
+    spool.close()
     try:
         found = seen(root)
     except Misconfigured:

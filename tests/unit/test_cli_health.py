@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -16,19 +16,18 @@ from tests.servers.process import free_port
 @contextmanager
 def answering(with_what: Callable[[socket.socket], object]) -> Iterator[int]:
     """A port that takes one connection."""
-    server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         connection, _ = server.accept()
-        connection.recv(1000)
-        with_what(connection)
-        connection.close()
+        with connection, suppress(ConnectionError):  # who asked may have gone
+            connection.recv(1000)
+            with_what(connection)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield int(server.getsockname()[1])
-    thread.join(5)
-    server.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(server.getsockname()[1])
+        thread.join(5)
 
 
 def test_a_process_that_is_not_there_is_told_in_a_sentence() -> None:

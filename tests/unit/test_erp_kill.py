@@ -40,10 +40,12 @@ def erp(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "sandbox.erp", "--port", str(port), "--state", str(tmp_path / "erp.db")]
     process = subprocess.Popen(command)
     url = f"http://127.0.0.1:{port}"
-    _until(lambda: _serves(url))
-    yield url
-    process.kill()
-    process.wait()
+    try:
+        _until(lambda: _serves(url))
+        yield url
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _serves(url: str) -> bool:
