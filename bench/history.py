@@ -68,6 +68,8 @@ def collected(work: Work) -> Result:
         "drain": found["drain"],
         "compaction": found["compact"],
         "large_day": found["large_compact"],
+        "large_day_delta": found["large_publish"],
+        "large_day_erased": found["reports_erase"],
         "read_back": found["read_back"],
         "replay": found["replay"],
         "layouts": {name: {k: v for k, v in each.items() if k != "answers"} for name, each in layouts.items()},
@@ -106,7 +108,12 @@ def main() -> None:
 def _again(work: Work, stage: str) -> None:
     """Forget a stage and those behind it; raw files are gone once they are compacted, so they are written anew."""
     names = list(STAGES)
-    first = {"ask_uncompacted": "write", "compact": "write", "large_compact": "large_write"}.get(stage, stage)
+    first = {
+        "ask_uncompacted": "write",
+        "compact": "write",
+        "large_compact": "large_write",
+        "reports_erase": "reports_compact",
+    }.get(stage, stage)
     work.forget(names[names.index(first) :])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,22 +20,37 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 
 
-def write_day(root: Path, day: int, rows: int, files: int) -> tuple[float, float]:
+def write_day(
+    root: Path,
+    day: int,
+    rows: int,
+    files: int,
+    name: str = "MachineCycle",
+    told: Callable[[pl.DataFrame], pl.DataFrame] = lambda cycles: cycles,
+) -> tuple[float, float]:
     """Write the rows of one day to the raw zone in so many files; the machines take turns as on a topic.
 
     Each day has a writer of its own, so one that was interrupted is written anew.
 
+    Args:
+        root: Folder of the history.
+        day: Number of the day.
+        rows: Its rows.
+        files: Raw files.
+        name: Contract.
+        told: Makes rows of it of cycles.
+
     Returns:
         CPU and wall seconds of the writer alone: what it costs a flow beside reading and rules.
     """
-    writer = HistoryWriter(root, "confirmations", f"lane-{day:02}", {"MachineCycle": TOPIC}, lambda: "bench")
+    writer = HistoryWriter(root, "confirmations", f"lane-{day:02}", {name: contract(name).topic}, lambda: "bench")
     writer.restore(None)
     per_file = rows // files
     cpu = wall = 0.0
     for number in range(files):
-        frame = _rows(day, number / files, 1 / files, (day * files + number) * per_file, per_file)
+        frame = told(_rows(day, number / files, 1 / files, (day * files + number) * per_file, per_file))
         begun = cpu_seconds(), time.perf_counter()
-        writer.write("MachineCycle", frame)
+        writer.write(name, frame)
         writer.sync()
         cpu, wall = cpu + cpu_seconds() - begun[0], wall + time.perf_counter() - begun[1]
     return cpu, wall

@@ -31,6 +31,7 @@ def show(result: Result) -> None:
 def figures(result: Result) -> dict[str, str]:
     """What is told in a line each."""
     done, back, replay, drain = result["compaction"], result["read_back"], result["replay"], result["drain"]
+    delta, erased = result["large_day_delta"], result["large_day_erased"]
     write = result["layouts"]["uncompacted"]["written"]["cpu_us_per_row"]
     told = {"rows": f"{result['rows']:,}", "writing, CPU µs a row": f"{write:.2f}"}
     if drain is not None:
@@ -44,6 +45,8 @@ def figures(result: Result) -> dict[str, str]:
         f"compaction of a day of {result['large_day']['rows']:,} rows, memory MiB": (
             f"{result['large_day']['peak_rss_mib']:,.0f}"
         ),
+        f"a day of {delta['rows']:,} rows as a Delta table, memory MiB": f"{delta['peak_rss_mib']:,.0f}",
+        f"a person erased from {erased['rows']:,} reports of a day, memory MiB": f"{erased['peak_rss_mib']:,.0f}",
         "compaction, memory MiB": f"{done['peak_rss_mib']:,.0f}",
         "reading back, rows per CPU second": f"{back['rows_per_cpu_s']:,.0f}",
         "replay: events": f"{back['rows']:,}",

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.flow import PARTITIONS, Bench
+from bench.history_large import large_compacted, large_published, large_written, reports_compacted, reports_erased
 from bench.history_rows import MACHINES, PLANT, START, TOPIC, write_day
-from bench.history_work import Work, circumstances, console
-from bench.process import Result, cpu_seconds, peak_rss_mib
+from bench.history_work import Work, circumstances, console, timed
+from bench.process import Result, peak_rss_mib
 from bench.replaying import replayed
 from bench.topic import CycleTopic
 from schemas.contracts import contract
@@ -31,8 +32,6 @@ from sinks.history.tables import connect
 from tests.servers import Kafka
 
 _ALL = 10**12
-#: Times the rows of the other days, and raw files of that day.
-_LARGE, _LARGE_FILES = 13, 2400
 Answer = list[tuple[Any, ...]]
 
 _PIECES = "SELECT count(*), sum(quantity_good) FROM {rows}"
@@ -44,13 +43,6 @@ QUESTIONS = {
         "SELECT work_center, sum(quantity_good), sum(quantity_scrap) FROM {rows} GROUP BY ALL ORDER BY work_center"
     ),
 }
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """What a call gives, with wall and CPU seconds."""
-    wall, cpu = time.perf_counter(), cpu_seconds()
-    answer = work()
-    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
 
 
 def drained(work: Work) -> Result:
@@ -93,21 +85,6 @@ def compacted(work: Work) -> Result:
     speed = {"mb_per_s": total["mb"] / total["wall_s"], "mb_per_cpu_s": total["mb"] / total["cpu_s"]}
     rate = {"rows_per_cpu_s": total["rows"] / total["cpu_s"], "manifest_cpu_s": manifest["cpu_s"]}
     return {**total, **speed, **rate, "peak_rss_mib": peak_rss_mib()}
-
-
-def large_written(work: Work) -> Result:
-    """One day with many times as many rows, written."""
-    _, took = timed(lambda: write_day(work.large, 0, _LARGE * work.a_day, _LARGE_FILES))
-    return dict(took)
-
-
-def large_compacted(work: Work) -> Result:
-    """That day compacted: memory must not grow with it."""
-    until = START.date() + timedelta(days=1)
-    with only_one(work.large):
-        done, took = timed(lambda: compact(work.large, TOPIC, until, lambda _: _ALL))
-    rate = {"rows_per_cpu_s": done.rows / took["cpu_s"], "mb_per_cpu_s": done.bytes_before / 1e6 / took["cpu_s"]}
-    return {**took, **rate, "rows": done.rows, "files": done.files_before, "peak_rss_mib": peak_rss_mib()}
 
 
 def as_delta(work: Work) -> Result:
@@ -189,6 +166,9 @@ STAGES: Mapping[str, Callable[[Work], Result]] = {
     "drain": drained,
     "large_write": large_written,
     "large_compact": large_compacted,
+    "large_publish": large_published,
+    "reports_compact": reports_compacted,
+    "reports_erase": reports_erased,
 }
 
 

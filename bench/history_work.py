@@ -115,6 +115,11 @@ class Work:
             shutil.rmtree(self.history, ignore_errors=True)
         if "large_write" in stages:
             shutil.rmtree(self.large, ignore_errors=True)
+        if "large_publish" in stages:
+            shutil.rmtree(self.large / "delta", ignore_errors=True)
+        if "reports_compact" in stages:
+            for zone in (self.large, self.large / DAYS):
+                shutil.rmtree(zone / "operation-report", ignore_errors=True)
         for folder in [self.delta] * ("delta" in stages) + [self.folder / "replay"] * ("replay" in stages):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -134,6 +139,13 @@ class Work:
                 f"  {stage}: day {day + 1} of {self.days}, {(day + 1) * self.a_day:,} rows, {rate:,.0f} rows/s"
             )
             yield done
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """What a call gives, with wall and CPU seconds."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    answer = work()
+    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
 
 
 def circumstances() -> dict[str, Any]:

@@ -36,7 +36,14 @@ _STEPS = {
         "{mb:.1f} MB of raw files or {compacted:,} rows a CPU second; of one day with {large:.0f} million rows "
         "{large_rate:,} rows a CPU second, with {memory:,} MiB of memory at most"
     ),
-    "`history publish --delta`": "{delta:,} rows a CPU second",
+    "`history publish --delta`": (
+        "{delta:,} rows a CPU second; of one day with {delta_large:.0f} million rows {delta_rate:,} rows a CPU "
+        "second, with {delta_memory:,} MiB of memory at most"
+    ),
+    "`history erase`, of files that name the person": (
+        "{erased_rate:,} rows a CPU second, of one day with {erased:.0f} million reports; {erased_memory:,} MiB of "
+        "memory at most"
+    ),
     "`millrace replay --dry-run` ([replay](replay.md))": (
         "{replay:,} events a CPU second for the whole command, {documents:,} documents compared; "
         "{times:,} times as fast as the events came in"
@@ -47,7 +54,7 @@ _STEPS = {
 def history(found: dict[str, Any]) -> str:
     """The part of the page."""
     layouts, done, replay = found["layouts"], found["compaction"], found["replay"]
-    large = found["large_day"]
+    large, delta, erased = found["large_day"], found["large_day_delta"], found["large_day_erased"]
     cost = found["drain"]["cpu_us_per_event"]
     write = layouts["uncompacted"]["written"]["cpu_us_per_row"]
     loads = [each["circumstances"]["load_average"] for each in (*layouts.values(), done, replay)]
@@ -61,6 +68,12 @@ def history(found: dict[str, Any]) -> str:
         "large": large["rows"] / 1e6,
         "large_rate": _rounded(large["rows_per_cpu_s"]),
         "memory": round(large["peak_rss_mib"]),
+        "delta_large": delta["rows"] / 1e6,
+        "delta_rate": _rounded(delta["rows_per_cpu_s"]),
+        "delta_memory": round(delta["peak_rss_mib"]),
+        "erased": erased["rows"] / 1e6,
+        "erased_rate": _rounded(erased["rows_per_cpu_s"]),
+        "erased_memory": round(erased["peak_rss_mib"]),
         "delta": _rounded(layouts["delta"]["written"]["rows_per_cpu_s"]),
         "replay": _rounded(replay["events_per_cpu_s"]),
         "documents": replay["documents"],
