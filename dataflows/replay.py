@@ -25,6 +25,7 @@ from dataflows import parts
 from dataflows.file_run import FOREVER_H
 from dataflows.flow_settings import FlowSettings
 from dataflows.master_data import MasterData
+from dataflows.replay_late import Late, late_frame
 from dataflows.replay_range import Orders, Range, days_of, margin, needed, touched_orders
 from dataflows.replayable import Replayable
 from dataflows.run import run
@@ -51,7 +52,7 @@ class Replay:
         wanted: What it is about.
         master: Reference data.
         folder: Where its state and results are.
-        late: Places (`topic`, `partition`, `offset`) of rows that are documents of their own in the ledger.
+        late: Rows that are documents of their own in the ledger.
         history: Folder that a copy of the rows read is written to; None writes none.
         workers: Worker threads; they change no total.
         widen: Read what documents at the edges depend on; False only in negative controls.
@@ -62,7 +63,7 @@ class Replay:
     wanted: Range
     master: MasterData
     folder: Path
-    late: Sequence[tuple[str, int, int]] = ()
+    late: Sequence[Late] = ()
     history: Path | None = None
     workers: int = 1
     widen: bool = True
@@ -168,11 +169,9 @@ class Replay:
         )
 
     def _late_by_contract(self, topics: Mapping[str, str]) -> dict[str, pl.DataFrame]:
-        """Places by contract: those of its own topic, and those of topics of foreign records."""
-        schema = {"topic": pl.String(), "partition": pl.Int32(), "offset": pl.Int64()}
-        every = pl.DataFrame(list(self.late), schema=schema, orient="row")
+        """By contract those of its own topic, and those of topics of foreign records."""
         foreign = list(self.settings.mappings)
-        return {name: every.filter(pl.col("topic").is_in([topic, *foreign])) for name, topic in topics.items()}
+        return {name: late_frame(self.late, {topic, *foreign}) for name, topic in topics.items()}
 
     def _print(self) -> str:
         """What the state depends on."""
@@ -197,7 +196,7 @@ def load_rows(
         frame = rows.load(name, _date(first), partial(_piece, condition(name), first, until))
         if frame.height:
             origin = (pl.col("partition") | origin_code(name, 0)).cast(pl.Int32).alias("origin")
-            once = frame.unique(["partition", "offset", "event_id"], keep="first", maintain_order=False)
+            once = frame.unique(["plant", "partition", "offset", "event_id"], keep="first", maintain_order=False)
             found[name] = once.sort("event_time", "event_id", "offset").with_columns(origin).drop("partition")
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from dataflows.replay import Replay
 from dataflows.replay_changes import Compared, Held, compare, is_completion
+from dataflows.replay_late import Late, late_of
 from dataflows.replay_range import UNBOUND, Orders, Range, text
 from millrace.ledger import Ledger
 from millrace.ledger.converters import CONVERTERS
@@ -21,13 +22,11 @@ from millrace.ledger.standing import (
     Which,
     archived_of,
     standing_in,
-    waiting_adjustments,
 )
-from operators.document_keys import late_place
 from sinks.ledger import document_records
 
-#: Topic (the contract), partition and offset of an event.
-Place = tuple[str, int, int]
+#: Plant, topic (the contract), partition and offset of an event.
+Place = tuple[str, str, int, int]
 
 
 def standing_documents(
@@ -50,12 +49,6 @@ def _which(kinds: Sequence[str], wanted: Range, orders: Sequence[str] | None) ->
     yield Which(kinds, first, None if wanted.until is None else text(wanted.until), plants, mine)
     if orders is not None:
         yield Which(kinds, UNBOUND, f"{UNBOUND}~", plants, orders)
-
-
-def late_additions(ledger: Ledger, standing: dict[str, Standing]) -> list[Place]:
-    """Places of rows that are documents of their own in the ledger, or may become some: they stay that."""
-    keys = {key for key in standing if key.startswith(LATE)} | ledger.ask(waiting_adjustments)
-    return sorted(place for place in map(late_place, keys) if place is not None)
 
 
 def made_documents(replay: Replay) -> Iterator[DesiredDocument]:
@@ -88,16 +81,17 @@ def compare_with(ledger: Ledger, replay: Replay) -> Compared:
 
 def _as_booked(made: Iterator[DesiredDocument], mine: Mapping[str, Standing]) -> Iterator[DesiredDocument]:
     """Late additions that an earlier release booked keep the key that they have: a second one would book them twice."""
-    known = {(late_place(key), each.plant, each.order_id): key for key, each in mine.items() if key.startswith(LATE)}
+    known = {late_of(key, each.plant): key for key, each in mine.items() if key.startswith(LATE)}
     for each in made:
-        key = known.get((late_place(each.key), each.plant, each.order_id)) if each.key.startswith(LATE) else None
+        late = late_of(each.key, each.plant)
+        key = None if late is None else known.get(Late(*late[:4]))
         yield replace(each, key=key) if key is not None and each.key not in mine else each
 
 
 def _late_meanwhile(replay: Replay, standing: Mapping[str, Standing]) -> Orders:
     """Orders with late additions that the ledger did not have yet when the replay asked for them."""
     known = {None, *replay.late}
-    late = (each for key, each in standing.items() if key.startswith(LATE) and late_place(key) not in known)
+    late = (each for key, each in standing.items() if key.startswith(LATE) and late_of(key, each.plant) not in known)
     return frozenset((each.plant, each.order_id) for each in late)
 
 
@@ -137,9 +131,9 @@ def _all_read(replay: Replay, gone: Sequence[Standing]) -> set[str]:
     rows, known = replay.rows, set[Place]()
     wanted = {each.key: _places(each) for each in gone if each.attributes.get("origins")}
     for day in sorted({day for each in gone for day in _dates(each)}):
-        for contract in {place[0] for places in wanted.values() for place in places} & set(rows.topics):
-            found = rows.load(contract, day, lambda frame: frame.select("partition", "offset"))
-            known |= {(contract, partition, offset) for partition, offset in found.iter_rows()}
+        for contract in {place[1] for places in wanted.values() for place in places} & set(rows.topics):
+            found = rows.load(contract, day, lambda frame: frame.select("plant", "partition", "offset"))
+            known |= {(plant, contract, partition, offset) for plant, partition, offset in found.iter_rows()}
         known &= {place for places in wanted.values() for place in places}
     return {key for key, places in wanted.items() if places and places <= known}
 
@@ -147,7 +141,7 @@ def _all_read(replay: Replay, gone: Sequence[Standing]) -> set[str]:
 def _places(standing: Standing) -> set[Place]:
     origins: list[dict[str, Any]] = standing.attributes["origins"]
     ends = ("first_offset", "last_offset")
-    return {(each["topic"], each["partition"], each[end]) for each in origins for end in ends}
+    return {(standing.plant, each["topic"], each["partition"], each[end]) for each in origins for end in ends}
 
 
 def _dates(standing: Standing) -> Iterator[date]:
@@ -160,4 +154,4 @@ def _dates(standing: Standing) -> Iterator[date]:
             day += timedelta(days=1)
 
 
-__all__ = ["compare_with", "late_additions", "made_documents", "standing_documents"]
+__all__ = ["compare_with", "made_documents", "standing_documents"]

@@ -218,14 +218,23 @@ def _by_topic(contract: str, frame: pl.DataFrame, late: pl.DataFrame | None) -> 
     """Rows with the topic they came from where that matters: for those that are adjustments of their own."""
     if late is None or not late.height:
         return [_rows(contract, contract, frame, late=False)]
-    place = (pl.col("origin") % 65536).alias("partition")
-    found = frame.with_columns(place).join(late, on=["partition", "offset"], how="left", maintain_order="left")
-    topics = found["topic"]
+    topics = _topics_of_late(frame, late)
     parts = [_rows(contract, contract, frame.filter(topics.is_null()), late=False)]
     for topic in topics.drop_nulls().unique(maintain_order=True).to_list():
         rows = frame.filter((topics == topic).fill_null(value=False))
         parts.append(_rows(contract, topic, rows, late=True))
     return [rows for rows in parts if rows.frame.height]
+
+
+def _topics_of_late(frame: pl.DataFrame, late: pl.DataFrame) -> pl.Series:
+    """By row the topic of the late addition that it is; null of all others."""
+    place = ["plant", "partition", "offset"]
+    rows = frame.select("plant", "offset", "event_time", (pl.col("origin") % 65536).alias("partition"))
+    timed = late.filter(pl.col("event_time").is_not_null()).unique([*place, "event_time"], maintain_order=True)
+    former = late.filter(pl.col("event_time").is_null()).unique(place, maintain_order=True).drop("event_time")
+    found = rows.join(timed, on=[*place, "event_time"], how="left", maintain_order="left")
+    found = found.join(former, on=place, how="left", maintain_order="left", suffix="_former")
+    return found.select(pl.coalesce("topic", "topic_former"))["topic"]
 
 
 def _rows(contract: str, topic: str, frame: pl.DataFrame, *, late: bool) -> Rows:
@@ -242,7 +251,8 @@ class HistoryLanes(FixedPartitionedSource[LaneOutput, dict[str, Any]]):
         days: Days to read, in order.
         load: Reads rows.
         build: Makes the lane's rules by its name.
-        late: By contract the places (`topic`, `partition`, `offset`) of rows that are adjustments of their own.
+        late: By contract `plant`, `topic`, `partition`, `offset` and, where it is known, `event_time` of rows that are
+            adjustments of their own.
         account: Told what is read.
         behind: A piece's time passes with the piece after it, so that no tick overtakes rows on their way to another
             worker. A total mends that with its next revision; a decision does not.

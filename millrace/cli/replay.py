@@ -19,8 +19,9 @@ from dataflows.registry import flow_named
 from dataflows.replay import Replay
 from dataflows.replay_apply import put_scratch
 from dataflows.replay_changes import Compared
-from dataflows.replay_compare import late_additions, made_documents, standing_documents
+from dataflows.replay_compare import made_documents, standing_documents
 from dataflows.replay_flows import REPLAYABLE, replayable
+from dataflows.replay_late import late_additions
 from dataflows.replay_range import Range, text
 from dataflows.replay_table import frame
 from millrace.cli.replay_files import run_backfill

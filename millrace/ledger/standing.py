@@ -14,7 +14,7 @@ from millrace.ledger.tables import WAITING_TOTAL, dead_letters, documents, tombs
 from millrace.ledger.text import Quantities, load_json, load_quantities
 from millrace.ledger.tombstones import unit_of
 
-#: Keys of late additions begin with this; topic, partition and offset of the record follow.
+#: Keys of late additions begin with this.
 LATE = "late|"
 _COLUMNS = (
     *("key", "kind", "plant", "order_id", "operation", "sort_key", "revision", "reference_version"),
@@ -108,10 +108,11 @@ def archived_of(connection: Connection, orders: Iterable[tuple[str, str]] | None
                 yield _standing(row, archived=True)
 
 
-def waiting_adjustments(connection: Connection) -> set[str]:
-    """Keys of late additions that may still become documents of their own."""
+def waiting_adjustments(connection: Connection) -> dict[str, str]:
+    """Plants by keys of late additions that may still become documents of their own."""
     mine = and_(dead_letters.c.document_key >= LATE, dead_letters.c.document_key < f"{LATE[:-1]}}}")
-    return {str(key) for key in connection.scalars(select(dead_letters.c.document_key).where(WAITING_TOTAL, mine))}
+    query = select(dead_letters.c.document_key, dead_letters.c.plant).where(WAITING_TOTAL, mine)
+    return {row.document_key: row.plant for row in connection.execute(query)}
 
 
 def _standing(row: Mapping[Any, Any], *, archived: bool = False) -> Standing:

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from dataflows.master_data import MasterData
 from dataflows.replay import Replay
 from dataflows.replay_changes import Compared
-from dataflows.replay_compare import compare_with, late_additions, standing_documents
+from dataflows.replay_compare import compare_with, standing_documents
 from dataflows.replay_flows import replayable
+from dataflows.replay_late import late_additions
 from dataflows.replay_range import Range
 from dataflows.settings import ConfirmationsSettings, CounterRule
 from millrace.ledger import Ledger
@@ -119,10 +120,15 @@ def polls(made: Mapping[str, Sequence[dict[str, Any]]]) -> Iterator[tuple[int, A
             yield int(hour), batch(name, [row for _, row in listed], 0, listed[0][0])
 
 
-def run_flow(folder: Path, made: Mapping[str, Sequence[dict[str, Any]]], given: ConfirmationsSettings) -> None:
+def run_flow(
+    folder: Path,
+    made: Mapping[str, Sequence[dict[str, Any]]],
+    given: ConfirmationsSettings,
+    known: Sequence[dict[str, Any]] | None = None,
+) -> None:
     """The flow over records in memory, to the end, with its history and ledger."""
     merged = [b for _, b in sorted(polls(made), key=lambda each: each[0])]
-    script = Script([merged], [batch("WorkOrder", known_orders(), 0, 0)])
+    script = Script([merged], [batch("WorkOrder", known_orders() if known is None else known, 0, 0)])
     sink = LedgerSink(str(given.ledger), given.flow).build("ledger", 0, 1)
 
     class Into(memory.Consumer):
