@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,36 +15,23 @@ from dataflows import parts
 from dataflows.file_run import FileRun
 from dataflows.registry import flow_named
 from dataflows.replay import Replay
-from dataflows.replay_apply import put_scratch
-from dataflows.replay_changes import Compared
 from dataflows.replay_compare import made_documents, standing_documents
 from dataflows.replay_flows import REPLAYABLE, replayable
 from dataflows.replay_late import late_additions
 from dataflows.replay_range import Range, text
-from dataflows.replay_table import frame
+from millrace.cli.options import Texts, grouped
 from millrace.cli.replay_files import run_backfill
-from millrace.cli.replay_options import (
-    TABLE,
-    Into,
-    Options,
-    compared_ledger,
-    left_over,
-    put_with_bar,
-    write_outcome,
-)
-from millrace.cli.replay_report import plain, progress, show
+from millrace.cli.replay_options import Options, compared_ledger, finish, put_changes
+from millrace.cli.replay_report import progress
 from millrace.cli.run_files import file_inputs
 from millrace.cli.status import asked
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
-from millrace.ledger.replaying import Fate
 from millrace.settings import load
 from millrace.telemetry import configure_logging
-from sources.history import HistoryAccount
-
-Texts = list[str] | None
 
 
+@grouped
 def replay(
     flow: Annotated[str, typer.Argument(metavar="FLOW", help=f"Flow: {', '.join(REPLAYABLE)}.")],
     config: Annotated[Path | None, typer.Option("--config", help="Settings of the flow (YAML).")] = None,
@@ -57,18 +42,7 @@ def replay(
     end: Annotated[str | None, typer.Option("--to", help="Windows that start before it.")] = None,
     plants: Annotated[Texts, typer.Option("--plant", help="Plant; may be given again.")] = None,
     orders: Annotated[Texts, typer.Option("--order", help="Order; may be given again.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show which documents would change, and why.")
-    ] = False,
-    into: Annotated[
-        Into | None, typer.Option("--into", help="A scratch ledger and history, or the live ledger.")
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="Why you do it; stands in the audit. Needed for --into live.")
-    ] = None,
-    who: Annotated[
-        str | None, typer.Option("--who", help="Who you are; the user of this computer if left out.")
-    ] = None,
+    options: Options,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for state and results.")] = None,
     order_files: Annotated[
         Texts, typer.Option("--order-file", help="WorkOrder records, instead of the topic; may be given again.")
@@ -90,10 +64,6 @@ def replay(
         typer.Option("--mapping", "--contract", help="Mapping file or contract of the inputs, as `millrace run`."),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker threads; they change no total.")] = 1,
-    patience_s: Annotated[
-        float, typer.Option("--wait", min=0, help="Seconds to wait for documents that a poster works on.")
-    ] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Feed the history to a flow's rules again, with the settings and the master data of now.
 
@@ -102,7 +72,6 @@ def replay(
 
     Example: `millrace replay confirmations --config plant.yaml --from 2026-03-01 --to 2026-03-02 --dry-run`
     """
-    options = Options(into, dry_run, reason, who, patience_s, as_json)
     options.check()
     configure_logging()
     named = flow_named(flow)
@@ -126,7 +95,7 @@ def replay(
     if options.live and how.not_live is not None:
         raise Misconfigured(f"--into live: {how.not_live}")
     known = how.known(settings, parts.schema_source(settings), files, calendar_files or ())
-    copy = folder / "scratch" / "history" if into is Into.SCRATCH and not dry_run else None
+    copy = folder / "scratch" / "history" if options.scratch else None
     made = Replay(how, settings, wanted, known, folder, history=copy, workers=workers)
     raise typer.Exit(_run(made, options, flow))
 
@@ -143,38 +112,16 @@ def _with(ledger: Ledger, made: Replay, rows: int, options: Options, flow: str, 
     with progress("events", rows, Console(stderr=True)) as heard:
         account = made.compute(heard)
     compared = made.flow.compare(ledger, made)
-    frame(compared.changes).write_parquet(made.folder / TABLE, compression="zstd")
-    what = f"replay of {flow} {_told(made.wanted)}"
-    fates = put_with_bar(ledger, compared.to_put, options, what) if options.live else None
-    outcome = _outcome(made, compared, account, fates, options, {"flow": flow, "no_ledger": nothing})
-    if options.as_json:
-        typer.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
-    else:
-        show(outcome, compared, Console())
-    return 1 if left_over(compared, fates) else 0
-
-
-def _outcome(
-    made: Replay,
-    compared: Compared,
-    account: HistoryAccount,
-    fates: dict[Fate, int] | None,
-    options: Options,
-    said: Mapping[str, str | None],
-) -> dict[str, Any]:
-    scratch = made.folder / "scratch"
-    more = {
-        **said,
-        "range": _told(made.wanted),
+    told = _told(made.wanted)
+    fates = put_changes(ledger, compared, made.folder, options, f"replay of {flow} {told}", live=options.live)
+    said = {
+        "flow": flow,
+        "no_ledger": nothing,
+        "range": told,
         "resumed": made.resumed,
-        "table": str(made.folder / TABLE),
-        "ledger": put_scratch(scratch, made_documents(made)) if made.history is not None else None,
         "history": str(made.history) if made.history is not None else None,
-        "into": "live" if options.live else "scratch" if made.history is not None else None,
     }
-    outcome = plain(compared, account, fates, more)
-    write_outcome(made.folder, outcome)
-    return outcome
+    return finish(compared, account, fates, made.folder, options, said, made_documents(made))
 
 
 def _instant(option: str, given: str | None) -> int | None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
 from dataflows.backfill import backfill, keep_rows
 from dataflows.file_run import FileRun
-from dataflows.replay_apply import put_scratch
-from dataflows.replay_table import frame
 from dataflows.settings import ConfirmationsSettings
 from millrace.cli.file_report import reading
-from millrace.cli.replay_options import (
-    TABLE,
-    Into,
-    Options,
-    compared_ledger,
-    left_over,
-    put_with_bar,
-    write_outcome,
-)
-from millrace.cli.replay_report import plain, show
+from millrace.cli.replay_options import Options, compared_ledger, finish, put_changes
 from millrace.cli.status import asked
 from millrace.errors import Misconfigured
 from millrace.ledger import Ledger
@@ -54,35 +41,17 @@ def _with(
 ) -> int:
     with reading(list(what.inputs), Console(stderr=True)) as heard:
         done = backfill(settings, what, ledger, heard)
-    frame(done.compared.changes).write_parquet(folder / TABLE, compression="zstd")
-    files = ", ".join(row.file for row in done.results.account.files)
-    live = options.live and not done.refused
-    fates = (
-        put_with_bar(ledger, done.compared.to_put, options, f"backfill of {said['flow']} from {files}")
-        if live
-        else None
-    )
-    scratch = options.into is Into.SCRATCH and not options.dry_run
-    outcome = plain(
-        done.compared,
-        None,
-        fates,
-        {
-            **said,
-            "files": [row.file for row in done.results.account.files],
-            "dead_letters": done.results.letters.height,
-            "table": str(folder / TABLE),
-            "ledger": put_scratch(folder / "scratch", done.made) if scratch else None,
-            "generation": keep_rows(done, what, settings.history) if live else None,
-            "into": "live" if live else "scratch" if scratch else None,
-        },
-    )
-    write_outcome(folder, outcome)
-    if options.as_json:
-        typer.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
-    else:
-        show(outcome, done.compared, Console())
-    return 1 if left_over(done.compared, fates) or done.results.letters.height else 0
+    files, live = [row.file for row in done.results.account.files], options.live and not done.refused
+    told = f"backfill of {said['flow']} from {', '.join(files)}"
+    fates = put_changes(ledger, done.compared, folder, options, told, live=live)
+    more = {
+        **said,
+        "files": files,
+        "dead_letters": done.results.letters.height,
+        "generation": keep_rows(done, what, settings.history) if live else None,
+    }
+    code = finish(done.compared, None, fates, folder, options, more, done.made)
+    return 1 if done.results.letters.height else code
 
 
 __all__ = ["run_backfill"]
