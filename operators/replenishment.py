@@ -140,9 +140,9 @@ class Shard:
         if new_day:
             self._demand.prune(instant)
             touched.append(self.crossings.places())
-        places = pl.concat(touched).unique()
-        if places.height:
-            self._cross(places, instant)
+        concerned = [places for places in touched if places.height]
+        if concerned:
+            self._cross(concerned[0] if len(concerned) == 1 else pl.concat(concerned).unique(), instant)
         self.requests.prune(instant)
 
     def _papers(self, rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
@@ -162,7 +162,7 @@ class Shard:
         self._withdraw(self._withdrawals.given_up(found.values(), instant))
         after = self.requests.expected()
         changed = [before.join(after, on=after.columns, how="anti"), after.join(before, on=after.columns, how="anti")]
-        return pl.concat([closed, *(frame.select(_KEY) for frame in changed)])
+        return pl.concat([closed, *(frame.select(_KEY) for frame in changed)]).unique()
 
     def _withdraw(self, given_up: list[dict[str, Any]]) -> None:
         if given_up:
@@ -192,8 +192,8 @@ class Shard:
 
     def _cross(self, places: pl.DataFrame, instant: datetime) -> None:
         """Which of the places cross now; what is asked for raises their projection at once."""
-        projections = project(self.stock.stock(places), self.requests.expected())
-        asked = self.crossings.judge(projections, instant, self._demand, self._price_of)
+        rows = self._projected(places, instant)
+        asked = self.crossings.judge(rows, instant, self._price_of)
         if asked:
             self._held += [{"request": each} for each in asked]
             self._withdrawals.asked(asked)
@@ -201,9 +201,13 @@ class Shard:
             alerts, found = self.requests.follow(instant)
             self._output_alerts(alerts)
             self._output.summaries.update(of_requests(found, instant))
-            projections = project(self.stock.stock(places), self.requests.expected())
-            self.crossings.rearm(projections)
-        self._output.projections.append(self.crossings.signal(projections, instant))
+            rows = self._projected(places, instant)
+            self.crossings.rearm(rows)
+        self._output.projections.append(self.crossings.signal(rows, instant))
+
+    def _projected(self, places: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+        projections = project(self.stock.stock(places), self.requests.expected())
+        return self.crossings.limited(projections, instant, self._demand)
 
     def _output_alerts(self, alerts: Sequence[dict[str, Any]]) -> None:
         self._held += [{"alert": each} for each in alerts]

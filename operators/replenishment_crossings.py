@@ -86,19 +86,29 @@ class Crossings:
         for place in gone.select(_KEY).rows():
             self._closed.pop(place, None)
 
+    def limited(self, projections: pl.DataFrame, instant: datetime, demand: DemandDays) -> pl.DataFrame:
+        """Projections with what they are compared with; null where nothing is ordered."""
+        self._new_day(instant)
+        rows = projections.join(self._limits, on=_KEY, how="left")
+        unlimited = rows.filter(pl.col("reorder_point").is_null())
+        if unlimited.height and self._decide(unlimited.select(_KEY).unique().rows(), instant, demand):
+            rows = projections.join(self._limits, on=_KEY, how="left")
+        return rows
+
     def judge(
-        self,
-        projections: pl.DataFrame,
-        instant: datetime,
-        demand: DemandDays,
-        price_of: Callable[[Place], Price | None],
+        self, rows: pl.DataFrame, instant: datetime, price_of: Callable[[Place], Price | None]
     ) -> list[dict[str, Any]]:
-        """Requests of the places that cross now: fields of ReplenishmentRequest."""
-        self._refresh(projections, instant, demand)
-        found = self._step(projections)
+        """Requests of the places that cross now: fields of ReplenishmentRequest.
+
+        Args:
+            rows: As `limited` gives them.
+            instant: Now, event time.
+            price_of: Price of a place's material.
+        """
+        found = self._step(rows)
         if not found:
             return []
-        signals = {tuple(row[name] for name in _KEY): row for row in self.signal(projections, instant).to_dicts()}
+        signals = {tuple(row[name] for name in _KEY): row for row in self.signal(rows, instant).to_dicts()}
         requests = []
         for each in found:
             place: Place = (each["plant"], each["material"], each["storage_location"])
@@ -106,16 +116,17 @@ class Crossings:
             requests.append(request({**each, **ahead}, self._policies[place], instant, price_of(place)))
         return requests
 
-    def rearm(self, projections: pl.DataFrame) -> None:
+    def rearm(self, rows: pl.DataFrame) -> None:
         """Note where what was asked for has lifted the projection; it lifts it above s, so nothing crosses here."""
-        self._step(projections)
+        self._step(rows)
 
-    def _step(self, projections: pl.DataFrame) -> list[dict[str, Any]]:
+    def _step(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
         """Only what is at or below its limit, or disarmed, can change."""
-        rows = projections.join(self._limits.select(*_KEY, "reorder_point"), on=_KEY, how="inner")
+        concerned = pl.col("projected") <= pl.col("reorder_point")
         disarmed = self.state.filter(~pl.col("armed")).select(*_KEY, pl.lit(True).alias("disarmed"))
-        rows = rows.join(disarmed, on=_KEY, how="left")
-        concerned = (pl.col("projected") <= pl.col("reorder_point")) | pl.col("disarmed").is_not_null()
+        if disarmed.height:
+            rows = rows.join(disarmed, on=_KEY, how="left")
+            concerned |= pl.col("disarmed").is_not_null() & pl.col("reorder_point").is_not_null()
         chosen = rows.filter(concerned).select(list(PROJECTION))
         if not chosen.height:
             return []
@@ -130,15 +141,17 @@ class Crossings:
         known = self._policies.get(place)
         return known.replenishment if known is not None else None
 
-    def _refresh(self, projections: pl.DataFrame, instant: datetime, demand: DemandDays) -> None:
-        """Policies of places that are new, or whose demand is learned and the day is another."""
+    def _new_day(self, instant: datetime) -> None:
+        """Policies of places whose demand is learned are made anew."""
         if self._rules.learns and self._day != instant.date():
             self._day = instant.date()
             learning = [place for place, each in self._policies.items() if each.rule.learn_days is not None]
             for place in learning:
                 del self._policies[place]
             self._forget(learning)
-        unlimited = projections.select(_KEY).join(self._limits, on=_KEY, how="anti").unique().rows()
+
+    def _decide(self, unlimited: list[Place], instant: datetime, demand: DemandDays) -> bool:
+        """Policies of places that are new; whether there are any."""
         missing = [place for place in unlimited if place not in self._policies]
         rules = {place: rule for place in missing if (rule := self._rules.rule(place)) is not None}
         learned = demand.demands(
@@ -150,6 +163,7 @@ class Crossings:
             known = learned.get(place)
             self._policies[place] = given[id(rule)] if known is None else policy(rule, known)
         self._remember(rules)
+        return bool(rules)
 
     def _forget(self, places: list[Place]) -> None:
         gone = pl.DataFrame(places, schema=STOCK_KEY, orient="row")
@@ -171,9 +185,8 @@ class Crossings:
         if rows:
             self._limits = pl.concat([self._limits, pl.DataFrame(rows, schema=_LIMITS, orient="row")])
 
-    def signal(self, projections: pl.DataFrame, instant: datetime) -> pl.DataFrame:
-        """Rows of SIGNAL; a place that nothing is ordered for has no limits."""
-        rows = projections.join(self._limits, on=_KEY, how="left")
+    def signal(self, rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+        """Rows of SIGNAL, of what `limited` gave."""
         dated = rows.with_columns(pl.lit(instant).cast(INSTANT).alias("instant"))
         return foreseen(dated, "instant").select(pl.col(name).cast(kind) for name, kind in SIGNAL.items())
 

@@ -5,10 +5,11 @@ A row that comes after its instant was judged counts from the next one on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from operators.frames import from_bytes
@@ -16,6 +17,9 @@ from operators.layout import split
 from operators.replenishment_rows import ROWS, effective
 from operators.saved_rows import SavedRows, stream
 from operators.screen import NO_PROGRESS
+
+#: Runs of rows of one instant that are cut out as they are: so many lanes with a few instants each.
+_MOST_SLICES = 64
 
 
 class Queue:
@@ -36,9 +40,8 @@ class Queue:
             return
         instant = -(-effective(name) // self._step) * self._step
         late = pl.when(instant <= self.judged).then(self.judged).otherwise(instant)
-        instants, place = np.unique(rows.select(late.alias("at"))["at"].to_numpy(), return_inverse=True)
-        for number, part in split(rows, place):
-            self._parts.setdefault(int(instants[number]), {}).setdefault(name, []).append(SavedRows(part))
+        for at, part in _by_instant(rows, rows.select(late.alias("at"))["at"].to_numpy()):
+            self._parts.setdefault(at, {}).setdefault(name, []).append(SavedRows(part))
 
     def first(self) -> int | None:
         """The earliest instant of a row."""
@@ -63,6 +66,18 @@ class Queue:
         self.judged = state["judged"]
         for name, data in state["rows"].items():
             self.put(name, from_bytes(data, ROWS[name][0]))
+
+
+def _by_instant(rows: pl.DataFrame, at: npt.NDArray[np.int64]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Rows by their instant: slices where rows come in order, as each lane reads them, else one gather."""
+    begins = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
+    if len(begins) <= _MOST_SLICES:
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), rows.height], strict=True):
+            yield int(at[begin]), rows.slice(begin, end - begin)
+        return
+    instants, place = np.unique(at, return_inverse=True)
+    for number, part in split(rows, place):
+        yield int(instants[number]), part
 
 
 def _by_name(parts: Iterable[Mapping[str, list[SavedRows]]]) -> dict[str, list[SavedRows]]:

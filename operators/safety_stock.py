@@ -89,8 +89,12 @@ Place = tuple[str, str, str]
 
 def project(stock: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
     """Rows of PROJECTION from rows of STOCK and of EXPECTED; a key without a balance is left out: nobody knows it."""
-    rows = stock.filter(pl.col("as_of").is_not_null()).join(expected, on=_KEY, how="left")
-    rows = rows.with_columns(pl.col("in_transit", "open_requests").fill_null(0).cast(QUANTITY))
+    rows = stock.filter(pl.col("as_of").is_not_null())
+    if expected.height:
+        rows = rows.join(expected, on=_KEY, how="left")
+        rows = rows.with_columns(pl.col("in_transit", "open_requests").fill_null(0).cast(QUANTITY))
+    else:
+        rows = rows.with_columns(pl.lit(0).cast(QUANTITY).alias(name) for name in ("in_transit", "open_requests"))
     projected = pl.col("on_hand") - pl.col("allocated") + pl.col("in_transit") + pl.col("open_requests")
     return rows.with_columns(fitting(projected).alias("projected")).select(list(PROJECTION))
 

@@ -93,10 +93,9 @@ class StockLevels:
         total = [fitting(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).alias(each) for each in REPORTED]
         self._levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
         self._saved.pop("levels", None)
-        new = moved.join(self._levels, on=_KEY, how="anti").with_columns(
-            pl.lit(None).alias("as_of"), *map(fitting, map(pl.col, REPORTED))
-        )
-        if new.height:
+        if known["unit_right"].count() < moved.height:  # a place of which nothing was known
+            new = moved.join(self._levels, on=_KEY, how="anti")
+            new = new.with_columns(pl.lit(None).alias("as_of"), *map(fitting, map(pl.col, REPORTED)))
             self._put(new.select(pl.col(each).cast(kind) for each, kind in STOCK.items()))
         return moved.select(_KEY)
 

@@ -49,30 +49,34 @@ def expanded(moved: pl.DataFrame) -> pl.DataFrame:
 
 def sums(moved: pl.DataFrame) -> pl.DataFrame:
     """Rows of MOVED added up by key: `unit`, and a column per status."""
-    # Mostly all is of one plant: it is added afterwards, since each column to group by costs time.
-    first = moved["plant"][0]
-    keys = _KEY[1:] if (moved["plant"] == first).all() else _KEY
-    present = set(moved["effect"].unique())
-    changes = {status: _change(status, present) for status in REPORTED}
-    told = [change.alias(status) for status, change in changes.items() if change is not None]
-    found = (
-        moved.select(*keys, "unit", *told)
-        .group_by(keys)
-        .agg(pl.col("unit").max(), pl.col([each.meta.output_name() for each in told]).sum())
+    # Mostly all is of one plant and unit: they are added afterwards, since each column to group by costs time.
+    alone = {name: moved[name][0] for name in ("plant", "unit") if (moved[name] == moved[name][0]).all()}
+    keys = [name for name in _KEY if name not in alone]
+    signs = _signs(set(moved["effect"].unique()))
+    changes = {str(number): _change(each) for number, each in enumerate(dict.fromkeys(signs.values()))}
+    number = {each: str(number) for number, each in enumerate(dict.fromkeys(signs.values()))}
+    unit = [] if "unit" in alone else [pl.col("unit").max()]
+    told = moved.select(*keys, *([] if "unit" in alone else ["unit"]), *(c.alias(n) for n, c in changes.items()))
+    found = told.group_by(keys).agg(*unit, pl.col(list(changes)).sum())
+    columns = [pl.col(number[signs[status]]).alias(status) for status in REPORTED]
+    return found.with_columns(pl.lit(value).alias(name) for name, value in alone.items()).select(
+        *_KEY, "unit", *columns
     )
-    still = [pl.lit(0).cast(QUANTITY).alias(status) for status, change in changes.items() if change is None]
-    plant = [] if "plant" in keys else [pl.lit(first).alias("plant")]
-    return found.with_columns(*plant, *still).select(*_KEY, "unit", *REPORTED)
 
 
-def _change(status: str, present: set[str]) -> pl.Expr | None:
-    """What a row changes of a status; None where no effect that is present does."""
-    signs = {name: EFFECTS[name][status] for name in sorted(present) if status in EFFECTS[name]}
-    if not signs:
-        return None
-    if signs.keys() == present and len(set(signs.values())) == 1:
-        return -pl.col("quantity") if -1 in signs.values() else pl.col("quantity")
-    up, down = ([name for name, sign in signs.items() if sign == wanted] for wanted in (1, -1))
+def _signs(present: set[str]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """What the effects that are present do to each status."""
+    return {status: tuple((each, EFFECTS[each].get(status, 0)) for each in sorted(present)) for status in REPORTED}
+
+
+def _change(signs: tuple[tuple[str, int], ...]) -> pl.Expr:
+    """What a row changes of a status; mostly all rows have one effect."""
+    kinds = {sign for _, sign in signs}
+    if kinds == {0}:
+        return pl.lit(0).cast(QUANTITY)
+    if len(kinds) == 1:
+        return -pl.col("quantity") if -1 in kinds else pl.col("quantity")
+    up, down = ([name for name, sign in signs if sign == wanted] for wanted in (1, -1))
     signed = pl.when(pl.col("effect").is_in(up)).then("quantity")
     return signed.when(pl.col("effect").is_in(down)).then(-pl.col("quantity")).otherwise(0).cast(QUANTITY)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schemas.found import AnyFound, Found, FoundList, FoundRecord
 from schemas.types import instance
-from schemas.vectors import Flags, Ints, Page, either, flagged, views
+from schemas.vectors import INLINE, Flags, Ints, Page, either, flagged, views
 
 _NEWEST = pl.CompatLevel.newest()
 
@@ -94,7 +94,9 @@ def _slices(page: Page, name: str, found: Found, begin: Ints, length: Ints) -> t
     pairs, is_ascii = views(page, begin, length)
     trusted = found.is_text and is_ascii
     dtype = pa.string_view() if trusted else pa.binary_view()
-    buffers = [_bits(found.valid), pa.py_buffer(pairs), pa.py_buffer(page.data)]
+    # Short ones stand in their views: a few rows that are kept for hours shall not keep the batch that they came with.
+    page_of = [pa.py_buffer(page.data)] if length.max(initial=0) > INLINE else []
+    buffers = [_bits(found.valid), pa.py_buffer(pairs), *page_of]
     series = pl.Series(name, pa.Array.from_buffers(dtype, len(begin), buffers))
     return (series, None) if trusted or not found.is_text else _text(series)
 

@@ -129,6 +129,8 @@ def big_endian(page: Page, begin: Ints, length: Ints) -> tuple[Ints, Flags | Non
     return words.view(np.int64) >> shift, wrong
 
 
+#: Bytes of a string that stand in its view.
+INLINE = 12
 #: For a string of 0 to 12 bytes: which bytes of its two view words belong to it.
 _SHORT = np.array(
     [[(1 << 8 * (4 + min(n, 4))) - (1 << 32), (1 << 8 * max(n - 4, 0)) - 1] for n in range(13)],

@@ -59,6 +59,23 @@ def test_detached_rows_do_not_keep_their_batch_in_memory() -> None:
     assert held[0] > held[1] == held[2]
 
 
+@pytest.mark.parametrize(("size", "keeps"), [(12, False), (13, True)])
+def test_only_text_that_does_not_fit_its_view_keeps_the_batch(size: int, keeps: bool) -> None:
+    """A flow keeps rows for hours whose names are short; a batch is many times as large."""
+    value = wire.prefix(1) + body(text=bytes([2 * size]) + b"x" * size)
+    verdict = records.Verdict(batch([value]))
+    (laid,) = records.pages([value], verdict)
+    types = polars_schema(from_schema(PROBE), ["text"])
+    data = laid.page.data
+    before = sys.getrefcount(data)
+    frame, _ = BatchDecoder(resolve(PROBE, PROBE), polars_schema(from_schema(PROBE)), tuple(types)).decode(
+        laid.page, laid.begin + wire.PREFIX_SIZE, laid.end
+    )
+    assert frame["text"].to_list() == ["x" * size]
+    gc.collect()
+    assert (sys.getrefcount(data) > before) == keeps
+
+
 def test_a_column_that_is_no_field_is_refused_when_the_codec_is_built() -> None:
     with pytest.raises(Misconfigured, match="no field 'colour'"):
         Codec(contract("MachineCycle"), FolderSchemas(), ["colour"])
