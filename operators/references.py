@@ -92,6 +92,31 @@ class Conversions:
             }
             self._saved = None
 
+    def put_kept(self, record: dict[str, Any]) -> bool:
+        """Take a record as `put`, but in the base unit that is known: what was counted in it is never added to another.
+
+        Returns:
+            False where the record names another base unit and no conversion from the known one: nothing changes then.
+        """
+        key = (record["plant"], record["material"])
+        known = self.materials.get(key)
+        self.put(record)
+        new = self.materials[key]
+        if known is None or new["base_unit"] == known["base_unit"]:
+            return True
+        factors = {new["base_unit"]: ("1", "1"), **new["factors"]}
+        former = factors.pop(known["base_unit"], None)
+        if former is None:
+            self.materials[key] = known
+            return False
+        up, down = (Decimal(text) for text in former)
+        restated = {
+            unit: (str(_EXACT.multiply(Decimal(each_up), down)), str(_EXACT.multiply(Decimal(each_down), up)))
+            for unit, (each_up, each_down) in factors.items()
+        }
+        self.materials[key] = {**new, "base_unit": known["base_unit"], "factors": restated}
+        return True
+
     def ratio(self, plant: str, material: str, unit: str) -> tuple[str, Decimal, Decimal] | None:
         """The base unit, and what one of a unit is in it as numerator and denominator; None where that is not known."""
         known = self.materials.get((plant, material))

@@ -53,17 +53,26 @@ class BaseUnits:
     _given_up: list[dict[str, Any]] = field(default_factory=list)
     _healed: list[dict[str, Any]] = field(default_factory=list)
     _known_anew: set[tuple[str, str]] = field(default_factory=set)
+    _refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def put(self, materials: Iterable[Mapping[str, Any]]) -> dict[str, pl.DataFrame]:
         """Take records of Material; returns the rows by kind that need wait no longer."""
         materials = list(materials)
         for record in materials:
-            self._conversions.put(dict(record))
+            self._take(dict(record))
         self._bases = None
         self._known_anew |= {(record["plant"], record["material"]) for record in materials}
         waiting, self._waiting = self._waiting, {}
         self.changed = self.changed or bool(waiting)
         return {name: self.convert(name, rows) for name, rows in waiting.items()}
+
+    def _take(self, record: dict[str, Any]) -> None:
+        key = (record["plant"], record["material"])
+        if self._conversions.put_kept(record):
+            was = self._refused.pop(key, None)
+        else:
+            was, self._refused[key] = self._refused.get(key), record["base_unit"]
+        self.changed = self.changed or was != self._refused.get(key)
 
     def convert(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows of a kind in the base unit; the others are kept."""
@@ -153,19 +162,23 @@ class BaseUnits:
         return [{"rows": name, **row} for name, rows in frames.items() for row in rows.to_dicts()]
 
     def unknown(self) -> list[dict[str, Any]]:
-        """Conditions: materials and units that rows wait for."""
+        """Conditions: materials and units that rows wait for, and base units that cannot be taken over."""
         self.changed = False
+        refused = [
+            _base_changed(*key, self._conversions.materials[key]["base_unit"], unit)
+            for key, unit in sorted(self._refused.items())
+        ]
         rows = [frame.select(*_MATERIAL, "unit") for frame in self._waiting.values() if frame.height]
         if not rows:
-            return []
+            return refused
         counted = pl.concat(rows).group_by(*_MATERIAL, "unit").agg(pl.len().alias("rows")).sort(*_MATERIAL, "unit")
-        return [_unknown(row, self.lost) for row in counted.head(_TOLD_MATERIALS).to_dicts()]
+        return [*refused, *(_unknown(row, self.lost) for row in counted.head(_TOLD_MATERIALS).to_dicts())]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values and Arrow IPC bytes."""
         waiting = {name: to_bytes(rows) for name, rows in self._waiting.items() if rows.height}
         told = {"lost": self.lost, "newest": self.newest, "changed": self.changed}
-        lacking = {"missing": self.missing.snapshot()}
+        lacking = {"missing": self.missing.snapshot(), "refused": dict(self._refused)}
         return {"materials": self._conversions.snapshot(), "waiting": waiting, **told, **lacking}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -174,6 +187,7 @@ class BaseUnits:
         self.newest, self.changed = state["newest"], state["changed"]
         self._bases = None
         self.missing = Missing(state.get("missing", ()))  # states of older releases have none
+        self._refused = dict(state.get("refused", {}))
         self._known_anew = set(self._conversions.materials)
         self._waiting = {name: from_bytes(data, ROWS[name][0]) for name, data in state["waiting"].items()}
 
@@ -188,5 +202,18 @@ def _unknown(row: Mapping[str, Any], lost: int) -> dict[str, Any]:
         "subject": row["material"],
         "message": f"no conversion from {row['unit']} to the base unit of {row['material']} is known: its records wait "
         f"and are in no stock{more}",
+        "error_class": "partner_data",
+    }
+
+
+def _base_changed(plant: str, material: str, known: str, unit: str) -> dict[str, Any]:
+    return {
+        "event_id": f"base_unit_changed/{plant}/{material}/{unit}",
+        "kind": "base_unit_changed",
+        "severity": "WARNING",
+        "plant": plant,
+        "subject": material,
+        "message": f"the base unit of {material} became {unit} without a conversion from {known}, in which its stock "
+        f"is kept: the version before goes on to count; send one with a conversion from {known}",
         "error_class": "partner_data",
     }

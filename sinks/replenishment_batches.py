@@ -29,6 +29,7 @@ from sinks.dead_letter import owner_of
 _OWNERS = {
     "stock_mismatch": "InventoryBalance",
     "material_unknown": "Material",
+    "base_unit_changed": "Material",
     "acknowledgement_missing": "OrderAcknowledgement",
     "acknowledgement_rejected": "OrderAcknowledgement",
     "acknowledgement_quantity": "OrderAcknowledgement",
