@@ -47,7 +47,7 @@ class Shard:
 
     def __init__(self, config: ReplenishmentConfig) -> None:
         self._config = config
-        self._units = BaseUnits(config.most_waiting, config.recall)
+        self._units = BaseUnits(config.most_waiting, config.recall, self._is_kept)
         self._fresh: dict[str, list[pl.DataFrame]] = {}
         self._queue = Queue(config.step)
         self.stock = StockLevels(config.keep)
@@ -65,6 +65,11 @@ class Shard:
     def _terms(self, place: Place) -> Terms:
         rule = self._config.rules.rule(place)
         return rule.terms if rule is not None else Terms()
+
+    def _is_kept(self, plant: str, material: str) -> bool:
+        frames = [self.stock.levels, self.requests.papers, *self._queue.frames()]
+        mine = (pl.col("plant") == plant) & (pl.col("material") == material)
+        return any(frame.select(mine.any()).item() for frame in frames)
 
     def take(self, name: str, rows: pl.DataFrame) -> None:
         """Take rows of a kind as lanes gave them out; they are converted together, which costs a fraction."""

@@ -51,6 +51,10 @@ class Queue:
         """The latest instant of a row."""
         return max(self._parts, default=None)
 
+    def frames(self) -> list[pl.DataFrame]:
+        """All rows that wait."""
+        return [part.rows for by_name in self._parts.values() for parts in by_name.values() for part in parts]
+
     def take(self, until: int) -> dict[str, SavedRows]:
         """Rows by kind that count at an instant, late ones among them; they leave."""
         due = [self._parts.pop(at) for at in sorted(at for at in self._parts if at <= until)]

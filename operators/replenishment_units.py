@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -35,6 +35,7 @@ class BaseUnits:
     Args:
         most: Rows of a kind that may wait; the oldest beyond that are given up, each by a dead letter.
         ask: Reads these letters, so that the rows count when their material comes.
+        is_kept: Whether something of a material (plant, material) is kept in its base unit.
         lost: Rows that were given up.
         changed: Other rows wait than when `unknown` was last asked.
         newest: Latest time of a row that waited, microseconds.
@@ -43,6 +44,7 @@ class BaseUnits:
 
     most: int
     ask: Recall | None = None
+    is_kept: Callable[[str, str], bool] = lambda _plant, _material: True
     lost: int = 0
     changed: bool = False
     newest: int = NO_PROGRESS
@@ -68,7 +70,12 @@ class BaseUnits:
 
     def _take(self, record: dict[str, Any]) -> None:
         key = (record["plant"], record["material"])
-        if self._conversions.put_kept(record):
+        known = self._conversions.materials.get(key)
+        changes = known is not None and known["base_unit"] != record["base_unit"]
+        if changes and not self.is_kept(*key):
+            self._conversions.put(record)
+            was = self._refused.pop(key, None)
+        elif self._conversions.put_kept(record):
             was = self._refused.pop(key, None)
         else:
             was, self._refused[key] = self._refused.get(key), record["base_unit"]

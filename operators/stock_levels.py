@@ -51,7 +51,7 @@ class StockLevels:
 
     keep: timedelta
     balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BALANCE))
-    _levels: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOCK))
+    levels: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOCK))
     _moved: KeptRows = field(default_factory=lambda: KeptRows(MOVED))
     _revised: KeptRows = field(default_factory=lambda: KeptRows(MOVEMENT))
     _pruned_at: int = 0
@@ -89,12 +89,12 @@ class StockLevels:
     def _add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Movements after the newest balance of their key, added up to its level; returns their keys."""
         moved = sums(self._counting(rows))
-        known = self._levels.join(moved, on=_KEY, how="left", maintain_order="left")
+        known = self.levels.join(moved, on=_KEY, how="left", maintain_order="left")
         total = [fitting(pl.col(each) + pl.col(f"{each}_right").fill_null(0)).alias(each) for each in REPORTED]
-        self._levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
+        self.levels = known.select(*_KEY, "as_of", pl.max_horizontal("unit", "unit_right").alias("unit"), *total)
         self._saved.pop("levels", None)
         if known["unit_right"].count() < moved.height:  # a place of which nothing was known
-            new = moved.join(self._levels, on=_KEY, how="anti")
+            new = moved.join(self.levels, on=_KEY, how="anti")
             new = new.with_columns(pl.lit(None).alias("as_of"), *map(fitting, map(pl.col, REPORTED)))
             self._put(new.select(pl.col(each).cast(kind) for each, kind in STOCK.items()))
         return moved.select(_KEY)
@@ -104,12 +104,12 @@ class StockLevels:
         newest = self.balances["as_of"].max()
         if newest is None or not moved.select((pl.col("time") <= pl.lit(newest)).any()).item():
             return moved
-        rows = moved.join(self._levels.select(*_KEY, "as_of"), on=_KEY, how="left")
+        rows = moved.join(self.levels.select(*_KEY, "as_of"), on=_KEY, how="left")
         counts = pl.col("as_of").is_null() | (pl.col("time") > pl.col("as_of"))
         return rows.with_columns(pl.when(counts).then("quantity").otherwise(0).cast(QUANTITY).alias("quantity"))
 
     def _put(self, rows: pl.DataFrame) -> None:
-        self._levels = pl.concat([self._levels.join(rows, on=_KEY, how="anti"), rows])
+        self.levels = pl.concat([self.levels.join(rows, on=_KEY, how="anti"), rows])
         self._saved.pop("levels", None)
 
     def movements(self, keys: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +122,7 @@ class StockLevels:
 
     def stock(self, keys: pl.DataFrame) -> pl.DataFrame:
         """Rows of STOCK of keys."""
-        return shown(self._of(self._levels, keys))
+        return shown(self._of(self.levels, keys))
 
     @staticmethod
     def _of(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
@@ -163,7 +163,7 @@ class StockLevels:
 
     def snapshot(self) -> dict[str, Any]:
         """Arrow IPC bytes; what has not changed is not serialised again."""
-        for name, rows in (("balances", self.balances), ("levels", self._levels)):
+        for name, rows in (("balances", self.balances), ("levels", self.levels)):
             if name not in self._saved:
                 self._saved[name] = to_bytes(rows)
         kept = {"moved": self._moved.snapshot(), "movements": self._revised.snapshot()}
@@ -172,7 +172,7 @@ class StockLevels:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self._saved = {name: state[name] for name in ("balances", "levels")}
-        self.balances, self._levels = from_bytes(state["balances"], BALANCE), from_bytes(state["levels"], STOCK)
+        self.balances, self.levels = from_bytes(state["balances"], BALANCE), from_bytes(state["levels"], STOCK)
         self._moved.restore(state.get("moved", ()))  # states of release 1 hold all by status
         self._revised.restore(state["movements"])
         self._pruned_at = state["pruned_at"]
