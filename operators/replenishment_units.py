@@ -55,7 +55,7 @@ class BaseUnits:
     _given_up: list[dict[str, Any]] = field(default_factory=list)
     _healed: list[dict[str, Any]] = field(default_factory=list)
     _known_anew: set[tuple[str, str]] = field(default_factory=set)
-    _refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    _refused: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
     def put(self, materials: Iterable[Mapping[str, Any]]) -> dict[str, pl.DataFrame]:
         """Take records of Material; returns the rows by kind that need wait no longer."""
@@ -69,16 +69,19 @@ class BaseUnits:
         return {name: self.convert(name, rows) for name, rows in waiting.items()}
 
     def _take(self, record: dict[str, Any]) -> None:
+        """The base unit of a material that stock is kept of stays; its newest version says whether that can be told."""
         key = (record["plant"], record["material"])
-        known = self._conversions.materials.get(key)
+        known, was = self._conversions.materials.get(key), self._refused.get(key)
         changes = known is not None and known["base_unit"] != record["base_unit"]
         if changes and not self.is_kept(*key):
             self._conversions.put(record)
-            was = self._refused.pop(key, None)
-        elif self._conversions.put_kept(record):
-            was = self._refused.pop(key, None)
+            told = True
         else:
-            was, self._refused[key] = self._refused.get(key), record["base_unit"]
+            told = self._conversions.put_kept(record)
+        if was is None or record["version"] >= was[1]:
+            self._refused.pop(key, None)
+            if not told:
+                self._refused[key] = (record["base_unit"], record["version"])
         self.changed = self.changed or was != self._refused.get(key)
 
     def convert(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +176,7 @@ class BaseUnits:
         self.changed = False
         refused = [
             _base_changed(*key, self._conversions.materials[key]["base_unit"], unit)
-            for key, unit in sorted(self._refused.items())
+            for key, (unit, _) in sorted(self._refused.items())
         ]
         rows = [frame.select(*_MATERIAL, "unit") for frame in self._waiting.values() if frame.height]
         if not rows:

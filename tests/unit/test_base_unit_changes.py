@@ -64,8 +64,10 @@ def test_a_base_unit_without_a_way_back_is_refused_by_an_alert() -> None:
     assert shown(of, 20, issue(20, 19, 10))[0] == [(Decimal(890), "KGM")]
     again = Shard(config(1, hold=False))
     again.restore(of.snapshot())
+    again.material([material()])  # an older version that is sent again mends nothing
+    assert [shown(again, minute, issue(minute, minute - 1, 10))[1] for minute in range(21, 31)] == [[]] * 10
     again.material([{**material(), **SHEETS, "version": 3}])
-    heard = [shown(again, minute, issue(minute, minute - 1, 10))[1] for minute in range(21, 31)]
+    heard = [shown(again, minute, issue(minute, minute - 1, 10))[1] for minute in range(31, 41)]
     assert [kind for kinds in heard for kind in kinds] == ["base_unit_changed"], "closed"
 
 
