@@ -8,7 +8,7 @@ after a crash the flow goes on from that state, so it neither asks twice nor tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -88,11 +88,16 @@ class Shard:
         for name, rows in self._units.put(records).items():
             self._queue.put(name, rows)
 
-    def tick(self, watermark: int) -> Announced:
-        """Judge all instants up to a watermark (microseconds), and hand out what may be announced."""
+    def tick(self, watermark: int, stops: Callable[[], bool] = bool) -> Announced:
+        """Judge the instants up to a watermark, and hand out what may be announced.
+
+        Args:
+            watermark: Microseconds.
+            stops: Asked before each instant; what is left waits for the next tick, here or in a later life.
+        """
         self._enqueue()
         if watermark > NO_PROGRESS:
-            self._advance(watermark // self._config.step * self._config.step)
+            self._advance(watermark // self._config.step * self._config.step, stops)
             self._patience = self._patience - 1 if self._units.changed else _PATIENCE
             if not self._patience:
                 self._tell_unknown()
@@ -108,8 +113,10 @@ class Shard:
         self._durable = len(self._held)
         return self._given()
 
-    def _advance(self, until: int) -> None:
+    def _advance(self, until: int, stops: Callable[[], bool] = bool) -> None:
         while (at := self._next_instant(until)) is not None:
+            if stops():
+                return
             self._judge(at)
         self._queue.judged = max(self._queue.judged, until)
 

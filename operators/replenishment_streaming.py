@@ -19,6 +19,7 @@ import bytewax.operators as op
 import polars as pl
 from bytewax.dataflow import Stream
 
+from millrace.shutdown import draining
 from operators.base_streaming import Emit, Logic, kept, ticked
 from operators.clock import Clock, Tick
 from operators.hashing import shards
@@ -102,13 +103,16 @@ class ShardLogic(Logic):
             self._shard.restore(state)
 
     def on_batch(self, values: list[Arrived]) -> Emit:
-        """What arrived is judged and released: a tick stems from a source, so the last snapshot is durable."""
+        """What arrived is judged and released: a tick stems from a source, so the last snapshot is durable.
+
+        A flow that is drained stops between two instants: those of a backlog may take minutes.
+        """
         for value in values:
             if value.materials:
                 self._shard.material(value.materials)
             for name, rows in value.rows:
                 self._shard.take(name, rows)
-        return _told([self._shard.tick(values[-1].watermark)]), False
+        return _told([self._shard.tick(values[-1].watermark, draining.is_set)]), False
 
     def flush(self) -> list[Any]:
         """Everything is judged and handed out."""

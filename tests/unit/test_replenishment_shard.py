@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,25 @@ def _restored(of: Shard) -> Shard:
     made = Shard(replace(config(1, hold=False), most_waiting=2))
     made.restore(of.snapshot())
     return made
+
+
+def test_a_drain_stops_between_two_instants_and_the_next_life_goes_on() -> None:
+    """Over the same records with a stop before any instant: the same stock and the same request."""
+    records = [balance(0, 500), *(issue(n, n, 40) for n in range(1, 12))]
+    whole = shard()
+    wanted = ticked(whole, 20, records)
+    for judged in range(12):
+        stops = partial(next, iter([False] * judged + [True] * 99))
+        of = shard()
+        for record in records:
+            for kind, rows in given(record)[0]:
+                of.take(kind, rows)
+        first = of.tick(micros(at(20)), stops)
+        again = shard()
+        again.restore(of.snapshot())
+        rest = again.tick(micros(at(20)))
+        numbers = [each["request_number"] for out in (first, rest) for each in out.requests]
+        assert numbers == [each["request_number"] for each in wanted.requests] != []
+        shown = [frame for out in (first, rest) for frame in out.projections]
+        assert shown[-1]["on_hand"].to_list() == wanted.projections[-1]["on_hand"].to_list() == [60]
+        assert len(shown) == len(wanted.projections)
