@@ -126,7 +126,7 @@ class Crossings:
         disarmed = self.state.filter(~pl.col("armed")).select(*_KEY, pl.lit(True).alias("disarmed"))
         if disarmed.height:
             rows = rows.join(disarmed, on=_KEY, how="left")
-            concerned |= pl.col("disarmed").is_not_null() & pl.col("reorder_point").is_not_null()
+            concerned |= pl.col("disarmed").is_not_null()
         chosen = rows.filter(concerned).select(list(PROJECTION))
         if not chosen.height:
             return []

@@ -50,6 +50,16 @@ def test_stock_stays_in_the_unit_that_it_was_counted_in() -> None:
     assert shown(again, 30, issue(3, 29, 1, unit="PCE")) == ([(Decimal(880), "KGM")], [])
 
 
+def test_a_movement_before_the_first_balance_counts_as_kept() -> None:
+    of = Shard(config(1, hold=False))
+    of.material([material()])
+    for kind, rows in given(issue(1, 5, 60))[0]:
+        of.take(kind, rows)
+    of.tick(micros(at(6)))
+    of.material([{**material(), **SHEETS}])
+    assert shown(of, 10, balance(8, 1000, as_of=4)) == ([(Decimal(940), "KGM")], [])
+
+
 def test_control_with_the_new_base_unit_two_units_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Conversions, "put_kept", lambda self, record: self.put(record) is None)
     of = known(**SHEETS)
