@@ -23,7 +23,7 @@ from schemas.governance.versions import RegistryVersions, Version, avro_of
 from schemas.registry import RegistrySchemas, reason
 
 LEVEL = "FULL_TRANSITIVE"
-_PAUSES_S = (0.3, 1.0)
+_PAUSES_S = (0.3, 1.0, 3.0, 5.0)
 
 
 class RefusedError(MillraceError):

@@ -184,7 +184,8 @@ class Cluster:
         addresses = ";".join(f"127.0.0.1:{free_port()}" for _ in range(self.size))
         self._victim = self._rng.randrange(self.size)
         self._lives = [self._build(number) for number in range(self.size)]
-        self.may_end(self._may_end)
+        for life in self._lives:
+            life.may_end = self._may_end
         for number, life in enumerate(self._lives):
             cluster = ["--process", str(number), "--addresses", addresses] if self.size > 1 else []
             life.start(*cluster, mortal=number == self._victim and not drained)
@@ -208,10 +209,13 @@ class Cluster:
             self.start()
 
     def may_end(self, may: bool) -> None:
-        """Whether its processes may end by themselves for now."""
+        """Whether its processes may end by themselves for now.
+
+        Those that have seen what they may end over may do so later, too: to die takes a moment.
+        """
         self._may_end = may
         for life in self._lives:
-            life.may_end = may
+            life.may_end = life.may_end or may
 
     def _end_the_rest(self) -> None:
         """Now and then the whole cluster dies at once, else the others notice by themselves."""
