@@ -58,9 +58,10 @@ STOCK = """\
 
 The replenishment flow over a backlog of {records:,} records of consumption that no balance covers yet, with
 de-duplication and recoverable state, without history and ledger: the cost of the second half of them. All that is kept
-is written with every snapshot, so a record costs the more, the more are kept: those since `keep_h` before the newest
-balance of each place. Memory follows that, too, and how far a backlog is read ahead: in a run in which the ERP counts
-all places again after every 300,000 records, {first:,} MiB at most in the first third, {second:,} in the second,
+(movements since `keep_h` before the newest balance of each place) is written when an instant is judged, twice a minute
+of event time with `judge_s: 60`, and with every epoch while a flow works off a backlog. Memory follows what is kept: in
+a run in which the ERP counts all places again after every 300,000 records, {first:,} MiB at most in the first third,
+{second:,} in the second,
 {last:,} in the last. In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for
 three records: about {balance:.0f} µs for each.
 """
