@@ -55,7 +55,6 @@ class TimelineLogic(Logic):
     ) -> None:
         self._config, self._calendar, self._hold = config, calendar, hold
         self._made: Timeline | None = None
-        self._saved = state
         if state is not None:
             self._timeline.restore(state)
 
@@ -76,8 +75,6 @@ class TimelineLogic(Logic):
         if ticks:
             outputs.append(self._timeline.recompute())
             self._timeline.evict(ticks[-1].frontier)
-        if rows or not outputs[0].empty:
-            self._saved = None
         return self._batch(outputs, orphans), False
 
     @staticmethod
@@ -96,12 +93,7 @@ class TimelineLogic(Logic):
 
     def snapshot(self) -> dict[str, Any]:
         """Versioned plain values."""
-        if self._saved is None:
-            self._saved = self._timeline.snapshot()
-            if self._timeline.pending:
-                saved, self._saved = self._saved, None
-                return saved
-        return self._saved
+        return self._timeline.snapshot()
 
 
 class TotalsLogic(SlotLogic[Totals]):

@@ -76,16 +76,12 @@ class Timeline:
         self._reports = pl.DataFrame(schema=ANNOUNCED_REPORTS)
         self._fresh: list[Output] = []
         self._durable: list[Output] = []
+        self._saved: dict[str, Any] | None = None
 
     @property
     def rows(self) -> int:
         """Rows retained, baselines among them."""
         return self._rows.height
-
-    @property
-    def pending(self) -> bool:
-        """Whether rows are not computed yet, or announcements are held."""
-        return bool(self._dirty.height or self._fresh or self._durable)
 
     def add(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Take in distinct events (columns of TIMELINE); hands back those before what was evicted."""
@@ -95,8 +91,10 @@ class Timeline:
             frame, rows = frame.filter(late), rows.filter(~late)
         else:
             frame = frame.clear()
-        self._rows = pl.concat([self._rows, rows])
-        self._dirty = pl.concat([self._dirty, rows.select(WORK_CENTER)]).unique()
+        if rows.height:
+            self._rows = pl.concat([self._rows, rows])
+            self._dirty = pl.concat([self._dirty, rows.select(WORK_CENTER)]).unique()
+            self._saved = None
         return frame
 
     def recompute(self) -> Output:
@@ -110,6 +108,8 @@ class Timeline:
     def release(self) -> Output:
         """Hand out what a snapshot has made durable; call it once that snapshot cannot be lost any more."""
         durable, self._durable = self._durable, []
+        if durable:
+            self._saved = None
         return Output.joined(durable)
 
     def evict(self, frontier: int) -> None:
@@ -134,13 +134,21 @@ class Timeline:
         )
         if self._cuts.sort("plant").equals(cuts_before.sort("plant")):
             return
+        self._saved = None
         self._forget_announced()
         self._drop_rows()
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain values to restore from; what was computed so far becomes durable with them."""
+        """Plain values to restore from; what was computed so far becomes durable with them.
+
+        What did not change since is not serialised again.
+        """
         self._durable, self._fresh = [*self._durable, *self._fresh], []
-        output = Output.joined(self._durable)
+        if self._saved is None:
+            self._saved = self._serialised(Output.joined(self._durable))
+        return self._saved
+
+    def _serialised(self, output: Output) -> dict[str, Any]:
         frames = {
             "rows": self._rows,
             "dirty": self._dirty,
@@ -169,7 +177,7 @@ class Timeline:
         self._parts, self._shifts, self._reports = frames["parts"], frames["shifts"], frames["reports"]
         output = Output(frames["contributions"], frames["state_times"], frames["quarantined"])
         self._durable = [] if output.empty else [output]
-        self._fresh = []
+        self._fresh, self._saved = [], dict(state)
 
     def _compute(self) -> None:
         if not self._dirty.height:
@@ -184,7 +192,7 @@ class Timeline:
             self._announce_shifts(happened),
             self._announce_reports(happened, clamped),
         )
-        self._dirty = self._dirty.clear()
+        self._dirty, self._saved = self._dirty.clear(), None
         if not output.empty:
             self._fresh.append(output)
 
