@@ -84,7 +84,7 @@ def _run(folder: Path, arguments: argparse.Namespace) -> bool:
         verdict = judge(world, options.folder, site.disk.folder)
         result = report(world, verdict, time.monotonic() - begun)
         if arguments.keep or not verdict.exact:
-            evidence.keep(world.ledger, options.folder)
+            evidence.keep(world.ledger, site.disk.folder, options.folder)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return verdict.exact

@@ -1,8 +1,9 @@
-"""What a ledger held at the end of a run, kept for whoever looks for the cause of a difference."""
+"""What a run leaves, kept for whoever looks for the cause of a difference."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from millrace.ledger import Ledger
 from millrace.ledger.tables import audit, dead_letters, documents, postings
 
 
-def keep(ledger: Ledger, folder: Path) -> None:
-    """Write documents, postings, dead letters and audit as JSON lines, one file each."""
+def keep(ledger: Ledger, disk: Path, folder: Path) -> None:
+    """Write documents, postings, dead letters and audit as JSON lines, one file each; copy the flow's disk."""
+    shutil.copytree(disk, folder / "disk")
     for table in (documents, postings, dead_letters, audit):
         rows = ledger.ask(partial(_rows, table))
         lines = [json.dumps(row, default=_text) + "\n" for row in rows]
