@@ -151,7 +151,7 @@ class Shard:
         touched.append(self._papers(_rows(rows, PAPERED).rows, instant))
         if new_day:
             self._demand.prune(instant)
-            touched.append(self.crossings.places())
+            touched.append(self.crossings.places(self.stock.levels))
         concerned = [places for places in touched if places.height]
         if concerned:
             self._cross(concerned[0] if len(concerned) == 1 else pl.concat(concerned).unique(), instant)

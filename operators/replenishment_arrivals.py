@@ -96,11 +96,15 @@ class Arrivals:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a snapshot; stock may hold what it announced before."""
+        """Go on from a snapshot; stock may hold what it announced before, or have stopped between two instants.
+
+        So the first tick of a life hands on: what stock then judges is announced in the epoch after, not only after the
+        next instant.
+        """
         self._materials = list(state["materials"])
         for name, data in state["rows"].items():
             self.take(name, from_bytes(data, ROWS[name][0]))
-        self._watermark, self._handed = state["watermark"], state["handed"]
+        self._watermark, self._handed = state["watermark"], NO_PROGRESS
         self._releases = True
 
 

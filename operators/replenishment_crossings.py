@@ -47,9 +47,17 @@ class Crossings:
         self._limits = pl.DataFrame(schema=_LIMITS)
         self._day: date | None = None
 
-    def places(self) -> pl.DataFrame:
-        """STOCK_KEY of the places that have limits."""
-        return self._limits.select(_KEY)
+    def places(self, levels: pl.DataFrame) -> pl.DataFrame:
+        """STOCK_KEY of the places that a rule covers and whose stock is known: a new day may move the limit of each.
+
+        By what the state holds: limits in memory are those of the places that this life has looked at.
+
+        Args:
+            levels: Rows of STOCK.
+        """
+        counted: list[Place] = levels.filter(pl.col("as_of").is_not_null()).select(_KEY).rows()
+        ruled = [place for place in counted if self._rules.rule(place) is not None]
+        return pl.DataFrame(ruled, schema=STOCK_KEY, orient="row")
 
     def close(self, found: Iterable[Progress]) -> pl.DataFrame:
         """Note which requests are closed now; returns their places.

@@ -59,8 +59,8 @@ def test_stock_hears_once_more_when_what_it_announced_is_durable() -> None:
     assert arrivals.tick(NOON + 3) is None
 
 
-def test_a_restored_one_has_what_waits_and_lets_stock_release() -> None:
-    """Before the crash stock may have announced something that was held."""
+def test_a_restored_one_hands_on_what_waits_at_once_and_lets_stock_release() -> None:
+    """Before the crash stock may have announced something that was held, or left instants to judge."""
     arrivals = Arrivals(MINUTE)
     arrivals.tick(NOON)
     arrivals.take(MOVEMENTS, row(1))
@@ -68,13 +68,14 @@ def test_a_restored_one_has_what_waits_and_lets_stock_release() -> None:
     state = arrivals.snapshot()
     again = Arrivals(MINUTE)
     again.restore(state)
-    released = again.tick(NOON + 1)
-    assert released is not None
-    assert not released.rows
-    given = again.tick(NOON + MINUTE)
+    given = again.tick(NOON + 1)
     assert names(given) == ["consumption|1"]
     assert given is not None
     assert given.materials == [{"plant": "P1", "material": "STEEL"}]
+    assert again.tick(NOON + 2) is None
+    again.snapshot()
+    assert again.tick(NOON + 3) is not None, "what stock has judged in the first epoch is durable now"
+    assert again.tick(NOON + 4) is None
 
 
 def test_too_many_rows_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
