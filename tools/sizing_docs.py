@@ -59,8 +59,10 @@ STOCK = """\
 The replenishment flow over a backlog of {records:,} records of consumption that no balance covers yet, with
 de-duplication and recoverable state, without history and ledger: the cost of the second half of them. All that is kept
 (movements since `keep_h` before the newest balance of each place) is written when an instant is judged, twice a minute
-of event time with `judge_s: 60`, and with every epoch while a flow works off a backlog. Memory follows what is kept: in
-a run in which the ERP counts all places again after every 300,000 records, {first:,} MiB at most in the first third,
+of event time with `judge_s: 60`, and with every epoch while a flow works off a backlog. Memory follows what is kept,
+about {kept:.0f} bytes a record: a plant that reports more than four million records within `keep_h` and a balance's
+interval needs a higher limit than the base's 2 GiB, or a shorter `keep_h`. In a run in which the ERP counts all places
+again after every 300,000 records, {first:,} MiB at most in the first third,
 {second:,} in the second,
 {last:,} in the last. In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for
 three records: about {balance:.0f} µs for each.
@@ -145,7 +147,10 @@ def _stock(found: dict[str, Any]) -> str:
         for places, ratio in found["ratio_to_drain"].items()
     ]
     most = max(found["ratio_to_drain"], key=int)
+    half, whole = runs[f"half_{most}"], runs[f"flow_{most}"]
+    grown = (whole["peak_rss_mib"] - half["peak_rss_mib"]) * 2**20
     return STOCK.format(
+        kept=grown / (whole["records"] - half["records"]),
         records=runs[f"flow_{most}"]["records"],
         rows="\n".join(rows),
         first=memory["first_third"],
