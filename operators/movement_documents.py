@@ -20,7 +20,7 @@ from operators.consumption import ADJUSTED, identity_key, movements
 from operators.frames import from_bytes, to_bytes
 from operators.movement_backflush import Backflushing
 from operators.movement_elsewhere import left_items, letter_key, letter_revision, taken_back
-from operators.movement_open import BOOKED_ELSEWHERE, OPEN, ORDER_UNKNOWN, UNIT_UNKNOWN, OpenMovements
+from operators.movement_open import BOOKED_ELSEWHERE, ORDER_UNKNOWN, OpenMovements, stuck_items
 from operators.movement_reference import MovementReference
 from operators.movement_standings import movement_standings, unconfirmed
 from operators.references import Conversions
@@ -160,19 +160,7 @@ class MovementDocuments:
         made = self.backflush.judged(made)
         output.known += self._ours_again(made)
         keyed = identity_key(rows)
-        items = identity_key(stuck).with_columns(
-            pl.col("document_key").alias("source"),
-            pl.lit(UNIT_UNKNOWN).alias("reason"),
-            pl.col("events").alias("revision"),
-            pl.col("last_time").to_physical().alias("newest"),
-        )
-        # Two units of one document may both be unknown: one item tells of them.
-        items = items.group_by("document_key").agg(
-            pl.col("quantity", "revision", "events").sum(),
-            pl.col("newest").max(),
-            pl.exclude("quantity", "revision", "events", "newest").first(),
-        )
-        items = items.select(pl.col(name).cast(kind) for name, kind in OPEN.items())
+        items = stuck_items(keyed, stuck)
         every = pl.concat([items, left_items(made)])
         self.open.replace(keyed["document_key"].unique(), every, self._watermark)
         waiting = keyed.filter(pl.col("document_key").is_in(items["document_key"].implode()))

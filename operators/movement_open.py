@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from operators.consumption import identity_key
 from operators.frames import from_bytes, to_bytes
 from operators.partials import QUANTITY
 from operators.screen import NO_PROGRESS
@@ -91,3 +92,28 @@ class OpenMovements:
     def restore(self, state: bytes) -> None:
         """Go on from a snapshot."""
         self._set(from_bytes(state, _KEPT))
+
+
+def stuck_items(rows: pl.DataFrame, stuck: pl.DataFrame) -> pl.DataFrame:
+    """Open items (OPEN) of what cannot be converted, one per document: two of its units may both be unknown.
+
+    What can be is booked meanwhile, under the number of its events as revision. The item's counts all events of the
+    document, so only a document that has them all says that it is mended.
+
+    Args:
+        rows: All rows of the documents, with `document_key`.
+        stuck: Those that cannot be converted, by unit, with the columns of IDENTITY.
+    """
+    items = identity_key(stuck).with_columns(
+        pl.col("document_key").alias("source"),
+        pl.lit(UNIT_UNKNOWN).alias("reason"),
+        pl.col("last_time").to_physical().alias("newest"),
+    )
+    items = items.group_by("document_key").agg(
+        pl.col("quantity", "events").sum(),
+        pl.col("newest").max(),
+        pl.exclude("quantity", "events", "newest").first(),
+    )
+    whole = rows.group_by("document_key").agg(pl.col("events").sum().alias("revision"))
+    items = items.join(whole, on="document_key", how="left")
+    return items.select(pl.col(name).cast(kind) for name, kind in OPEN.items())

@@ -11,17 +11,23 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from operators.clock import Tick
 from operators.consumption import ADJUSTED, totals
 from operators.movement_reference import MovementReference
 from operators.shifts import CalendarBook, utc_calendar
 from operators.windows import Window
 from schemas.contracts import contract
 from schemas.types import polars_schema
+from tests.flows.memory import START
 from tests.flows.movement_memory import component, material, order, used
 from tests.property.movement_ledger import MovementLedger
 from tests.unit.test_movement_state import reference
 
 OURS = {("ISSUE", "STEEL"): Decimal(2)}
+DAY = 86_400_000_000
+BEGIN = int(START.timestamp()) * 1_000_000
+#: What was reported has waited for long enough.
+LATER = Tick(BEGIN + DAY // 4, BEGIN - DAY)
 
 
 def version(number: int, *, theirs: bool) -> MovementReference:
@@ -29,9 +35,10 @@ def version(number: int, *, theirs: bool) -> MovementReference:
     return reference(WorkOrder=[order(component("STEEL", erp_backflush=theirs), version=number)])
 
 
-def reported(*records: int) -> pl.DataFrame:
-    """All that was reported in the window, as its slot announces it again when an order comes."""
-    rows = pl.DataFrame([used(each) for each in records], schema=polars_schema(contract("MaterialConsumption")))
+def reported(*records: int, crates: int = 0) -> pl.DataFrame:
+    """All that was reported in the window, as its slot announces it again; the last of it in crates."""
+    told = [used(each, unit="CRT" if each > max(records) - crates else "KGM") for each in records]
+    rows = pl.DataFrame(told, schema=polars_schema(contract("MaterialConsumption")))
     rows = rows.with_columns(origin=pl.lit(0, pl.Int32), offset=pl.int_range(pl.len(), dtype=pl.Int64))
     total = totals(rows, Window.parse("10m"), CalendarBook([], utc_calendar()))
     return total.with_columns(adjustment=pl.lit("")).select(list(ADJUSTED))
@@ -78,3 +85,19 @@ def test_what_is_booked_elsewhere_counts_its_events(tmp_path: Path) -> None:
     with closing(MovementLedger(tmp_path, rules=None)) as ledger:
         ledger.life([reference(Material=[material(version=7)]), version(9, theirs=True), reported(1, 2)])
         assert ledger.events() == [2]
+
+
+def test_what_waits_for_its_unit_is_open_beside_what_of_its_document_is_booked() -> None:
+    """The document holds more events than the letter tells of, and none of those."""
+    known, weighed = reference(Material=[material()]), reference(Material=[material(version=2, CRT=(10, 1))])
+    some, more = reported(1, 2, 3, 4, 5, crates=2), reported(*range(1, 9), crates=3)
+    with tempfile.TemporaryDirectory() as folder, closing(MovementLedger(Path(folder), rules=None)) as ledger:
+        ledger.life([known, some, LATER])
+        assert ledger.desired() == {("ISSUE", "STEEL"): Decimal(6)}
+        assert (ledger.letters(), ledger.events()) == ([("unit_conversion_unknown", "open")], [2])
+        ledger.life([known, some, LATER, more])
+        assert ledger.desired() == {("ISSUE", "STEEL"): Decimal(10)}
+        assert (ledger.letters(), ledger.events()) == ([("unit_conversion_unknown", "open")], [3])
+        ledger.life([known, some, LATER, more, weighed])
+        assert ledger.desired() == {("ISSUE", "STEEL"): Decimal(70)}
+        assert ledger.letters() == [("unit_conversion_unknown", "resolved")]
