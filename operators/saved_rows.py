@@ -1,5 +1,7 @@
 """Rows with the bytes that snapshots keep of them: each row is serialised once, however often its state is written.
 
+Rows that nobody looks at for hours rest as these bytes alone, a tenth of what they take as columns.
+
 An Arrow IPC stream is a schema, record batches and an end mark. Streams of equal schema are joined by putting their
 batches one after another, which costs a copy; the result reads as any other stream.
 """
@@ -12,7 +14,7 @@ from typing import Self
 
 import polars as pl
 
-from operators.frames import to_bytes
+from operators.frames import from_bytes, to_bytes
 
 #: Fewer rows are serialised anew with others: a record batch has about a kilobyte of its own.
 LEAST = 1000
@@ -28,10 +30,12 @@ class SavedRows:
         saved: Their bytes, where they are known.
     """
 
-    __slots__ = ("_open", "_saved", "rows")
+    __slots__ = ("_open", "_rows", "_saved", "_schema", "height")
 
     def __init__(self, rows: pl.DataFrame, saved: bytes | None = None) -> None:
-        self.rows = rows
+        self.height = rows.height
+        self._schema = dict(rows.schema)
+        self._rows: pl.DataFrame | None = rows
         self._saved: list[bytes] = [] if saved is None else [saved]
         self._open: list[pl.DataFrame] = [rows] if saved is None else []
 
@@ -40,15 +44,30 @@ class SavedRows:
         """The rows of all parts, of equal columns; what was serialised stays so, unless it is too little."""
         if len(parts) == 1:
             return parts[0]
-        made = cls(pl.concat([part.rows for part in parts]))
+        awake = [part._rows for part in parts if part._rows is not None]
+        made = cls(pl.concat(awake) if len(awake) == len(parts) else pl.DataFrame(schema=parts[0]._schema))
         made._open = []
+        if len(awake) < len(parts):
+            made._rows, made.height = None, sum(part.height for part in parts)
         for part in parts:
-            if part.rows.height < LEAST:
+            if part.height < LEAST:
                 made._open.append(part.rows)
             else:
                 made._open += part._open
                 made._saved += part._saved
         return made
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows, read from their bytes where they rest."""
+        if self._rows is None:
+            self._rows = pl.concat([*(from_bytes(data, self._schema) for data in self._saved), *self._open])
+        return self._rows
+
+    def rest(self) -> None:
+        """Keep only the bytes, a tenth of the room, of rows that are serialised and many."""
+        if not self._open and self.height >= LEAST:
+            self._rows = None
 
     def bytes(self) -> bytes:
         """Arrow IPC stream; compressed well, since it is written again with each snapshot."""
@@ -63,7 +82,7 @@ class SavedRows:
 def stream(parts: Sequence[SavedRows]) -> bytes:
     """One stream of the rows of all parts, of which the larger ones are not serialised again the next time."""
     for part in parts:
-        if part.rows.height >= LEAST:
+        if part.height >= LEAST:
             part.bytes()
     return SavedRows.together(parts).bytes()
 

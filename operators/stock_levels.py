@@ -144,7 +144,7 @@ class StockLevels:
             limit = max(limit, newest - self.keep)
         counted = self.balances.select(_KEY).unique()
         for kept in (self._moved, self._revised):
-            kept.prune(pl.col("time") <= pl.lit(limit), lambda rows: self._recent(rows, counted, instant))
+            kept.prune(limit, lambda rows: self._recent(rows, counted, instant))
         self._pruned_at = self._moved.rows + self._revised.rows
         if self.balances.select((pl.col("as_of") < pl.lit(limit)).any()).item():
             self.balances, _ = retain(self.balances, pl.DataFrame(schema=MOVEMENT), self.keep)

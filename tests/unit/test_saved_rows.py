@@ -16,6 +16,7 @@ from operators.replenishment_queue import Queue
 from operators.replenishment_rows import MOVEMENTS
 from operators.saved_rows import LEAST, SavedRows, joined, stream
 from operators.stock import BALANCE, MOVEMENT, retain
+from operators.stock_kept import KeptRows
 from operators.stock_levels import StockLevels
 from operators.stock_moved import MOVED, expanded
 
@@ -125,15 +126,70 @@ def test_what_leaves_is_what_the_rule_says(seed: int) -> None:
     ]
     known = pl.DataFrame(rows, schema=BALANCE, orient="row")
     instant = START + timedelta(days=chance.choice([0, 29.99, 30.01, 31]))
-    every = pl.concat([chunk.rows for chunk in stock._moved.chunks])
+    every = pl.concat([chunk.part.rows for chunk in stock._moved.chunks])
+    if chance.random() < 0.5:
+        stock.snapshot()  # they rest
     stock.balances = known
     kept_known, kept = retain(known, every, stock.keep)
     counted = known.select("plant", *KEY).unique()
     recent = kept.join(counted, on=["plant", *KEY], how="anti").filter(pl.col("time") > instant - timedelta(days=30))
     wanted = pl.concat([kept.join(counted, on=["plant", *KEY], how="semi"), recent])
     stock.prune(instant)
-    left = pl.concat([every.clear(), *(chunk.rows for chunk in stock._moved.chunks)])
+    left = pl.concat([every.clear(), *(chunk.part.rows for chunk in stock._moved.chunks)])
     assert left.sort("movement_id").rows() == wanted.sort("movement_id").rows()
     assert sorted(stock.balances.rows()) == sorted(kept_known.rows())
     stored = [from_bytes(data, MOVED) for data in stock.snapshot()["moved"]]
     assert pl.concat([every.clear(), *stored]).sort("movement_id").rows() == wanted.sort("movement_id").rows()
+
+
+def resting(kept: KeptRows) -> int:
+    """Rows of which only the bytes are there."""
+    return sum(chunk.part.height for chunk in kept.chunks if chunk.part._rows is None)
+
+
+def test_rows_that_nobody_looks_at_rest_as_their_bytes() -> None:
+    """From the first snapshot on, and again from the first one without a look-up after one."""
+    kept, places = KeptRows(MOVED), moved(7).select("plant", *KEY)
+    for n in range(3):
+        kept.add(SavedRows(moved(LEAST, n * LEAST)))
+    assert resting(kept) == 0
+    kept.snapshot()
+    assert resting(kept) == kept.rows == 3 * LEAST
+    assert kept.of(places).sort("movement_id").rows() == moved(3 * LEAST).rows()
+    kept.snapshot()
+    assert resting(kept) == 0
+    kept.snapshot()
+    assert resting(kept) == 3 * LEAST
+    again = KeptRows(MOVED)
+    again.restore(kept.snapshot())
+    assert resting(again) == 3 * LEAST
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_are_the_same_whether_they_rest_or_not(seed: int) -> None:
+    """Over joins of chunks, snapshots, look-ups, restarts and what leaves."""
+    chance = random.Random(seed)
+    kept, plain, number = KeptRows(MOVED), moved(0), 0
+    places = moved(7).select("plant", *KEY).unique()
+    for minute in range(40):
+        rows = moved(chance.choice([1, 20, LEAST, LEAST + 1]), number, minute)
+        number += rows.height
+        kept.add(SavedRows(rows))
+        plain = pl.concat([plain, rows])
+        kept.tidy()
+        if chance.random() < 0.5:
+            state = kept.snapshot()
+            assert sorted(row for data in state for row in read(data)) == sorted(plain.rows())
+            if chance.random() < 0.2:
+                kept = KeptRows(MOVED)
+                kept.restore(state)
+        if chance.random() < 0.2:
+            some = places.sample(chance.randrange(1, 4), seed=seed)
+            found = kept.of(some).sort("movement_id").rows()
+            assert found == plain.join(some, on=some.columns, how="semi").sort("movement_id").rows()
+        if chance.random() < 0.1:
+            limit = START + timedelta(minutes=chance.randrange(minute + 1))
+            stays = pl.col("time") > pl.lit(limit)
+            kept.prune(limit, lambda rows, stays=stays: rows.filter(stays))  # type: ignore[misc]
+            plain = plain.filter(stays)
+        assert kept.rows == plain.height
