@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from millrace.ledger.goods_movement import LEFT
 from operators.backflush_rules import BackflushRules
 from operators.movement_open import BOOKED_ELSEWHERE, OPEN
 from operators.partials import QUANTITY
 
 #: What of an order's consumption a backflush implies; scrap and by-products it does not.
 IMPLIED = ("ISSUE", "RETURN")
-#: Behind the key of a document: its letter outlives the document that takes it back, which has the same key.
-_LEFT = "|booked_elsewhere"
 _COMPONENT = ["plant", "order_id", "component"]
 _OPERATION = [*_COMPONENT, "operation"]
 
@@ -80,4 +79,4 @@ def letter_revision() -> pl.Expr:
 
 def letter_key() -> pl.Expr:
     """Key of the letter about a document."""
-    return pl.col("document_key") + _LEFT
+    return pl.col("document_key") + LEFT

@@ -21,6 +21,8 @@ from millrace.ledger.text import dump_json, load_json
 KIND = "GoodsMovement"
 #: Behind the confirmation's key: all of its components, and before the key of one of them.
 BACKFLUSH = "backflush"
+#: Behind the key of a document that its order leaves to another side, for its letter, which outlives the document.
+LEFT = "|booked_elsewhere"
 #: Versions that a row of what was implied brings beside the fields of its contract.
 VERSIONS = ("order_version", "confirmation_version")
 _ATTRIBUTES = (

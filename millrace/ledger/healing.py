@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from millrace.ledger.goods_movement import LEFT
 from millrace.ledger.model import LetterState
 from millrace.ledger.tables import WAITING_TOTAL, audit, dead_letters, documents
 from millrace.ledger.text import dump_json, load_json
@@ -25,10 +26,12 @@ from millrace.ledger.text import dump_json, load_json
 NO_JOB = "no_active_job"
 #: Reason of letters whose order was not known.
 ORDER_UNKNOWN = "order_unknown"
+#: Reason of letters of what its order left to another side.
+BOOKED_ELSEWHERE = "booked_elsewhere"
 #: What is said of letters of other reasons, whose totals went elsewhere.
 _ELSEWHERE = {
     ORDER_UNKNOWN: "healed: its order has come and its components are documents of their own, or it shows nothing now",
-    "booked_elsewhere": "healed: a newer version of its order leaves it to what the plant reports",
+    BOOKED_ELSEWHERE: "healed: a newer version of its order leaves it to what the plant reports",
     "unit_conversion_unknown": "healed: its material has come and it counts, or a newer balance of the ERP has it",
 }
 _MOST_KEYS = 400
@@ -64,7 +67,7 @@ def heal(connection: Connection, document_keys: Iterable[str | None], now: int, 
 
 
 def _heal_some(connection: Connection, keys: Sequence[str], now: int, who: str) -> int:
-    resolved = _of_same_document(connection, keys)
+    resolved = {**_of_same_document(connection, keys), **_reported_here(connection, keys)}
     twins: dict[str, list[str]] = {}
     for key in keys:
         if (twin := without_job(key)) is not None:
@@ -122,6 +125,27 @@ def _of_same_document(connection: Connection, keys: Sequence[str]) -> dict[str, 
         .where(WAITING_TOTAL, dead_letters.c.document_key.in_(keys), documents.c.revision >= dead_letters.c.revision)
     )
     return {row.event_id: f"healed: {row.key} has come, with revision {row.revision}" for row in rows}
+
+
+def _reported_here(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Letters about documents that their order left to another side, and that a newer version of them books after all.
+
+    The flow says so too, but not of a letter that it told in a life that died: since then it may have read the newer
+    version of the order before anything of the document.
+    """
+    of_document = {key.removesuffix(LEFT) + LEFT: key.removesuffix(LEFT) for key in keys}
+    letters = _waiting(connection, of_document, BOOKED_ELSEWHERE)
+    if not letters:
+        return {}
+    of = documents.c
+    named = of.key.in_([of_document[letter.document_key] for letter in letters])
+    rows = connection.execute(select(of.key, of.revision, of.reference_version).where(named, ~of.cancelled))
+    versions = {row.key: row.revision + row.reference_version for row in rows}
+    return {
+        letter.event_id: _ELSEWHERE[BOOKED_ELSEWHERE]
+        for letter in letters
+        if versions.get(of_document[letter.document_key], -1) >= letter.revision
+    }
 
 
 def _waiting(connection: Connection, keys: Collection[str], reason: str = NO_JOB) -> Sequence[Any]:

@@ -80,6 +80,18 @@ def test_the_newest_version_says_whether_the_letter_is_open(flips: list[bool], a
     assert bool(states) or not flips[-1]
 
 
+def test_a_letter_of_a_life_that_died_is_mended_by_one_that_reads_in_another_order(tmp_path: Path) -> None:
+    """After a crash nobody knows that it was told: the newer version of the order comes before what is reported."""
+    with closing(MovementLedger(tmp_path, rules=None)) as ledger:
+        known, theirs, ours = reference(Material=[material()]), version(1, theirs=True), version(2, theirs=False)
+        ledger.life([known, theirs, reported(1)])
+        assert (ledger.desired(), ledger.letters()) == ({}, [("booked_elsewhere", "open")])
+        ledger.life([known, theirs, ours, reported(1)])
+        assert (ledger.desired(), ledger.letters()) == (OURS, [("booked_elsewhere", "resolved")])
+        ledger.life([known, theirs, ours, version(3, theirs=True), reported(1)])
+        assert (ledger.desired(), ledger.letters()) == ({}, [("booked_elsewhere", "open")])
+
+
 def test_what_is_booked_elsewhere_counts_its_events(tmp_path: Path) -> None:
     """Not the versions by which a letter is newer than the one before."""
     with closing(MovementLedger(tmp_path, rules=None)) as ledger:
