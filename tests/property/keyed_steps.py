@@ -10,7 +10,8 @@ import pickle
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from operators.base_streaming import Emit
+from operators.base_streaming import DocumentsLogic, Emit
+from operators.clock import Tick
 
 Keyed = tuple[str, Any]
 
@@ -80,4 +81,22 @@ class KeyedStep:
         self._touched = set()
 
 
-__all__ = ["KeyedStep", "StepLogic"]
+class ChangedByRowsAlone(DocumentsLogic[Any]):
+    """Naive: writes the state that it was started from again while only time passes."""
+
+    def __init__(self, documents: Any, output: Any, state: dict[str, Any] | None) -> None:
+        super().__init__(documents, output, state)
+        self._known = state
+
+    def on_batch(self, values: list[Any]) -> Any:
+        """Forget the state with rows, and write it anew from then on."""
+        if not all(isinstance(value, Tick) for value in values):
+            self._known = None
+        return super().on_batch(values)
+
+    def snapshot(self) -> dict[str, Any]:
+        """As it was read, or anew."""
+        return super().snapshot() if self._known is None else self._known
+
+
+__all__ = ["ChangedByRowsAlone", "KeyedStep", "StepLogic"]
