@@ -65,8 +65,8 @@ class SavedRows:
         return self._rows
 
     def rest(self) -> None:
-        """Keep only the bytes, a tenth of the room, of rows that are serialised and many."""
-        if not self._open and self.height >= LEAST:
+        """Keep only the bytes, a tenth of the room, of rows that are many, as far as they are serialised."""
+        if self.height >= LEAST:
             self._rows = None
 
     def bytes(self) -> bytes:

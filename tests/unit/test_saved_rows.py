@@ -165,6 +165,23 @@ def test_rows_that_nobody_looks_at_rest_as_their_bytes() -> None:
     assert resting(again) == 3 * LEAST
 
 
+def test_joined_chunks_are_read_and_leave_whether_they_rest_or_not() -> None:
+    """Rows that rest, and few that came since, become one chunk, of which the older part leaves."""
+    kept, places = KeptRows(MOVED), moved(7).select("plant", *KEY).unique()
+    kept.add(SavedRows(moved(3 * LEAST, minutes=60)))
+    for n in range(24):
+        kept.add(SavedRows(moved(LEAST if n % 2 else 1, 10 * LEAST * (n + 1), minutes=n)))
+        if n < 20:
+            kept.snapshot()
+    rows = sum(3 * LEAST if n < 0 else LEAST if n % 2 else 1 for n in range(-1, 24))
+    kept.tidy()
+    assert len(kept.chunks) == 13
+    assert kept.of(places).height == kept.rows == rows
+    limit = pl.lit(START + timedelta(minutes=5))
+    kept.prune(START + timedelta(minutes=5), lambda each: each.filter(pl.col("time") > limit))
+    assert kept.of(places).height == kept.rows == rows - 3 * LEAST - 3
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_are_the_same_whether_they_rest_or_not(seed: int) -> None:
     """Over joins of chunks, snapshots, look-ups, restarts and what leaves."""

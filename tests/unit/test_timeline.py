@@ -191,6 +191,24 @@ def test_rows_added_before_a_snapshot_are_computed_after_the_restart() -> None:
     assert yields(again.recompute()) == [("A", 0, 1, 1)]
 
 
+def test_a_snapshot_holds_what_was_computed_since_the_one_before_it() -> None:
+    line, again, third = timeline(hold=True), timeline(hold=True), timeline(hold=True)
+    line.add(frame([count(1, 0, 2, order="A")]))
+    again.restore(line.snapshot())
+    again.recompute()
+    third.restore(again.snapshot())
+    assert yields(third.release()) == [("A", 0, 2, 1)]
+
+
+def test_a_snapshot_holds_no_more_than_what_eviction_left() -> None:
+    line, again = timeline(), timeline()
+    given(line, *(count(n, n * 60, order="A") for n in range(1, 5)))
+    line.snapshot()
+    line.evict(frontier(200))
+    again.restore(line.snapshot())
+    assert again.rows == line.rows < 4
+
+
 def test_a_snapshot_of_another_version_is_refused() -> None:
     with pytest.raises(Misconfigured, match="version"):
         timeline().restore({"version": 0, "frames": {}})
