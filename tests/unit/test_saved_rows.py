@@ -171,8 +171,7 @@ def test_joined_chunks_are_read_and_leave_whether_they_rest_or_not() -> None:
     kept.add(SavedRows(moved(3 * LEAST, minutes=60)))
     for n in range(24):
         kept.add(SavedRows(moved(LEAST if n % 2 else 1, 10 * LEAST * (n + 1), minutes=n)))
-        if n < 20:
-            kept.snapshot()
+        kept.snapshot()
     rows = sum(3 * LEAST if n < 0 else LEAST if n % 2 else 1 for n in range(-1, 24))
     kept.tidy()
     assert len(kept.chunks) == 13
