@@ -67,7 +67,8 @@ class Meter:
         self.cpu, self.wall = cpu_seconds(), time.perf_counter()
 
     def _newest(self) -> pl.DataFrame:
-        return pl.concat(self.shown).sort("instant").unique(_PLACE, keep="last")
+        """The last row of each place: it has one shard, and a shard shows instants in their order."""
+        return pl.concat(self.shown).unique(_PLACE, keep="last")
 
     def on_hand(self) -> tuple[Decimal, datetime]:
         """Stock of all places, as the flow showed it last, and the instant of that."""
