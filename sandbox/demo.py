@@ -20,7 +20,7 @@ from millrace.ledger import Ledger
 from sandbox import demo_settings
 from sandbox.demo_check import reconcile_folder
 from sandbox.demo_feed import Feed
-from sandbox.demo_folder import MARKER, ended_by_sigterm, free_port, fresh_folder
+from sandbox.demo_folder import MARKER, Ended, ended_by_signals, free_port, fresh_folder
 from sandbox.demo_process import Child, DemoFailed
 from sandbox.demo_script import Script
 from sandbox.demo_stock_view import bands, stock_view
@@ -76,8 +76,8 @@ def run(options: DemoOptions, console: Console) -> Reconciliation:
     """
     folder = fresh_folder(options.out, keep=options.keep)
     (folder / MARKER).write_text(json.dumps({"seed": options.seed, "hours": options.hours}) + "\n")
-    with ended_by_sigterm():
-        stage = Stage(folder, options, console)
+    with ended_by_signals() as ended:
+        stage = Stage(folder, options, console, ended)
         try:
             return stage.play()
         finally:
@@ -91,10 +91,11 @@ class Stage:
         folder: Fresh output folder.
         options: What was chosen.
         console: Where progress and tables go.
+        ended: Whether it was asked to end.
     """
 
-    def __init__(self, folder: Path, options: DemoOptions, console: Console) -> None:
-        self._folder, self._options, self._console = folder, options, console
+    def __init__(self, folder: Path, options: DemoOptions, console: Console, ended: Ended) -> None:
+        self._folder, self._options, self._console, self._ended = folder, options, console, ended
         self._erp = Erp(f"http://127.0.0.1:{free_port()}")
         self._ledger: Ledger | None = None
         self._feed: Feed | None = None
@@ -217,6 +218,7 @@ class Stage:
 
     def _supervise(self) -> None:
         """Start a dead flow again, as Kubernetes would; nothing else may die."""
+        self._ended.heed()
         for child in (self._broker, self._erp_process, self._poster):
             child.expect()
         for thread in (self._feed, self._procurement):

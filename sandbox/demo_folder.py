@@ -44,15 +44,34 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, so that its processes are ended too."""
+class Ended:
+    """Whether the demo was asked to end.
 
-    def end(_number: int, _frame: FrameType | None) -> None:
+    The request interrupts what goes on; where that happens in code whose errors nobody sees, such as a destructor, the
+    interrupt is lost, so whoever waits in a loop asks here as well.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        """Handler of a signal."""
+        self._asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt where it was."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[Ended]:
+    """SIGTERM ends the demo as Ctrl-C does, so that its processes are ended too."""
+    ended = Ended()
+    before = {number: signal.signal(number, ended.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield ended
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from sandbox import demo_check
+from sandbox.demo_folder import ended_by_signals
 
 SMALL = ("--seed", "7", "--hours", "6", "--scale", "0.2", "--seconds", "4")
 
@@ -172,6 +174,18 @@ def test_no_process_outlives_a_demo_that_is_ended(tmp_path: Path, number: signal
     os.kill(demo.pid, number)
     assert demo.wait(60) != 0
     _until(lambda: _processes(folder) == [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_is_lost_is_heeded_later(number: signal.Signals) -> None:
+    """As in a destructor, out of which no error comes."""
+    with ended_by_signals() as ended:
+        ended.heed()
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        with pytest.raises(KeyboardInterrupt):
+            ended.heed()
 
 
 def _until(condition: Callable[[], bool]) -> None:
