@@ -81,8 +81,8 @@ the more the fewer orders share a turn of the poster.
 A poster holds {idle:.0f} MiB with nothing to do and {peak:.0f} MiB at most while it books a backlog of
 {backlog:,} documents, {at_a_time} orders at a time. A ledger that is full costs little more than an empty one:
 
-| ledger | settled documents | CPU per posting, empty | full | ratio |
-|---|---|---|---|---|
+| ledger | settled documents | a posting, empty | full | ratio | CPU, ratio |
+|---|---|---|---|---|---|
 {ledgers}
 """
 DISKS = """\
@@ -174,8 +174,8 @@ def _poster(found: dict[str, Any]) -> str:
         for wait in sorted({each["answer_ms"] for each in answers})
     ]
     ledgers = [
-        f"| {name} | {each['documents']:,} | {each['empty']['cpu_ms']:.2f} ms | {each['full']['cpu_ms']:.2f} ms"
-        f" | {each['cpu_ratio']:.2f} |"
+        f"| {name} | {each['documents']:,} | {each['empty']['ms']:.2f} ms | {each['full']['ms']:.2f} ms"
+        f" | {each['ratio']:.2f} | {each['cpu_ratio']:.2f} |"
         for name, each in found["full_ledger"].items()
     ]
     return POSTER.format(
