@@ -88,6 +88,7 @@ def measure(options: argparse.Namespace) -> Result:
                     "InventoryBalance": f"{options.topic}-balances",
                     "Material": f"{options.topic}-materials",
                 },
+                "recovery": str(Path(folder) / "recovery"),
                 "without": options.without.split(","),
                 "rules": [{"reorder_point": 1000, "order_up_to": 5000}],
                 "keep_h": options.keep_h,

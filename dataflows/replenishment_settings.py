@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from dataflows.flow_settings import FLOW_NAME, SECOND, FlowSettings
+from dataflows.kept_files import KEPT, KeptFiles
 from operators.replenishment_config import ReplenishmentConfig
 from operators.replenishment_policy import PolicyBook, ReplenishmentRule
 from operators.stock_mismatch import Tolerance
@@ -38,8 +39,8 @@ class ReplenishmentSettings(FlowSettings):
     references: ClassVar[tuple[str, ...]] = ("Material",)
     outputs: ClassVar[tuple[str, ...]] = ("ReplenishmentRequest", "StockProjection", "DeadLetter", "Alert")
     laid_out: ClassVar[tuple[str, ...]] = ("flow", "lanes", "shards", "judge_s")
-    steps: ClassVar[int] = 2
-    resumes: ClassVar[tuple[int, ...]] = (1,)
+    steps: ClassVar[int] = 3
+    resumes: ClassVar[tuple[int, ...]] = (1, 2)
 
     flow: str = Field(default="replenishment", pattern=FLOW_NAME)
     rules: tuple[ReplenishmentRule, ...] = ()
@@ -81,6 +82,7 @@ class ReplenishmentSettings(FlowSettings):
             tolerance=Tolerance(self.mismatch_quantity, self.mismatch_percent),
             hold=hold,
             most_waiting=self.most_waiting,
+            files=KeptFiles(self.recovery / KEPT) if hold and self.recovery is not None else None,
         )
 
 

@@ -18,6 +18,7 @@ from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
+from dataflows.kept_files import forget_unnamed
 from dataflows.state import prepare, store_bytes
 from dataflows.state_lock import in_use
 from dataflows.unfinished_epochs import forget_unfinished
@@ -73,6 +74,7 @@ def run(
             prepare(recovery, partitions, layout or {}, process, resumes)
             if process == 0:  # the others join it before anything is read from the store
                 forget_unfinished(recovery)
+                forget_unnamed(recovery)
             config = RecoveryConfig(str(recovery))  # type: ignore[no-untyped-call]
         tell_probes(flow.flow_id, recovery, stall_after, alone=len(addresses) < 2 and workers == 1)
         speak_as(flow=flow.flow_id, process=process)

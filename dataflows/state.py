@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bytewax.recovery import init_db_dir
 
+from dataflows.kept_files import KEPT
 from millrace.errors import Misconfigured
 
 LAYOUT = "layout.json"
@@ -73,5 +75,9 @@ def state_id(recovery: Path | None) -> str:
 
 
 def store_bytes(recovery: Path) -> int:
-    """Size of a recovery store's files, with those that SQLite keeps beside them."""
-    return sum(path.stat().st_size for path in recovery.glob("part-*.sqlite3*") if path.exists())
+    """Size of a recovery store's files, with those that SQLite keeps beside them and what is kept of stock."""
+    sizes = 0
+    for path in (*recovery.glob("part-*.sqlite3*"), *(recovery / KEPT).glob("*")):
+        with suppress(FileNotFoundError):  # it may go while we look
+            sizes += path.stat().st_size
+    return sizes

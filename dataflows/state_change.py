@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflows.kept_files import KEPT
 from dataflows.state import LAYOUT
 from dataflows.state_store import partitions
 from dataflows.unfinished_epochs import PARTITIONS
@@ -40,7 +41,9 @@ def back_up(recovery: Path, what: str) -> Path:
         with closing(sqlite3.connect(path)) as store, closing(sqlite3.connect(partial / path.name)) as target:
             store.backup(target)
     shutil.copy2(recovery / LAYOUT, partial / LAYOUT)
-    for path in partial.iterdir():
+    if (recovery / KEPT).is_dir():
+        shutil.copytree(recovery / KEPT, partial / KEPT)
+    for path in [*partial.rglob("*")]:
         _sync(path)
     hit("state.before_rename")
     partial.rename(copy)
@@ -100,6 +103,7 @@ def empty(recovery: Path, reason: str) -> Path:
     hit("state.before_reset")
     for path in recovery.glob(f"{PARTITIONS}*"):
         path.unlink()
+    shutil.rmtree(recovery / KEPT, ignore_errors=True)
     hit("state.between_files")
     (recovery / LAYOUT).unlink()
     return copy

@@ -50,7 +50,7 @@ class Shard:
         self._units = BaseUnits(config.most_waiting, config.recall, self._is_kept)
         self._fresh: dict[str, list[pl.DataFrame]] = {}
         self._queue = Queue(config.step)
-        self.stock = StockLevels(config.keep)
+        self.stock = StockLevels(config.keep, config.files)
         self.requests = RequestBook(self._terms, config.keep_papers)
         self._mismatches = Mismatches(self.stock, self.requests, config.tolerance)
         self._demand = DemandDays(config.rules.days)
@@ -95,6 +95,8 @@ class Shard:
             watermark: Microseconds.
             stops: Asked before each instant; what is left waits for the next tick, here or in a later life.
         """
+        if self._config.hold:
+            self.stock.made_durable()
         self._enqueue()
         if watermark > NO_PROGRESS:
             self._advance(watermark // self._config.step * self._config.step, stops)

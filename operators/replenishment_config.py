@@ -11,6 +11,7 @@ import polars as pl
 from operators.replenishment_figures import Figures
 from operators.replenishment_policy import PolicyBook
 from operators.replenishment_recall import Recall
+from operators.stock_kept import Files
 from operators.stock_mismatch import Tolerance
 
 
@@ -27,6 +28,7 @@ class ReplenishmentConfig:
         hold: Announce only from durable state; False without recovery.
         most_waiting: Rows of each kind that may wait for their material, per shard.
         recall: Reads letters of rows that found no room; None where there is no ledger.
+        files: Keeps large chunks of movements beside the state; None keeps them in it.
     """
 
     rules: PolicyBook
@@ -37,6 +39,7 @@ class ReplenishmentConfig:
     hold: bool = True
     most_waiting: int = 100_000
     recall: Recall | None = None
+    files: Files | None = None
 
 
 @dataclass(slots=True)

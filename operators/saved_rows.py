@@ -1,6 +1,7 @@
 """Rows with the bytes that snapshots keep of them: each row is serialised once, however often its state is written.
 
-Rows that nobody looks at for hours rest as these bytes alone, a tenth of what they take as columns.
+Rows that nobody looks at for hours rest as these bytes alone, a tenth of what they take as columns, or are put away to
+where the bytes are fetched from.
 
 An Arrow IPC stream is a schema, record batches and an end mark. Streams of equal schema are joined by putting their
 batches one after another, which costs a copy; the result reads as any other stream.
@@ -9,7 +10,7 @@ batches one after another, which costs a copy; the result reads as any other str
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 import polars as pl
@@ -30,7 +31,7 @@ class SavedRows:
         saved: Their bytes, where they are known.
     """
 
-    __slots__ = ("_open", "_rows", "_saved", "_schema", "height")
+    __slots__ = ("_fetch", "_open", "_rows", "_saved", "_schema", "height")
 
     def __init__(self, rows: pl.DataFrame, saved: bytes | None = None) -> None:
         self.height = rows.height
@@ -38,6 +39,23 @@ class SavedRows:
         self._rows: pl.DataFrame | None = rows
         self._saved: list[bytes] = [] if saved is None else [saved]
         self._open: list[pl.DataFrame] = [rows] if saved is None else []
+        self._fetch: Callable[[], bytes] | None = None
+
+    @classmethod
+    def away(cls, schema: Mapping[str, pl.DataType], height: int, fetch: Callable[[], bytes]) -> Self:
+        """Rows that were put away."""
+        made = cls(pl.DataFrame(schema=schema))
+        made.height = height
+        made.put_away(fetch)
+        made._rows = None
+        return made
+
+    def put_away(self, fetch: Callable[[], bytes]) -> None:
+        """From now on the bytes are fetched when they are needed."""
+        self._saved, self._open, self._fetch = [], [], fetch
+
+    def _known(self) -> list[bytes]:
+        return self._saved if self._fetch is None else [self._fetch()]
 
     @classmethod
     def together(cls, parts: Sequence[Self]) -> Self:
@@ -54,14 +72,14 @@ class SavedRows:
                 made._open.append(part.rows)
             else:
                 made._open += part._open
-                made._saved += part._saved
+                made._saved += part._known()
         return made
 
     @property
     def rows(self) -> pl.DataFrame:
         """The rows, read from their bytes where they rest."""
         if self._rows is None:
-            self._rows = pl.concat([*(from_bytes(data, self._schema) for data in self._saved), *self._open])
+            self._rows = pl.concat([*(from_bytes(data, self._schema) for data in self._known()), *self._open])
         return self._rows
 
     def rest(self) -> None:
@@ -71,6 +89,8 @@ class SavedRows:
 
     def bytes(self) -> bytes:
         """Arrow IPC stream; compressed well, since it is written again with each snapshot."""
+        if self._fetch is not None:
+            return self._fetch()
         if self._open:
             self._saved.append(to_bytes(pl.concat(self._open, rechunk=True), "zstd"))
             self._open = []

@@ -1,15 +1,16 @@
 """Movements that are kept in chunks, so that a snapshot serialises what is new and a look-up reads few frames.
 
 They are looked at when a place is counted, or something comes late: between two such times they rest as the bytes that
-snapshots keep of them.
+snapshots keep of them, the larger chunks in files that are written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self, cast
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol, Self, cast
 
 import polars as pl
 
@@ -20,14 +21,32 @@ from operators.stock import STOCK_KEY
 _KEY = list(STOCK_KEY)
 #: Chunks are joined when there are more.
 _MOST_CHUNKS = 24
+#: Bytes from which a chunk is a file: less is written with the state, each time.
+FILE_BYTES = 128 << 10
+#: Rows from which a chunk is not joined with others any more.
+_LARGE = 2_000_000
 
 
-@dataclass(frozen=True, slots=True)
+class Files(Protocol):
+    """Keeps bytes beside the state, see `dataflows.kept_files`."""
+
+    def put(self, data: bytes) -> str:
+        """Bytes are durable from then on; returns the name that `get` finds them by."""
+
+    def get(self, name: str) -> bytes:
+        """The bytes."""
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Let go of what no durable state names."""
+
+
+@dataclass(slots=True)
 class _Chunk:
-    """Rows, and the time of the first of them."""
+    """Rows, the time of the first of them, and the file that holds them."""
 
     part: SavedRows
     first: datetime
+    file: str | None = None
 
     @classmethod
     def of(cls, part: SavedRows) -> Self:
@@ -44,12 +63,15 @@ class KeptRows:
 
     Args:
         schema: Their columns, STOCK_KEY and `time` among them.
+        files: Keeps large chunks; None where the state holds everything.
     """
 
-    def __init__(self, schema: dict[str, pl.DataType]) -> None:
-        self._schema = schema
+    def __init__(self, schema: dict[str, pl.DataType], files: Files | None = None) -> None:
+        self._schema, self._files = schema, files
         self.chunks: list[_Chunk] = []
         self._asked = False
+        self._left: list[str] = []  # files that no chunk has any more, since the last snapshot
+        self._unnamed: tuple[list[str], list[str]] = [], []  # those of the last one, and of the one before it
 
     @property
     def rows(self) -> int:
@@ -69,10 +91,13 @@ class KeptRows:
 
     def tidy(self) -> None:
         """The smaller half becomes one, where there are many: a row is serialised again only a few times."""
-        if len(self.chunks) > _MOST_CHUNKS:
-            self.chunks.sort(key=lambda chunk: -chunk.part.height)
-            half = _MOST_CHUNKS // 2
-            self.chunks[half:] = [_Chunk.together(self.chunks[half:])]
+        small = [chunk for chunk in self.chunks if chunk.part.height < _LARGE]
+        if len(small) > _MOST_CHUNKS:
+            small.sort(key=lambda chunk: -chunk.part.height)
+            joined = small[_MOST_CHUNKS // 2 :]
+            gone = {id(chunk) for chunk in joined}
+            self.chunks = [chunk for chunk in self.chunks if id(chunk) not in gone] + [_Chunk.together(joined)]
+            self._leave(joined)
 
     def prune(self, limit: datetime, staying: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
         """Let go of rows.
@@ -87,28 +112,58 @@ class KeptRows:
                 rows = staying(chunk.part.rows)
                 if rows.height < chunk.part.height:
                     kept += [_Chunk.of(SavedRows(rows))] if rows.height else []
+                    self._leave([chunk])
                     continue
             kept.append(chunk)
         self.chunks = kept
 
-    def snapshot(self) -> list[bytes]:
-        """Arrow IPC bytes."""
-        saved = [chunk.part.bytes() for chunk in self.chunks]
+    def _leave(self, chunks: Iterable[_Chunk]) -> None:
+        self._left += [chunk.file for chunk in chunks if chunk.file is not None]
+
+    def snapshot(self) -> list[bytes | dict[str, Any]]:
+        """Arrow IPC bytes, or the file that holds them, and what has to be known of it."""
+        saved = [self._saved(chunk) for chunk in self.chunks]
         if not self._asked:
             self._rest()
         self._asked = False
+        self._unnamed = self._left, [name for names in self._unnamed for name in names]
+        self._left = []
         return saved
+
+    def _saved(self, chunk: _Chunk) -> bytes | dict[str, Any]:
+        if chunk.file is None:
+            data = chunk.part.bytes()
+            if self._files is None or len(data) < FILE_BYTES:
+                return data
+            chunk.file = self._files.put(data)
+            chunk.part.put_away(partial(self._files.get, chunk.file))
+        return {"file": chunk.file, "rows": chunk.part.height, "first": chunk.first.astimezone(UTC)}
+
+    def made_durable(self) -> None:
+        """The last snapshot stands. A file that it does not name stays until the next one stands, in case."""
+        if self._files is not None:
+            self._files.drop(self._unnamed[1])
+        self._unnamed = self._unnamed[0], []
 
     def _rest(self) -> None:
         for chunk in self.chunks:
             chunk.part.rest()
 
-    def restore(self, state: Sequence[bytes]) -> None:
-        """Go on from a snapshot."""
+    def restore(self, state: Sequence[bytes | dict[str, Any]]) -> None:
+        """Go on from a snapshot; files are read when they are looked at."""
         self.chunks = []
-        for data in state:
-            self.add(SavedRows(from_bytes(data, self._schema), data))
-            self._rest()
+        for each in state:
+            if isinstance(each, bytes):
+                self.add(SavedRows(from_bytes(each, self._schema), each))
+                self._rest()
+            else:
+                self.chunks.append(self._away(each))
+
+    def _away(self, told: dict[str, Any]) -> _Chunk:
+        if self._files is None:
+            raise ValueError(f"the state names a file {told['file']}, and no folder is known to read it from")
+        part = SavedRows.away(self._schema, told["rows"], partial(self._files.get, told["file"]))
+        return _Chunk(part, told["first"], told["file"])
 
 
-__all__ = ["KeptRows"]
+__all__ = ["FILE_BYTES", "Files", "KeptRows"]

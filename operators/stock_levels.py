@@ -28,7 +28,7 @@ from operators.stock import (
     shown,
     voided,
 )
-from operators.stock_kept import KeptRows
+from operators.stock_kept import Files, KeptRows
 from operators.stock_moved import MOVED, expanded, sums
 from operators.stock_movements import RECEIPT
 
@@ -47,15 +47,21 @@ class StockLevels:
 
     Args:
         keep: Movements and balances this long before the newest balance of their key are kept.
+        files: Keeps large chunks of movements; None where the state holds everything.
     """
 
     keep: timedelta
+    files: Files | None = None
     balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BALANCE))
     levels: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOCK))
-    _moved: KeptRows = field(default_factory=lambda: KeptRows(MOVED))
-    _revised: KeptRows = field(default_factory=lambda: KeptRows(MOVEMENT))
+    _moved: KeptRows = field(init=False)
+    _revised: KeptRows = field(init=False)
     _pruned_at: int = 0
     _saved: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Nothing is kept yet."""
+        self._moved, self._revised = KeptRows(MOVED, self.files), KeptRows(MOVEMENT, self.files)
 
     def apply(self, counted: pl.DataFrame, moved: SavedRows, revised: SavedRows, instant: datetime) -> pl.DataFrame:
         """Take what came, each row once.
@@ -162,12 +168,17 @@ class StockLevels:
         return kept.unique([*_KEY, "movement_id", "status", "revision"], maintain_order=True)
 
     def snapshot(self) -> dict[str, Any]:
-        """Arrow IPC bytes; what has not changed is not serialised again."""
+        """Arrow IPC bytes and names of files; what has not changed is not serialised again."""
         for name, rows in (("balances", self.balances), ("levels", self.levels)):
             if name not in self._saved:
                 self._saved[name] = to_bytes(rows)
         kept = {"moved": self._moved.snapshot(), "movements": self._revised.snapshot()}
         return {**self._saved, **kept, "pruned_at": self._pruned_at}
+
+    def made_durable(self) -> None:
+        """The last snapshot stands."""
+        self._moved.made_durable()
+        self._revised.made_durable()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""

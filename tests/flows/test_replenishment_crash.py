@@ -9,9 +9,13 @@ import random
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dataflows.kept_files import KEPT, forget_unnamed
+from dataflows.unfinished_epochs import forget_unfinished
+from operators import stock_kept
 from schemas.batch import RawBatch
 from tests.flows.stock_memory import Heard, polled, run, settings
 from tests.flows.stock_records import Record, balance, issue, receipt
@@ -27,12 +31,15 @@ def plant(seed: int) -> list[list[RawBatch]]:
     return [polled([*consumed, *repeats]), polled([*counted, *came])]
 
 
-def lives(seed: int, folder: Path) -> Heard:
+def lives(seed: int, folder: Path, **values: Any) -> Heard:
     """Killed again and again at random moments; each life reads in batches of its own."""
     heard, chance, lanes = Heard(), random.Random(-seed), plant(seed)
     for life in range(5):
-        run(settings(judge_s=300), lanes, heard, folder, stop=chance.randint(5, 30), life=life + 100 * seed)
-    run(settings(judge_s=300), lanes, heard, folder, life=99)
+        run(settings(judge_s=300, **values), lanes, heard, folder, stop=chance.randint(5, 30), life=life + 100 * seed)
+        if values:
+            forget_unfinished(folder)
+            forget_unnamed(folder)
+    run(settings(judge_s=300, **values), lanes, heard, folder, life=99)
     return heard
 
 
@@ -50,6 +57,11 @@ def supplied(heard: Heard) -> Decimal:
     return Decimal(place["open_requests"])
 
 
+def on_hand(heard: Heard) -> Decimal:
+    """Stock in the end."""
+    return Decimal(heard.standings["P1", "stock|STEEL|RM01"]["content"]["on_hand"])
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_one_request_per_crossing_over_kill_replay_and_disorder(seed: int, tmp_path: Path) -> None:
     """Nothing is asked for twice, nothing that was asked for is forgotten, and the numbers have no gap."""
@@ -58,6 +70,24 @@ def test_one_request_per_crossing_over_kill_replay_and_disorder(seed: int, tmp_p
     assert len(heard.requests) > 1
     assert sorted(int(key.rpartition("|")[2]) for key in heard.requests) == list(range(1, len(heard.requests) + 1))
     assert sum(heard.quantities()) == supplied(heard)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_kept_in_files_is_there_after_any_kill(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of each chunk, joined after a few instants, and as between two processes: swept before each life."""
+    folder = tmp_path / "state"
+    monkeypatch.setattr(stock_kept, "FILE_BYTES", 0)
+    monkeypatch.setattr(stock_kept, "_MOST_CHUNKS", 3)
+    heard = lives(seed, folder, recovery=folder)
+    assert sum(heard.quantities()) == supplied(heard)
+    plain = Heard()
+    run(settings(judge_s=300), plant(seed), plain)
+    assert on_hand(heard) == on_hand(plain)
+    assert len(list((folder / KEPT).iterdir())) > 1
+    forget_unnamed(folder)
+    assert 1 < len(list((folder / KEPT).iterdir())) <= 8
 
 
 def test_a_replay_into_a_new_state_asks_under_the_same_numbers(tmp_path: Path) -> None:

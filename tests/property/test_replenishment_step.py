@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ from operators.replenishment_crossings import Crossings
 from operators.replenishment_policy import PolicyBook, ReplenishmentRule
 from operators.replenishment_streaming import ArrivalsLogic, ShardLogic
 from operators.stock import STOCK_KEY
+from operators.stock_kept import Files
 from tests.flows.stock_records import Record, answer, at, balance, issue, material, notice, order, receipt, result
 from tests.property.keyed_steps import KeyedStep
 from tests.property.shard_lives import MINUTE, given, micros
@@ -71,9 +73,17 @@ class World:
         records: The log.
         arrivals: Logic of the first step.
         stock: Logic of the second.
+        files: Outlive its lives; None keeps everything in the state.
     """
 
-    def __init__(self, records: Sequence[Record], arrivals: Any = ArrivalsLogic, stock: Any = ShardLogic) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        arrivals: Any = ArrivalsLogic,
+        stock: Any = ShardLogic,
+        files: Files | None = None,
+    ) -> None:
+        self._config = replace(CONFIG, files=files)
         self._log = [(rows_of(record), micros(record["event_time"])) for record in records]
         self._made = arrivals, stock
         self._stores: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
@@ -85,8 +95,8 @@ class World:
     def start(self) -> None:
         """A life, from what is durable: a crash loses the rest."""
         arrivals, stock = self._made
-        self._arrivals = KeyedStep(lambda state: arrivals(CONFIG.step, state), self._stores[0])
-        self._stock = KeyedStep(lambda state: stock(CONFIG, state), self._stores[1])
+        self._arrivals = KeyedStep(lambda state: arrivals(self._config.step, state), self._stores[0])
+        self._stock = KeyedStep(lambda state: stock(self._config, state), self._stores[1])
         self.read, self._now = self._durable
 
     @property

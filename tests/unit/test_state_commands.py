@@ -7,8 +7,11 @@ import os
 import pickle
 import subprocess
 import sys
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -52,6 +55,12 @@ def test_inspect_tells_version_layout_offsets_sizes_and_what_is_held(tmp_path: P
     text = call("inspect", "--recovery", str(store)).output
     assert "2 held until their state is durable" in text
     assert "machine-cycle/1" in text
+
+
+def test_a_state_with_times_of_any_zone_is_read() -> None:
+    """As the prices and papers of requests have them."""
+    known = {"at": datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC")), "price": Decimal("1.5"), "rows": [1]}
+    assert plain(pickle.dumps(known))["rows"] == [1]
 
 
 @pytest.mark.parametrize(
