@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dataflows.state_store import finished, plain
-from millrace.errors import Misconfigured
+from millrace.errors import Misconfigured, MillraceError
 from millrace.failpoints import hit
 
 #: Folder in that of the recovery store.
@@ -36,17 +36,22 @@ class KeptFiles:
         """Write a file; it is durable when its name is known.
 
         Raises:
-            OSError: There is no room, or it may not be written. The epoch fails, and is read again after a restart.
+            MillraceError: There is no room, or it may not be written. The flow ends, and reads the epoch again when it
+                is started.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{uuid.uuid4().hex}-{zlib.crc32(data):08x}"
         partial = self._folder / f".{name}"
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self._path(name))
-        sync(self._folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(self._path(name))
+            sync(self._folder)
+        except OSError as error:
+            told = f"cannot be written: {error.strerror}; what is not in the state yet is read again after a restart"
+            raise MillraceError(f"{self._path(name)}: {told}") from error
         hit("kept.after_put")
         return name
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from dataflows.run import run
 from dataflows.state import store_bytes
 from dataflows.state_change import back_up, empty
 from dataflows.unfinished_epochs import PARTITIONS
-from millrace.errors import Misconfigured
+from millrace.errors import Misconfigured, MillraceError
 from tests.unit.state_case import SNAP, execute, make_store
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -57,6 +59,17 @@ def test_a_file_that_is_gone_or_damaged_is_told_by_its_path(tmp_path: Path) -> N
     path.unlink()
     with pytest.raises(Misconfigured, match=f"{path}: the state needs it: No such file"):
         files.get(name)
+
+
+def test_a_disk_without_room_ends_the_flow_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MillraceError, match=rf"{tmp_path}/kept/.*\.arrows: cannot be written: No space left on device"):
+        KeptFiles(tmp_path / KEPT).put(b"movements")
+    monkeypatch.undo()
+    assert forget_unnamed(make_store(tmp_path)) == 1, "what was begun is removed at the next start"
 
 
 def test_a_start_removes_what_a_crash_left_and_nothing_that_the_state_names(tmp_path: Path) -> None:
