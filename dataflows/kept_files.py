@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dataflows.state_store import finished, plain
-from millrace.errors import Misconfigured, MillraceError
+from millrace.errors import MillraceError, Misconfigured
 from millrace.failpoints import hit
 
 #: Folder in that of the recovery store.

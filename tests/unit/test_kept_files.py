@@ -17,7 +17,7 @@ from dataflows.run import run
 from dataflows.state import store_bytes
 from dataflows.state_change import back_up, empty
 from dataflows.unfinished_epochs import PARTITIONS
-from millrace.errors import Misconfigured, MillraceError
+from millrace.errors import MillraceError, Misconfigured
 from tests.unit.state_case import SNAP, execute, make_store
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
