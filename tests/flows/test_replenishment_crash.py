@@ -78,7 +78,7 @@ def test_what_is_kept_in_files_is_there_after_any_kill(
 ) -> None:
     """Files of each chunk, joined after a few instants, and as between two processes: swept before each life."""
     folder = tmp_path / "state"
-    monkeypatch.setattr(stock_kept, "FILE_BYTES", 0)
+    monkeypatch.setattr(stock_kept, "FILE_ROWS", 0)
     monkeypatch.setattr(stock_kept, "_MOST_CHUNKS", 3)
     heard = lives(seed, folder, recovery=folder)
     assert sum(heard.quantities()) == supplied(heard)

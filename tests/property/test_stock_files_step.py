@@ -41,7 +41,7 @@ class Folder:
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chunk is a file, and chunks are joined after a few instants."""
-    monkeypatch.setattr(stock_kept, "FILE_BYTES", 0)
+    monkeypatch.setattr(stock_kept, "FILE_ROWS", 0)
     monkeypatch.setattr(stock_kept, "_MOST_CHUNKS", 4)
     monkeypatch.setattr(stock_levels, "_LEAST_PRUNED", 5)
 
