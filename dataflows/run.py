@@ -30,7 +30,7 @@ from millrace.metrics.held import held
 from millrace.telemetry import speak_as
 
 log = structlog.get_logger("millrace.run")
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 256 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 64 << 20
 #: With this set to anything, the engine would serve its internals without a password on every interface.
 _OPEN_API = "BYTEWAX_DATAFLOW_API_ENABLED"
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import polars as pl
 
-from operators.frames import Compression, from_bytes, to_bytes
+from operators.frames import from_bytes, to_bytes
 
 #: Fewer rows are serialised anew with others: a record batch has about a kilobyte of its own.
 LEAST = 1000
@@ -87,16 +87,12 @@ class SavedRows:
         if self.height >= LEAST:
             self._rows = None
 
-    def bytes(self, compression: Compression = "zstd") -> bytes:
-        """Arrow IPC stream.
-
-        Args:
-            compression: Of what is not serialised yet; well, for what is written again with each snapshot.
-        """
+    def bytes(self) -> bytes:
+        """Arrow IPC stream; compressed well, since it is written again with each snapshot."""
         if self._fetch is not None:
             return self._fetch()
         if self._open:
-            self._saved.append(to_bytes(pl.concat(self._open, rechunk=True), compression))
+            self._saved.append(to_bytes(pl.concat(self._open, rechunk=True), "zstd"))
             self._open = []
         if len(self._saved) > 1:
             self._saved = [joined(self._saved) or to_bytes(self.rows, "zstd")]

@@ -21,7 +21,7 @@ from operators.stock import STOCK_KEY
 _KEY = list(STOCK_KEY)
 #: Chunks are joined when there are more.
 _MOST_CHUNKS = 24
-#: Rows from which a chunk is a file, some 300 KB: fewer are written with the state, each time.
+#: Rows from which a chunk is a file, some 130 KB: fewer are written with the state, each time.
 FILE_ROWS = 8000
 #: Rows from which a chunk is not joined with others any more.
 _LARGE = 2_000_000
@@ -134,7 +134,7 @@ class KeptRows:
         if chunk.file is None:
             if self._files is None or chunk.part.height < FILE_ROWS:
                 return chunk.part.bytes()
-            chunk.file = self._files.put(chunk.part.bytes("quick"))
+            chunk.file = self._files.put(chunk.part.bytes())
             chunk.part.put_away(partial(self._files.get, chunk.file))
         return {"file": chunk.file, "rows": chunk.part.height, "first": chunk.first.astimezone(UTC)}
 

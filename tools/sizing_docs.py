@@ -57,11 +57,11 @@ STOCK = """\
 {rows}
 
 The replenishment flow over a backlog of {records:,} records of consumption that no balance covers yet, with
-de-duplication and recoverable state, without history and ledger: the cost of the second half of them. All that is kept
-(movements since `keep_h` before the newest balance of each place) is written when an instant is judged, twice a minute
-of event time with `judge_s: 60`, and with every epoch while a flow works off a backlog. Memory follows what is kept,
-about {kept:.0f} bytes a record in this run: a plant that reports more than {most:.0f} million records within `keep_h`
-and a balance's interval needs a higher limit than the base's 2 GiB, or a shorter `keep_h`. In a run in which the ERP
+de-duplication and recoverable state, without history and ledger: the cost of the second half of them. What is
+kept of them (movements since `keep_h` before the newest balance of each place) is written once, to files beside the
+recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)): {disk:.0f} bytes of disk a record in this run, which
+took {half:,.0f} MiB of memory at most over half of the records. When a place is counted or something comes late, all that
+its shard keeps is read: some 150 bytes a record, as long as places are counted. In a run in which the ERP
 counts all places again after every 300,000 records, {first:,} MiB at most in the first third,
 {second:,} in the second,
 {last:,} in the last. In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for
@@ -95,8 +95,6 @@ DISKS = """\
 | history | bytes a row from above, times rows, times the days that are kept; twice that for the day being compacted |
 | spool before an object store | `history_spool_mb`: what the flow writes in the longest outage that you plan for |
 """
-#: Memory that `k8s/base` lets a flow take.
-LIMIT_MIB = 2048
 
 
 def page() -> str:
@@ -150,11 +148,10 @@ def _stock(found: dict[str, Any]) -> str:
     ]
     most = max(found["ratio_to_drain"], key=int)
     half, whole = runs[f"half_{most}"], runs[f"flow_{most}"]
-    grown = (whole["peak_rss_mib"] - half["peak_rss_mib"]) * 2**20
-    kept = grown / (whole["records"] - half["records"])
+    a_record = 2**20 / (whole["records"] - half["records"])
     return STOCK.format(
-        kept=kept,
-        most=(whole["records"] + (LIMIT_MIB - whole["peak_rss_mib"]) * 2**20 / kept) // 1e6,
+        disk=(whole["recovery_mib"] - half["recovery_mib"]) * a_record,
+        half=half["peak_rss_mib"],
         records=runs[f"flow_{most}"]["records"],
         rows="\n".join(rows),
         first=memory["first_third"],

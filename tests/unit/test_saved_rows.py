@@ -216,12 +216,3 @@ def test_rows_are_the_same_whether_they_rest_or_not(seed: int) -> None:
             kept.prune(limit, lambda rows, stays=stays: rows.filter(stays))  # type: ignore[misc]
             plain = plain.filter(stays)
         assert kept.rows == plain.height
-
-
-def test_streams_that_are_compressed_otherwise_are_joined(serialised: list[int]) -> None:
-    """Chunks of files and of states become one, whose rows are not serialised again."""
-    quick, dense = SavedRows(moved(LEAST)), SavedRows(moved(LEAST, LEAST))
-    assert len(quick.bytes("quick")) > len(dense.bytes())
-    together = SavedRows.together([quick, dense])
-    assert read(together.bytes()) == moved(2 * LEAST).rows()
-    assert serialised == [LEAST, LEAST]
