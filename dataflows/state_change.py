@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dataflows.kept_files import KEPT
+from dataflows.kept_files import KEPT, sync
 from dataflows.state import LAYOUT
 from dataflows.state_store import partitions
 from dataflows.unfinished_epochs import PARTITIONS
@@ -44,10 +44,10 @@ def back_up(recovery: Path, what: str) -> Path:
     if (recovery / KEPT).is_dir():
         shutil.copytree(recovery / KEPT, partial / KEPT)
     for path in [*partial.rglob("*")]:
-        _sync(path)
+        sync(path)
     hit("state.before_rename")
     partial.rename(copy)
-    _sync(copy.parent)
+    sync(copy.parent)
     return copy
 
 
@@ -141,14 +141,6 @@ def _why_unread(recovery: Path, error: OSError) -> str:
     if not recovery.exists():
         return f"{recovery}: there is no such folder; no recovery store was made here by `millrace run`"
     return f"{recovery}: has no {LAYOUT}; no recovery store was made here by `millrace run`"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 __all__ = ["BACKUPS", "CHANGES", "back_up", "changes_of", "empty", "layout_of", "write_down"]

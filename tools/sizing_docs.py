@@ -57,11 +57,10 @@ STOCK = """\
 {rows}
 
 The replenishment flow over a backlog of {records:,} records of consumption that no balance covers yet, with
-de-duplication and recoverable state, without history and ledger: the cost of the second half of them. What is
-kept of them (movements since `keep_h` before the newest balance of each place) is written once, to files beside the
-recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)): {disk:.0f} bytes of disk a record in this run,
-which took {half:,.0f} MiB of memory at most over half of the records. When a place is counted or something comes late,
-all that its shard keeps is read: some 150 bytes a record, as long as places are counted. In a run in which the ERP
+de-duplication and recoverable state, without history and ledger: the cost of the second half of them. It was measured
+at {measured}; since 2026-11-22T06:48Z what is kept (movements since `keep_h` before the newest balance of each
+place) is written once, to files beside the recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)). When
+a place is counted or something comes late, all that its shard keeps is read. In a run in which the ERP
 counts all places again after every 300,000 records, {first:,} MiB at most in the first third,
 {second:,} in the second,
 {last:,} in the last. In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for
@@ -147,11 +146,8 @@ def _stock(found: dict[str, Any]) -> str:
         for places, ratio in found["ratio_to_drain"].items()
     ]
     most = max(found["ratio_to_drain"], key=int)
-    half, whole = runs[f"half_{most}"], runs[f"flow_{most}"]
-    a_record = 2**20 / (whole["records"] - half["records"])
     return STOCK.format(
-        disk=(whole["recovery_mib"] - half["recovery_mib"]) * a_record,
-        half=half["peak_rss_mib"],
+        measured=found["measured_at"],
         records=runs[f"flow_{most}"]["records"],
         rows="\n".join(rows),
         first=memory["first_third"],
