@@ -9,6 +9,8 @@ from typing import Literal
 import polars as pl
 import pyarrow as pa
 
+from schemas.vectors import INLINE
+
 #: Level 1 of zstd takes two thirds of the time of Polars' own level 3 here, and makes no more bytes.
 _DENSE = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1))
 
@@ -24,10 +26,20 @@ def to_bytes(frame: pl.DataFrame, compression: Literal["lz4", "zstd"] = "lz4") -
     if compression == "lz4":
         frame.write_ipc_stream(sink, compression=compression, compat_level=pl.CompatLevel.newest())
         return sink.getvalue()
-    table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
+    table = pa.Table.from_arrays([_dense(column) for column in frame.get_columns()], names=frame.columns)
     with pa.ipc.new_stream(sink, table.schema, options=_DENSE) as stream:
         stream.write_table(table)
     return sink.getvalue()
+
+
+def _dense(column: pl.Series) -> pa.Array:
+    """Short text as views, which hold it; of longer text the bytes of these rows alone.
+
+    Views of longer text say where in the text of a whole batch it stands, which all of its rows share, those of other
+    shards too: with four shards that were twice the bytes and three times the time.
+    """
+    is_long = column.dtype == pl.String and column.str.len_bytes().sum() > INLINE * len(column)
+    return column.to_arrow(compat_level=pl.CompatLevel.oldest() if is_long else pl.CompatLevel.newest())
 
 
 def from_bytes(data: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

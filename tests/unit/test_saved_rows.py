@@ -54,11 +54,29 @@ def serialised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_streams_are_joined_without_reading_them() -> None:
-    """Of whatever number of batches, empty ones among them."""
-    parts = [moved(3), moved(0), pl.concat([moved(2, 3), moved(2, 5)]), moved(4, 7)]
+    """Of whatever number of batches."""
+    parts = [moved(3), pl.concat([moved(2, 3), moved(2, 5)]), moved(4, 7)]
     whole = joined([to_bytes(part, "zstd") for part in parts])
     assert whole is not None
     assert read(whole) == pl.concat(parts).rows()
+
+
+def test_rows_of_a_shard_do_not_take_the_text_of_all_others_along() -> None:
+    """Text is kept for each row; what a batch brought for the other shards is not."""
+    names = pl.Series("movement_id", [f"consumption|{n * 2654435761 % (1 << 64):016x}" for n in range(8000)])
+    rows = moved(8000).with_columns(names)
+    assert len(to_bytes(rows[::4], "zstd")) < 0.3 * len(to_bytes(rows, "zstd"))
+
+
+def test_streams_of_short_and_of_long_text_are_read_and_written_anew() -> None:
+    """The names of one are as long as a view, those of the other are not; rows that lack one are in either."""
+    named = pl.when(pl.col("quantity") > 0).then(pl.lit("short")).alias("movement_id")
+    short, none = moved(LEAST).with_columns(named), moved(LEAST).with_columns(pl.lit(None, pl.String).alias("unit"))
+    assert joined([to_bytes(short, "zstd"), to_bytes(moved(LEAST), "zstd")]) is None
+    parts = [SavedRows(each) for each in (short, moved(LEAST), none, moved(0))]
+    for part in parts:
+        part.bytes()
+    assert read(SavedRows.together(parts).bytes()) == read(to_bytes(pl.concat([short, moved(LEAST), none])))
 
 
 def test_a_stream_that_another_library_wrote_is_read_and_written_anew() -> None:
