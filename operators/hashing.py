@@ -16,6 +16,7 @@ _SEED = np.uint64(0x9E3779B97F4A7C15)
 _PRIME = np.uint64(0xFF51AFD7ED558CCD)
 _FINAL = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(32)
+_LENGTH = np.uint64(0xFFFFFFFF)
 
 
 def _mix(value: Hashes) -> Hashes:
@@ -39,6 +40,36 @@ _KEEP = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
 
 def hash_strings(strings: pl.Series, seed: int = 0) -> Hashes:
     """Hash a String series without nulls; uint64, one per row."""
+    views = _short(strings)
+    return _of_long(strings, seed) if views is None else _of_short(views, seed)
+
+
+def _short(strings: pl.Series) -> npt.NDArray[np.uint64] | None:
+    """Two words per row, four bytes of length and twelve of text; None where a text is longer.
+
+    See the Arrow columnar format, "Variable-size Binary View Layout": behind a shorter text are zeros.
+    """
+    array = strings.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    buffers = array.buffers()
+    if len(buffers) > 2:
+        return None
+    words = np.frombuffer(buffers[1] or b"", np.uint64)
+    return words[2 * array.offset : 2 * (array.offset + len(array))].reshape(-1, 2)
+
+
+def _of_short(views: npt.NDArray[np.uint64], seed: int) -> Hashes:
+    low, high = views[:, 0], views[:, 1]
+    sizes = low & _LENGTH
+    state = _mix(sizes + (_SEED + np.uint64(seed)))
+    for done, word in ((0, (low >> _SHIFT) | (high << _SHIFT)), (8, high >> _SHIFT)):
+        if int(sizes.max(initial=0)) > done:
+            mixed = _mix(state ^ word)
+            state = mixed if int(sizes.min()) > done else np.where(sizes > done, mixed, state)
+    state = state * _FINAL
+    return state ^ (state >> _SHIFT)
+
+
+def _of_long(strings: pl.Series, seed: int) -> Hashes:
     words, offsets = _bytes_of(strings)
     starts, sizes = offsets[:-1], np.diff(offsets)
     state = _mix(sizes.astype(np.uint64) + _SEED + np.uint64(seed))
