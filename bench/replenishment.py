@@ -2,10 +2,10 @@
 
 All runs read topics of one broker on one core; ratios are of CPU time per record, of the cheapest of four runs each,
 taken in turn, since other users of a machine only add to it. What a record costs the flow is the difference of a run
-over all records and one over half of them, so what a start and the first balances cost is in neither. `counted` is the
-run for memory: the ERP counts all places again and again, and the curve of resident memory shows whether it stays once
-as much is kept as ever will be. A plant's balances every four hours would need a hundred million records to show that;
-here all places are counted after every 300,000 records, which makes a balance for three records. Results:
+over all records and one over a quarter of them, so what a start and the first balances cost is in neither. `counted` is
+the run for memory: the ERP counts all places again and again, and the curve of resident memory shows whether it stays
+once as much is kept as ever will be. A plant's balances every four hours would need a hundred million records to show
+that; here all places are counted after every 300,000 records, which makes a balance for three records. Results:
 `bench/results/replenishment.json`.
 """
 
@@ -46,11 +46,11 @@ def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
     without = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
     with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder), heap="1g") as kafka:
         for count in places:
-            specs = {"half": ConsumptionTopic(records // 2, count), "flow": ConsumptionTopic(records, count)}
+            specs = {"less": ConsumptionTopic(records // 4, count), "flow": ConsumptionTopic(records, count)}
             for part, spec in specs.items():
                 _fill(kafka, spec, f"{part}-{count}")
             base = {"bootstrap": kafka.bootstrap, "count": records, "topic": f"flow-{count}-consumption"}
-            tries: dict[str, list[Result]] = {"half": [], "flow": [], "drain": []}
+            tries: dict[str, list[Result]] = {"less": [], "flow": [], "drain": []}
             for _ in range(TRIES):
                 tries["drain"].append(run_pinned("bench.drain", CORE, base))
                 for part, spec in specs.items():
@@ -89,7 +89,7 @@ def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any])
 def summary(runs: dict[str, Result], places: tuple[int, ...]) -> dict[str, Any]:
     """The figures that are kept."""
     cost = {f"drain_{n}": 1e6 / runs[f"drain_{n}"]["per_cpu_s"] for n in places}
-    for name, less, more in [(f"flow_{n}", runs[f"half_{n}"], runs[f"flow_{n}"]) for n in places]:
+    for name, less, more in [(f"flow_{n}", runs[f"less_{n}"], runs[f"flow_{n}"]) for n in places]:
         cost[name] = 1e6 * (more["cpu_s"] - less["cpu_s"]) / (more["records"] - less["records"])
     cost["counted"] = 1e6 * runs["counted"]["cpu_s"] / runs["counted"]["records"]
     return {
