@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dataflows.state_store import finished, plain
+from millrace.durable import sync
 from millrace.errors import MillraceError, Misconfigured
 from millrace.failpoints import hit
 
@@ -82,15 +83,6 @@ class KeptFiles:
 _BACK = "put a copy of the recovery store back, with all of its files"
 
 
-def sync(path: Path) -> None:
-    """Make a file's content, or the names in a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def forget_unnamed(recovery: Path) -> int:
     """Remove files that the state of a store does not name; call while no process of the flow runs.
 
@@ -120,4 +112,4 @@ def _named(recovery: Path) -> Iterator[str]:
                 yield each["file"]
 
 
-__all__ = ["KEPT", "KeptFiles", "forget_unnamed", "sync"]
+__all__ = ["KEPT", "KeptFiles", "forget_unnamed"]

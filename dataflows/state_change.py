@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dataflows.kept_files import KEPT, sync
+from dataflows.kept_files import KEPT
 from dataflows.state import LAYOUT
 from dataflows.state_store import partitions
 from dataflows.unfinished_epochs import PARTITIONS
+from millrace.durable import sync
 from millrace.errors import Misconfigured
 from millrace.failpoints import hit
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import BigInteger, Boolean, Integer, Table
 
+from millrace.durable import sync
 from millrace.errors import Misconfigured
 from millrace.ledger.archive import Batch
 from millrace.ledger.tables import audit, documents, postings
@@ -49,11 +49,11 @@ def write(batch: Batch, out: Path) -> Path:
     for table, rows in ((documents, batch.documents), (postings, batch.postings), (audit, batch.audit)):
         path = beside / f"{table.name}.parquet"
         _frame(table, rows).write_parquet(path, compression="zstd")
-        _sync(path)
-    _sync(beside)
+        sync(path)
+    sync(beside)
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
-    _sync(out)
+    sync(out)
     return folder
 
 
@@ -83,14 +83,6 @@ def _type(kind: Any) -> type[pl.DataType]:
     if isinstance(kind, Boolean):
         return pl.Boolean
     return pl.Int64 if isinstance(kind, BigInteger | Integer) else pl.String
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 __all__ = ["locked", "remove", "unfinished", "write"]

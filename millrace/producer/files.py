@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from millrace.durable import sync
 from millrace.errors import MillraceError, Misconfigured, Retriable
 from millrace.producer.frames import frame, frames
 
@@ -99,7 +100,7 @@ class Files:
                 file.flush()
                 os.fsync(file.fileno())
             draft.rename(self.path(number))
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError as error:
             raise BufferFull(f"{self.folder}: {error.strerror}") from error
         self.sizes[number] = self.path(number).stat().st_size
@@ -173,11 +174,3 @@ def _locked(path: Path) -> BinaryIO:
         file.close()
         raise Misconfigured(f"{path.parent}: another process uses this buffer") from None
     return file
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

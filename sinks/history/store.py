@@ -7,7 +7,6 @@ there is nothing half written and nothing to rename.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import polars as pl
 import pyarrow.dataset as pads
 
+from millrace import durable
 from millrace.errors import Misconfigured, Retriable
 from sinks.history.places import Found, ObjectPath, Place
 from sinks.history.store_clients import arrow_filesystem, client, polars_options
@@ -227,13 +227,8 @@ def remove(path: Place) -> None:
 
 def sync(path: Place) -> None:
     """Make a file, or the entries of a folder, durable; an object store has done so when it answers."""
-    if isinstance(path, ObjectPath):
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if not isinstance(path, ObjectPath):
+        durable.sync(path)
 
 
 def make_folder(folder: Place, root: Place) -> None:
