@@ -119,22 +119,38 @@ def _over_delivery(line: Line) -> Iterator[_Told]:
 
 
 def _late(line: Line, instant: datetime, terms: Terms) -> Iterator[_Told]:
-    if line.order is None or line.stage not in (Stage.ORDERED, Stage.ACKNOWLEDGED, Stage.SHIPPED):
-        return
     until = overdue(line, terms)
-    if until is not None and instant >= until:
-        left = plain(line.ordered - line.received)
-        yield "delivery_late", "CRITICAL", f"{left} {line.order['unit']} were to arrive on {_due(line)}"
+    if until is not None and instant >= until and _awaited(line):
+        missing = f"{plain(_missing(line))} {(line.order or line.notices[0])['unit']}"
+        told = f"were to arrive on {_due(line)}" if _due(line) is not None else f"have not arrived by {_at(until)}"
+        unordered = "" if line.order is not None else ": they are in transit, and no purchase order for them is known"
+        yield "delivery_late", "CRITICAL", f"{missing} {told}{unordered}"
+
+
+def _awaited(line: Line) -> bool:
+    """Something of it is still to come; of what nobody ordered, what was shipped."""
+    under_way = line.stage in (Stage.ORDERED, Stage.ACKNOWLEDGED, Stage.SHIPPED)
+    return under_way and (line.order is not None or _missing(line) > 0)
+
+
+def _missing(line: Line) -> Decimal:
+    return (line.shipped if line.order is None else line.ordered) - line.received
 
 
 def overdue(line: Line, terms: Terms) -> datetime | None:
-    """When what is left of the item is late."""
+    """When what is left of the item is late; of a shipment without order and date once an order would be given up."""
     due = _due(line)
-    return None if due is None else datetime.combine(due, time(), UTC) + terms.late
+    if due is not None:
+        return datetime.combine(due, time(), UTC) + terms.late
+    times = [each["time"] for each in line.notices] if line.order is None else []
+    return max(times) + terms.order if times else None
 
 
 def _due(line: Line) -> Any:
-    """The newest promise: of the acknowledgement, else of the order."""
+    """The newest promise: of the acknowledgement, else of the order; of what nobody ordered, its last shipment's."""
+    if line.order is None:
+        shipments = [each["due"] for each in line.notices if each["standing"] and each["due"] is not None]
+        return max(shipments, default=None)
     answer = line.answer["due"] if line.answer is not None else None
     return answer or (line.order["due"] if line.order is not None else None)
 
@@ -144,8 +160,9 @@ def next_look(found: Progress, instant: datetime, terms: Terms) -> datetime | No
     times = [found.request["time"] + terms.order] if found.request is not None and not found.closed else []
     times += [found.held_until] if found.held and found.held_until is not None else []
     for line in found.lines:
-        if line.order is not None and line.stage in (Stage.ORDERED, Stage.ACKNOWLEDGED, Stage.SHIPPED):
-            times += [line.order["time"] + terms.acknowledge, overdue(line, terms) or instant]
+        if _awaited(line):
+            answered = line.order["time"] + terms.acknowledge if line.order is not None else instant
+            times += [answered, overdue(line, terms) or instant]
     return min((each for each in times if each > instant), default=None)
 
 

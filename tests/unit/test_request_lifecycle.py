@@ -12,7 +12,7 @@ import pytest
 
 from operators.replenishment_alarms import Alarms
 from operators.request_book import RequestBook
-from operators.request_deviations import deviations
+from operators.request_deviations import deviations, next_look
 from operators.request_lifecycle import Progress, Stage, Terms, progress
 from operators.request_papers import PAPER, merge_papers, papers
 from operators.safety_stock import request_key
@@ -169,6 +169,32 @@ def test_silence_and_delay_are_told_with_time() -> None:
     terms = Terms(order=timedelta(days=90))
     assert kinds(*WAY[:2], instant=late, terms=terms) == ["delivery_late"]
     assert kinds(*WAY, instant=late, terms=terms) == []
+
+
+@pytest.mark.parametrize(
+    ("expected_at", "late", "told"),
+    [(at(24 * 60), datetime(2026, 3, 4, tzinfo=LATER.tzinfo), "on 2026-03-03"), (None, at(3 * 24 * 60 + 30), "by")],
+)
+def test_a_shipment_that_nobody_ordered_is_told_when_it_does_not_arrive(
+    expected_at: datetime | None, late: datetime, told: str
+) -> None:
+    """It is in transit, so nothing is asked for: a person has to know that it may never come."""
+
+    def found(*records: Record) -> Progress:
+        return followed(notice("S1", 30, 100, expected_at=expected_at), *records, instant=late, request=None)
+
+    assert next_look(found(), LATER, TERMS) == late
+    assert deviations(found(), late - timedelta(seconds=1), TERMS) == []
+    (alert,) = deviations(found(), late, TERMS)
+    assert alert["kind"] == "delivery_late"
+    assert alert["message"].startswith("4500/10 of STEEL: 100 KGM")
+    assert f"arrive{'d' * (told == 'by')} {told}" in alert["message"]
+    assert "no purchase order" in alert["message"]
+    part = [each["message"] for each in deviations(found(receipt("R1", 40, 60, "S1")), late, TERMS)]
+    assert any("40 KGM" in each for each in part)
+    for mended in (receipt("R1", 40, 100, "S1"), notice("S1", 35, 100, version=2, status="CANCELLED")):
+        assert next_look(found(mended), LATER, TERMS) is None
+        assert deviations(found(mended), late, TERMS) == []
 
 
 #: Parts, versions, a cancelled notice, an answer that is mended, repeats.
