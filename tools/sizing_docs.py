@@ -57,12 +57,12 @@ STOCK = """\
 {rows}
 
 The replenishment flow over a backlog of {records:,} records of consumption that no balance covers yet, with
-de-duplication and recoverable state, without history and ledger: the cost of the second half of them. It was measured
-at {measured}; since 2026-11-22T06:48Z what is kept (movements since `keep_h` before the newest balance of each
-place) is written once, to files beside the recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)). When
-a place is counted or something comes late, all that its shard keeps is read. In a run in which the ERP
-counts all places again after every 300,000 records, {first:,} MiB at most in the first third,
-{second:,} in the second,
+de-duplication and recoverable state, without history and ledger: the cost of the last three quarters of them, of the
+cheapest of four runs. Such figures vary by a tenth or two from run to run, so a difference between the lines that is
+as small as that says nothing. What is kept (movements since `keep_h` before the newest balance of each place) is
+written once, to files beside the recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)). When a place is
+counted or something comes late, all that its shard keeps is read. In a run in which the ERP counts all places again after every 300,000 records,
+{first:,} MiB at most in the first third, {second:,} in the second,
 {last:,} in the last. In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for
 three records: about {balance:.0f} µs for each.
 """
@@ -147,7 +147,6 @@ def _stock(found: dict[str, Any]) -> str:
     ]
     most = max(found["ratio_to_drain"], key=int)
     return STOCK.format(
-        measured=found["measured_at"],
         records=runs[f"flow_{most}"]["records"],
         rows="\n".join(rows),
         first=memory["first_third"],

@@ -7,13 +7,16 @@ wrote. So does this; a logic is never asked for its state twice without having b
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from operators.base_streaming import DocumentsLogic, Emit
 from operators.clock import Tick
-
-Keyed = tuple[str, Any]
+from operators.lane import LaneOutput
+from operators.layout import Keyed, Layout
+from operators.replenishment_arrivals import Arrived
 
 
 class StepLogic(Protocol):
@@ -81,22 +84,82 @@ class KeyedStep:
         self._touched = set()
 
 
-class ChangedByRowsAlone(DocumentsLogic[Any]):
-    """Naive: writes the state that it was started from again while only time passes."""
+@dataclass(frozen=True, slots=True)
+class SlotSteps:
+    """The steps of a flow that has slots, in one life: clock, totals by slot, documents by shard."""
 
-    def __init__(self, documents: Any, output: Any, state: dict[str, Any] | None) -> None:
-        super().__init__(documents, output, state)
-        self._known = state
+    layout: Layout
+    clock: KeyedStep
+    totals: KeyedStep
+    documents: KeyedStep
+
+    def take(
+        self,
+        chance: random.Random,
+        outputs: Sequence[LaneOutput],
+        to_slots: Sequence[Keyed] = (),
+        to_shards: Sequence[Keyed] = (),
+        *,
+        fires: bool = False,
+        closed: Callable[[Any], Any] = lambda value: value,
+    ) -> list[Any]:
+        """What sources gave goes through the steps; what comes to a step by different ways comes in any order.
+
+        Args:
+            chance: Says in which.
+            outputs: Of lanes.
+            to_slots: What reference data has to tell slots.
+            to_shards: What it has to tell shards.
+            fires: All timers of slots run off.
+            closed: What a shard is told of what a slot announces.
+        """
+        heard = [LaneOutput(each.lane, progress=each.progress, idle=each.idle) for each in outputs]
+        ticks: list[Keyed] = [pair for _, pair in self.clock.take([("clock", each) for each in heard])]
+        rows = [keyed for each in outputs for keyed in self.layout.by_slot(each.partials)]
+        late = [keyed for each in outputs for keyed in self.layout.adjustments(each.late)]
+        slot_ticks, shard_ticks = (list(filter(mine, ticks)) for mine in (Layout.is_slot, Layout.is_shard))
+        due: list[Keyed] = []
+        for values in chance.sample([rows, to_slots, slot_ticks], 3):
+            due += self.totals.take(values)
+        due += self.totals.fire() if fires else []
+        announced = [(self.layout.shard_of(key), closed(value)) for key, value in due]
+        found: list[Any] = []
+        for keyed in chance.sample([announced, [*late, *to_shards], shard_ticks], 3):
+            found += [output for _, output in self.documents.take(keyed)]
+        return found
+
+    def snapshot(self) -> None:
+        """The end of an epoch."""
+        for step in (self.clock, self.totals, self.documents):
+            step.snapshot()
+
+
+class WrittenAgain:
+    """Naive, as the first base of a logic: writes the state that it was started from again while only time passes."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._known = more["state"] if "state" in more else arguments[-1]
 
     def on_batch(self, values: list[Any]) -> Any:
         """Forget the state with rows, and write it anew from then on."""
-        if not all(isinstance(value, Tick) for value in values):
+        if not all(map(_is_time, values)):
             self._known = None
-        return super().on_batch(values)
+        return super().on_batch(values)  # type: ignore[misc]
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Any:
         """As it was read, or anew."""
-        return super().snapshot() if self._known is None else self._known
+        return super().snapshot() if self._known is None else self._known  # type: ignore[misc]
 
 
-__all__ = ["ChangedByRowsAlone", "KeyedStep", "StepLogic"]
+def _is_time(value: Any) -> bool:
+    if isinstance(value, Arrived):
+        return not value.rows and not value.materials
+    return isinstance(value, Tick)
+
+
+class ChangedByRowsAlone(WrittenAgain, DocumentsLogic[Any]):
+    """Documents that are so naive."""
+
+
+__all__ = ["ChangedByRowsAlone", "KeyedStep", "SlotSteps", "StepLogic", "WrittenAgain"]

@@ -14,7 +14,7 @@ from millrace.ledger.goods_movement import LEFT
 from operators.base_streaming import ClockLogic, DocumentsLogic
 from operators.consumption_route import consumption_route
 from operators.lane import LaneOutput
-from operators.layout import Keyed, Layout
+from operators.layout import Layout
 from operators.movement_documents import MovementDocuments, MovementsOutput
 from operators.movement_reference import MovementReference
 from operators.movement_streaming import MovementTotalsLogic, _adjusted, _to_shards, _to_slots
@@ -23,7 +23,7 @@ from operators.windows import Window
 from schemas.batch import RawBatch
 from tests.flows.memory import SCHEMAS, START, batch
 from tests.flows.movement_memory import confirmed, settings, used
-from tests.property.keyed_steps import KeyedStep
+from tests.property.keyed_steps import KeyedStep, SlotSteps
 from tests.property.test_movements_converge import BACKFLUSHED, LANES, Left, Totals
 
 HOUR = 3_600_000_000
@@ -142,7 +142,7 @@ class World:
             lambda state: documents(MovementDocuments(CONFIG.movements()), MovementsOutput, state),
         ]
         made = [KeyedStep(build, store) for build, store in zip(steps, self._stores, strict=True)]
-        self._clock, self._totals, self._documents = made
+        self._steps = SlotSteps(self._layout, *made)
         saved = pickle.loads(self._sources) if self._sources else None  # noqa: S301 - our own
         self._lanes = [self._build(name) for name in NAMES]
         self._reference = reference_lane(CONFIG, SCHEMAS)
@@ -186,27 +186,16 @@ class World:
         *,
         fires: bool = False,
     ) -> None:
-        """What sources gave goes through the steps; what comes to a step by different ways comes in any order."""
-        heard = [LaneOutput(each.lane, progress=each.progress, idle=each.idle) for each in outputs]
-        ticks: list[Keyed] = [pair for _, pair in self._clock.take([("clock", each) for each in heard])]
-        rows = [keyed for each in outputs for keyed in self._layout.by_slot(each.partials)]
-        late = [keyed for each in outputs for keyed in self._layout.adjustments(each.late)]
-        remeasured = _to_slots(self._layout, reference) if reference is not None else []
-        referred = list(_to_shards(self._layout, reference)) if reference is not None else []
-        slot_ticks, shard_ticks = (list(filter(mine, ticks)) for mine in (Layout.is_slot, Layout.is_shard))
-        due: list[Keyed] = []
-        for values in chance.sample([rows, remeasured, slot_ticks], 3):
-            due += self._totals.take(values)
-        due += self._totals.fire() if fires else []
-        closed = [(self._layout.shard_of(key), _adjusted(value)) for key, value in due]
-        for values in chance.sample([closed, [*late, *referred], shard_ticks], 3):
-            for _, output in self._documents.take(values):
-                self.book.take(output)
+        """What sources gave goes through the steps."""
+        layout = self._steps.layout
+        remeasured = _to_slots(layout, reference) if reference is not None else []
+        referred = list(_to_shards(layout, reference)) if reference is not None else []
+        for output in self._steps.take(chance, outputs, remeasured, referred, fires=fires, closed=_adjusted):
+            self.book.take(output)
 
     def snapshot(self) -> None:
         """The end of an epoch."""
-        for step in (self._clock, self._totals, self._documents):
-            step.snapshot()
+        self._steps.snapshot()
         lanes = [lane.snapshot() for lane in [*self._lanes, self._reference]]
         self._sources = pickle.dumps({"lanes": lanes, "at": self._at})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -16,13 +16,13 @@ from operators.clock import Clock
 from operators.confirmations import IDENTITY
 from operators.documents import DocumentConfig, Documents, DocumentsOutput
 from operators.lane import Lane, LaneConfig, LaneOutput
-from operators.layout import Keyed, Layout
+from operators.layout import Layout
 from operators.reference_lane import ReferenceLane, ReferenceOutput
 from operators.screen import TimeLimits
 from operators.shifts import CalendarBook, utc_calendar
 from operators.streaming import TotalsLogic
 from operators.windows import Window
-from tests.property.keyed_steps import ChangedByRowsAlone, KeyedStep
+from tests.property.keyed_steps import ChangedByRowsAlone, KeyedStep, SlotSteps
 from tests.property.stand_in import HOUR, SECOND, START, TOPICS, Consumer, Plan, Record, Stub, cycle, order, polled
 from tests.property.test_convergence import final_of, plan_of, truth_of
 
@@ -55,11 +55,13 @@ class World:
         totals, documents = self._made
         horizon, layout = self._plan.horizon, self._layout
         config = DocumentConfig(self._window, wait=HOUR)
-        self._clock = KeyedStep(
-            lambda state: ClockLogic(Clock(NAMES, 30 * SECOND, horizon), layout, state), self._stores[0]
-        )
-        self._totals = KeyedStep(lambda state: totals(layout, state), self._stores[1])
-        self._documents = KeyedStep(lambda state: documents(Documents(config), DocumentsOutput, state), self._stores[2])
+        steps: list[Callable[[Any], Any]] = [
+            lambda state: ClockLogic(Clock(NAMES, 30 * SECOND, horizon), layout, state),
+            lambda state: totals(layout, state),
+            lambda state: documents(Documents(config), DocumentsOutput, state),
+        ]
+        made = [KeyedStep(build, store) for build, store in zip(steps, self._stores, strict=True)]
+        self._steps = SlotSteps(layout, *made)
         saved = pickle.loads(self._sources) if self._sources else None  # noqa: S301 - our own
         self._lanes = [self._lane(number, saved) for number in range(len(NAMES))]
         self._reference = ReferenceLane({"work-order": "WorkOrder"}, {"work-order": Stub("WorkOrder")})
@@ -110,27 +112,15 @@ class World:
         *,
         fires: bool = False,
     ) -> None:
-        """What sources gave goes through the steps; what comes to a step by different ways comes in any order."""
-        heard = [LaneOutput(each.lane, progress=each.progress, idle=each.idle) for each in outputs]
-        ticks: list[Keyed] = [pair for _, pair in self._clock.take([("clock", each) for each in heard])]
-        rows = [keyed for each in outputs for keyed in self._layout.by_slot(each.partials)]
-        late = [keyed for each in outputs for keyed in self._layout.adjustments(each.late)]
+        """What sources gave goes through the steps."""
         touches = self._layout.touches(reference) if reference is not None else []
         orders = self._layout.references(reference) if reference is not None else []
-        slot_ticks, shard_ticks = (list(filter(mine, ticks)) for mine in (Layout.is_slot, Layout.is_shard))
-        due: list[Keyed] = []
-        for values in chance.sample([rows, touches, slot_ticks], 3):
-            due += self._totals.take(values)
-        due += self._totals.fire() if fires else []
-        closed = [(self._layout.shard_of(key), value) for key, value in due]
-        for values in chance.sample([closed, [*late, *orders], shard_ticks], 3):
-            for _, output in self._documents.take(values):
-                self.consumer.take(output)
+        for output in self._steps.take(chance, outputs, touches, orders, fires=fires):
+            self.consumer.take(output)
 
     def snapshot(self) -> None:
         """The end of an epoch."""
-        for step in (self._clock, self._totals, self._documents):
-            step.snapshot()
+        self._steps.snapshot()
         lanes = [lane.snapshot() for lane in self._lanes]
         self._sources = pickle.dumps(
             {"lanes": lanes, "reference": self._reference.snapshot(), "offsets": self._offsets}

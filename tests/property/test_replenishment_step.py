@@ -24,7 +24,7 @@ from operators.replenishment_streaming import ArrivalsLogic, ShardLogic
 from operators.stock import STOCK_KEY
 from operators.stock_kept import Files
 from tests.flows.stock_records import Record, answer, at, balance, issue, material, notice, order, receipt, result
-from tests.property.keyed_steps import KeyedStep
+from tests.property.keyed_steps import KeyedStep, WrittenAgain
 from tests.property.shard_lives import MINUTE, given, micros
 
 DAY = 1440
@@ -214,22 +214,8 @@ def test_what_is_due_is_announced_after_any_crash_and_drain_though_nothing_follo
     assert expected.alerts
 
 
-class ChangedByRowsAlone(ShardLogic):
+class ChangedByRowsAlone(WrittenAgain, ShardLogic):
     """Naive: writes the state that it was started from again until rows come."""
-
-    def __init__(self, config: ReplenishmentConfig, state: dict[str, Any] | None) -> None:
-        super().__init__(config, state)
-        self._known = state
-
-    def on_batch(self, values: list[Any]) -> Any:
-        """Forget the state with rows."""
-        if any(value.rows or value.materials for value in values):
-            self._known = None
-        return super().on_batch(values)
-
-    def snapshot(self) -> dict[str, Any]:
-        """As it was read, or anew."""
-        return super().snapshot() if self._known is None else self._known
 
 
 def test_a_state_that_is_written_again_though_time_has_changed_it_is_found() -> None:

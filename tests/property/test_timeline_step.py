@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from operators.clock import Tick
 from operators.streaming import TimelineLogic
+from tests.property.keyed_steps import WrittenAgain
 from tests.property.timeline_oracle import Event, Policy, totals
 from tests.property.timeline_world import Consumer, calendar, config, event_sets, frame, normal
 
@@ -57,22 +58,8 @@ EVENTS = [
 ]
 
 
-class ChangedByRowsAlone(TimelineLogic):
+class ChangedByRowsAlone(WrittenAgain, TimelineLogic):
     """Naive: writes the state that it was started from again until rows come."""
-
-    def __init__(self, *arguments: Any, state: dict[str, Any] | None, **more: Any) -> None:
-        super().__init__(*arguments, state=state, **more)
-        self._known = state
-
-    def on_batch(self, values: list[Any]) -> Any:
-        """Forget the state with rows."""
-        if not all(isinstance(value, Tick) for value in values):
-            self._known = None
-        return super().on_batch(values)
-
-    def snapshot(self) -> dict[str, Any]:
-        """As it was read, or anew."""
-        return super().snapshot() if self._known is None else self._known
 
 
 @pytest.mark.parametrize("logic", [TimelineLogic, ChangedByRowsAlone])
