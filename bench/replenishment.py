@@ -41,9 +41,8 @@ COUNTED_RATE, COUNTED_EVERY, COUNTED_KEEP_H = 500.0, timedelta(minutes=10), 1 / 
 
 
 def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
-    """Drain and flow, for each number of places, and the run for memory."""
+    """Drain and flow, for each number of places."""
     runs: dict[str, Result] = {}
-    without = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
     with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder), heap="1g") as kafka:
         for count in places:
             specs = {"less": ConsumptionTopic(records // 4, count), "flow": ConsumptionTopic(records, count)}
@@ -54,12 +53,17 @@ def measure(records: int, places: tuple[int, ...]) -> dict[str, Result]:
             for _ in range(TRIES):
                 tries["drain"].append(run_pinned("bench.drain", CORE, base))
                 for part, spec in specs.items():
-                    tries[part].append(_flow(kafka, spec, f"{part}-{count}", {"without": without}))
+                    tries[part].append(_flow(kafka, spec, f"{part}-{count}"))
             runs.update({f"{part}_{count}": _cheapest(found) for part, found in tries.items()})
-        spec = ConsumptionTopic(records // 2, max(places), rate=COUNTED_RATE, counted_every=COUNTED_EVERY)
-        _fill(kafka, spec, "counted")
-        runs["counted"] = _flow(kafka, spec, "counted", {"without": without, "keep-h": COUNTED_KEEP_H})
     return runs
+
+
+def counted(records: int, places: int) -> Result:
+    """The run for memory."""
+    with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder), heap="1g") as kafka:
+        spec = ConsumptionTopic(records, places, rate=COUNTED_RATE, counted_every=COUNTED_EVERY)
+        _fill(kafka, spec, "counted")
+        return _flow(kafka, spec, "counted", {"keep-h": COUNTED_KEEP_H})
 
 
 def _cheapest(tries: list[Result]) -> Result:
@@ -73,9 +77,16 @@ def _fill(kafka: Kafka, spec: ConsumptionTopic, name: str) -> None:
     fill(kafka.bootstrap, name, spec)
 
 
-def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any]) -> Result:
+def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any] | None = None) -> Result:
     """Run the flow, which has to show what plain addition gives."""
-    options = {"bootstrap": kafka.bootstrap, "count": spec.records, "topic": name, "places": spec.places, **more}
+    options = {
+        "bootstrap": kafka.bootstrap,
+        "count": spec.records,
+        "topic": name,
+        "places": spec.places,
+        **(more or {}),
+    }
+    options["without"] = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
     found = run_pinned("bench.stock", CORE, options)
     wanted = truth(spec, datetime.fromisoformat(found["judged_at"]))
     if float(found["on_hand"]) != float(wanted) or found["alerts"]:
@@ -86,14 +97,20 @@ def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any])
     return found
 
 
-def summary(runs: dict[str, Result], places: tuple[int, ...]) -> dict[str, Any]:
-    """The figures that are kept."""
+def summary(runs: dict[str, Result], places: tuple[int, ...], measured: dict[str, str]) -> dict[str, Any]:
+    """The figures that are kept.
+
+    Args:
+        runs: Each by its name.
+        places: Numbers of places.
+        measured: When, as `measured_at` and `counted_at`.
+    """
     cost = {f"drain_{n}": 1e6 / runs[f"drain_{n}"]["per_cpu_s"] for n in places}
     for name, less, more in [(f"flow_{n}", runs[f"less_{n}"], runs[f"flow_{n}"]) for n in places]:
         cost[name] = 1e6 * (more["cpu_s"] - less["cpu_s"]) / (more["records"] - less["records"])
     cost["counted"] = 1e6 * runs["counted"]["cpu_s"] / runs["counted"]["records"]
     return {
-        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **measured,
         "cpu_us_per_record": {name: round(value, 3) for name, value in cost.items()},
         "ratio_to_drain": {str(n): round(cost[f"flow_{n}"] / cost[f"drain_{n}"], 2) for n in places},
         "ratio_most_to_fewest_places": round(cost[f"flow_{max(places)}"] / cost[f"flow_{min(places)}"], 2),
@@ -132,10 +149,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=6_000_000, help="records of consumption")
     parser.add_argument("--places", type=int, nargs="+", default=list(PLACES), help="pairs of material and location")
+    parser.add_argument("--only", choices=["counted"], help="renew the run for memory alone")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    places = tuple(options.places)
-    result = summary(measure(options.records, places), places)
+    places, now = tuple(options.places), lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if options.only:
+        former = json.loads(RESULTS.read_text(encoding="utf-8"))
+        runs, measured = former["runs"], {"measured_at": former["measured_at"]}
+        places = tuple(map(int, former["ratio_to_drain"]))
+    else:
+        runs, measured = measure(options.records, places), {"measured_at": now()}
+    runs["counted"] = counted(options.records * 5 // 4, max(places))
+    result = summary(runs, places, {**measured, "counted_at": now()})
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.json:
