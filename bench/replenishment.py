@@ -79,14 +79,11 @@ def _fill(kafka: Kafka, spec: ConsumptionTopic, name: str) -> None:
 
 def _flow(kafka: Kafka, spec: ConsumptionTopic, name: str, more: dict[str, Any] | None = None) -> Result:
     """Run the flow, which has to show what plain addition gives."""
-    options = {
-        "bootstrap": kafka.bootstrap,
-        "count": spec.records,
-        "topic": name,
-        "places": spec.places,
+    options = {"bootstrap": kafka.bootstrap, "count": spec.records, "topic": name, "places": spec.places}
+    options |= {
+        "without": ",".join(each for each in ReplenishmentSettings().events if each not in READ),
         **(more or {}),
     }
-    options["without"] = ",".join(name for name in ReplenishmentSettings().events if name not in READ)
     found = run_pinned("bench.stock", CORE, options)
     wanted = truth(spec, datetime.fromisoformat(found["judged_at"]))
     if float(found["on_hand"]) != float(wanted) or found["alerts"]:
@@ -144,6 +141,10 @@ def show(result: dict[str, Any]) -> None:
     console.print(f"to drain: {ratios}; most to fewest places {result['ratio_most_to_fewest_places']}")
 
 
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,15 +153,15 @@ def main() -> None:
     parser.add_argument("--only", choices=["counted"], help="renew the run for memory alone")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
-    places, now = tuple(options.places), lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    places = tuple(options.places)
     if options.only:
         former = json.loads(RESULTS.read_text(encoding="utf-8"))
         runs, measured = former["runs"], {"measured_at": former["measured_at"]}
         places = tuple(map(int, former["ratio_to_drain"]))
     else:
-        runs, measured = measure(options.records, places), {"measured_at": now()}
+        runs, measured = measure(options.records, places), {"measured_at": _now()}
     runs["counted"] = counted(options.records * 5 // 4, max(places))
-    result = summary(runs, places, {**measured, "counted_at": now()})
+    result = summary(runs, places, {**measured, "counted_at": _now()})
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.json:
