@@ -168,6 +168,8 @@ def test_silence_and_delay_are_told_with_time() -> None:
     late = datetime(2026, 3, 7, tzinfo=LATER.tzinfo)
     terms = Terms(order=timedelta(days=90))
     assert kinds(*WAY[:2], instant=late, terms=terms) == ["delivery_late"]
+    (told,) = deviations(followed(*WAY[:2], notice("S1", 30, 60), instant=late), late, terms)
+    assert "100 KGM were to arrive on" in told["message"]
     assert kinds(*WAY, instant=late, terms=terms) == []
 
 
@@ -192,6 +194,9 @@ def test_a_shipment_that_nobody_ordered_is_told_when_it_does_not_arrive(
     assert "no purchase order" in alert["message"]
     part = [each["message"] for each in deviations(found(receipt("R1", 40, 60, "S1")), late, TERMS)]
     assert any("40 KGM" in each for each in part)
+    gone = notice("S2", 31, 7, expected_at=at(9 * 24 * 60), version=2, status="CANCELLED")
+    if expected_at is not None:
+        assert [each["message"] for each in deviations(found(gone), late, TERMS)] == [alert["message"]]
     for mended in (receipt("R1", 40, 100, "S1"), notice("S1", 35, 100, version=2, status="CANCELLED")):
         assert next_look(found(mended), LATER, TERMS) is None
         assert deviations(found(mended), late, TERMS) == []

@@ -143,6 +143,30 @@ def test_what_each_kind_of_consumption_does(kind: str, on_hand: int, allocated: 
     assert (row["on_hand"], row["allocated"]) == (on_hand, allocated)
 
 
+def test_a_batch_may_hold_every_kind_with_and_without_an_order() -> None:
+    """What nobody ordered was not reserved: only the other half takes anything from what is allocated."""
+    kinds = ("ISSUE", "RETURN", "SCRAP", "BY_PRODUCT")
+    rows = [
+        {"kind": kind, "order_id": order, "event_id": f"{kind}{order}", "event_time": at(1), "quantity": Decimal(1)}
+        for order in ("1000471", "")
+        for kind in kinds
+    ]
+    moved = stock_movements.of_consumption(of("MaterialConsumption", *rows))
+    assert moved["effect"].to_list() == ["issue", "return", "out", "in", "out", "in", "out", "in"]
+
+
+def test_a_name_keeps_what_would_part_it_escaped() -> None:
+    """As in the keys of documents, whatever else is in the batch; most names have nothing to escape."""
+    ids = ["plain", "a|b", "a%7Cb", "50%"]
+    rows = [{"kind": "ISSUE", "order_id": "1", "event_id": each, "quantity": Decimal(1)} for each in ids]
+    names = [
+        stock_movements.of_consumption(of("MaterialConsumption", *batch))["movement_id"].to_list()
+        for batch in (rows, rows[:1])
+    ]
+    escaped = ["consumption|plain", "consumption|a%7Cb", "consumption|a%257Cb", "consumption|50%25"]
+    assert names == [escaped, escaped[:1]]
+
+
 def test_never_less_than_nothing_is_allocated() -> None:
     """The ERP does not say what is reserved, or more was taken than reserved."""
     assert shown(balance(0, 100), used((1, 25)))["allocated"] == 0
