@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from operators.request_lifecycle import Progress
-from operators.request_papers import ACKNOWLEDGED
+from operators.request_papers import ACKNOWLEDGED, ORDERED
 
 
 @dataclass(slots=True)
@@ -35,16 +35,24 @@ class Figures:
             self.apart[plant] += bool(len(conditions))
 
     def answered(self, rows: pl.DataFrame, found: Iterable[Progress]) -> None:
-        """First acknowledgements among new rows of PAPER, with the orders that they answer."""
-        first = rows.filter((pl.col("kind") == ACKNOWLEDGED) & (pl.col("revision") == 1))
-        fresh = set(first.select("plant", "purchase_order", "purchase_order_item").iter_rows())
-        if not fresh:
+        """First acknowledgements of orders, where one of the two is among new rows of PAPER."""
+        answers, orders = (_first(rows, kind) for kind in (ACKNOWLEDGED, ORDERED))
+        if not answers | orders:
             return
-        for progress in found:
-            for line in progress.lines:
-                if line.order is not None and line.answer is not None and _item(line.answer) in fresh:
-                    seconds = (line.answer["time"] - line.order["time"]).total_seconds()
-                    self.responses.append((line.answer["plant"], max(0.0, seconds)))
+        for line in (line for progress in found for line in progress.lines):
+            # Once a newer version has come, nobody knows when the first one did.
+            if line.order is None or line.answer is None or line.answer["revision"] > 1:
+                continue
+            item = _item(line.answer)
+            if item in answers or (item in orders and line.order["revision"] == 1):
+                seconds = (line.answer["time"] - line.order["time"]).total_seconds()
+                self.responses.append((line.answer["plant"], max(0.0, seconds)))
+
+
+def _first(rows: pl.DataFrame, kind: str) -> set[tuple[str, str, str]]:
+    """Items of first versions."""
+    first = rows.filter((pl.col("kind") == kind) & (pl.col("revision") == 1))
+    return set(first.select("plant", "purchase_order", "purchase_order_item").iter_rows())
 
 
 def _item(paper: Mapping[str, Any]) -> tuple[str, str, str]:
