@@ -42,6 +42,11 @@ def _dense(column: pl.Series) -> pa.Array:
     return column.to_arrow(compat_level=pl.CompatLevel.oldest() if is_long else pl.CompatLevel.newest())
 
 
+def own_text(name: str) -> pl.Expr:
+    """Text as a copy: else a few rows that are kept keep the text of all that they were chosen from, or read with."""
+    return pl.concat_str(pl.col(name), pl.lit(""))
+
+
 def from_bytes(data: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """The frame of a snapshot with today's columns: those it did not have yet are null."""
     frame = pl.read_ipc_stream(io.BytesIO(data))

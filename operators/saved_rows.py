@@ -87,6 +87,11 @@ class SavedRows:
         if self.height >= LEAST:
             self._rows = None
 
+    @property
+    def resting(self) -> bool:
+        """Whether the rows would have to be read from their bytes."""
+        return self._rows is None
+
     def bytes(self) -> bytes:
         """Arrow IPC stream; compressed well, since it is written again with each snapshot."""
         if self._fetch is not None:

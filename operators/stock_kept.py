@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, cast
 
 import polars as pl
 
-from operators.frames import from_bytes
+from operators.frames import from_bytes, own_text
 from operators.saved_rows import SavedRows
 from operators.stock import STOCK_KEY
 
@@ -25,6 +25,8 @@ _MOST_CHUNKS = 24
 FILE_ROWS = 8000
 #: Rows from which a chunk is not joined with others any more.
 _LARGE = 2_000_000
+#: Rows that a look-up may leave in memory, some 75 MB: the next ones of the instant look at the same.
+_MOST_AWAKE = 500_000
 
 
 class Files(Protocol):
@@ -68,6 +70,7 @@ class KeptRows:
 
     def __init__(self, schema: dict[str, pl.DataType], files: Files | None = None) -> None:
         self._schema, self._files = schema, files
+        self._texts = [name for name, kind in schema.items() if kind == pl.String]
         self.chunks: list[_Chunk] = []
         self._asked = False
         self._left: list[str] = []  # files that no chunk has any more, since the last snapshot
@@ -84,10 +87,20 @@ class KeptRows:
             self.chunks.append(_Chunk.of(part))
 
     def of(self, keys: pl.DataFrame, on: Sequence[str] = _KEY) -> pl.DataFrame:
-        """Rows with these keys."""
+        """Rows with these keys.
+
+        Of hours of movements few chunks stay in memory, and of the others nothing but the rows that were found.
+        """
         self._asked = True
-        found = [chunk.part.rows.join(keys, on=on, how="semi") for chunk in self.chunks]
-        return pl.concat([pl.DataFrame(schema=self._schema), *found])
+        found, awake = [pl.DataFrame(schema=self._schema)], 0
+        for chunk in self.chunks:
+            rows = chunk.part.rows.join(keys, on=on, how="semi")
+            awake += chunk.part.height
+            if awake > _MOST_AWAKE:
+                chunk.part.rest()
+                rows = rows.with_columns(map(own_text, self._texts))
+            found.append(rows)
+        return pl.concat(found)
 
     def tidy(self) -> None:
         """The smaller half becomes one, where there are many: a row is serialised again only a few times."""
@@ -114,6 +127,7 @@ class KeptRows:
                     kept += [_Chunk.of(SavedRows(rows))] if rows.height else []
                     self._leave([chunk])
                     continue
+                chunk.part.rest()
             kept.append(chunk)
         self.chunks = kept
 

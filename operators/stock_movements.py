@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from operators.document_keys import document_key
+from operators.frames import own_text
 from operators.stock import MOVEMENT, STOCK_KEY
 from operators.stock_moved import MOVED, by_status
 from schemas.vectors import INLINE
@@ -75,14 +76,9 @@ def _own_id(kind: str, event_ids: pl.Series) -> pl.Expr:
 def _moved(records: pl.DataFrame, effect: pl.Series, kind: str) -> pl.DataFrame:
     movement_id = _own_id(kind, records["event_id"])
     named = {"effect": pl.lit(effect), "movement_id": movement_id, "time": pl.col("event_time")}
-    named |= {name: _own(name) for name in STOCK_KEY if (records[name].str.len_bytes() > INLINE).any()}
+    named |= {name: own_text(name) for name in STOCK_KEY if (records[name].str.len_bytes() > INLINE).any()}
     rows = records.select(named.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in MOVED.items())
     return rows.filter(pl.col("effect").is_not_null()) if rows["effect"].null_count() else rows
-
-
-def _own(name: str) -> pl.Expr:
-    """Text that refers to the bytes of its batch, as a copy: these rows are kept for hours, and a batch is large."""
-    return pl.concat_str(pl.col(name), pl.lit(""))
 
 
 def of_receipts(records: pl.DataFrame) -> pl.DataFrame:

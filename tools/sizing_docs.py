@@ -61,7 +61,7 @@ de-duplication and recoverable state, without history and ledger: the cost of th
 cheapest of four runs. Such figures vary by a tenth or two from run to run, so a difference between the lines that is
 as small as that says nothing. What is kept (movements since `keep_h` before the newest balance of each place) is
 written once, to files beside the recovery store ([ADR 0026](adr/0026-kept-movements-lie-in-files.md)). When a place is
-counted or something comes late, all that its shard keeps is read.
+counted or something comes late, all that its shard keeps is read, a file at a time; what is found is in memory at once.
 In a run in which the ERP counts all places again after every 300,000 records, {first:,} MiB at most in the first
 third, {second:,} in the second, {last:,} in the last.
 In that run a record costs {counted:.1f} µs, nearly all of it the balances, of which one comes for

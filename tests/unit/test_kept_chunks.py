@@ -55,6 +55,44 @@ def test_rows_are_the_same_whether_they_lie_in_files_or_not(seed: int, monkeypat
     assert folder.read
 
 
+@pytest.mark.parametrize("most", [0, LEAST, 10**9])
+def test_a_look_up_of_many_rows_leaves_few_of_them_in_memory(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that is counted is found in hours of movements, which do not come into memory together."""
+    monkeypatch.setattr(stock_kept, "FILE_ROWS", LEAST)
+    monkeypatch.setattr(stock_kept, "_MOST_AWAKE", most)
+    kept, chunks = KeptRows(MOVED, Folder()), 5
+    for minute in range(chunks):
+        kept.add(SavedRows(moved(LEAST, minute * LEAST, minute)))
+    kept.snapshot()
+    every = moved(chunks * LEAST).with_columns(time=START + pl.duration(minutes=pl.int_range(pl.len()) // LEAST))
+    place = moved(1).select("plant", "material", "storage_location")
+    for _ in range(2):
+        found = kept.of(place)
+        assert sorted(found.rows()) == sorted(every.join(place, on=place.columns, how="semi").rows())
+    awake = [chunk for chunk in kept.chunks if not chunk.part.resting]
+    assert len(awake) == min(most // LEAST, chunks)
+    name = len("issue|00000000")
+    held = sum(map(_bytes_of_text, found["movement_id"].get_chunks()))
+    assert held <= (found.height + len(awake) * LEAST) * name
+
+
+def _bytes_of_text(names: pl.Series) -> int:
+    """Text that a column holds on to, whether its rows use it or not."""
+    buffers = names.to_arrow(compat_level=pl.CompatLevel.newest()).buffers()
+    return sum(buffer.size for buffer in buffers[2:])
+
+
+def test_what_stays_rests_again_when_old_rows_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock_kept, "FILE_ROWS", LEAST)
+    kept = KeptRows(MOVED, Folder())
+    for minute in range(3):
+        kept.add(SavedRows(moved(LEAST, minute * LEAST, minute)))
+    kept.snapshot()
+    kept.prune(START + timedelta(hours=1), lambda each: each)
+    assert all(chunk.part.resting for chunk in kept.chunks)
+    assert kept.rows == 3 * LEAST
+
+
 def test_files_of_what_has_left_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One snapshot after the one that does not name them any more."""
     monkeypatch.setattr(stock_kept, "FILE_ROWS", LEAST)
