@@ -10,26 +10,19 @@ import pytest
 
 from operators.replenishment_figures import Figures
 from operators.request_lifecycle import Terms, progress
-from operators.request_papers import merge_papers, papers
-from schemas.contracts import contract
-from schemas.types import polars_schema
-from tests.flows.stock_memory import CONTRACTS
+from operators.request_papers import merge_papers
 from tests.flows.stock_records import Record, answer, at, order
+from tests.unit.test_request_lifecycle import paper
 
 
 def heard(*batches: list[Record]) -> list[tuple[str, float]]:
     """Responses after records in batches."""
     figures, known = Figures(), merge_papers([])
     for batch in batches:
-        rows = [_paper(record) for record in batch]
+        rows = [paper(record) for record in batch]
         known = merge_papers([known, *rows])
         figures.answered(pl.concat(rows), [progress(known.to_dicts(), at(600), Terms())])
     return figures.responses
-
-
-def _paper(record: Record) -> pl.DataFrame:
-    name = CONTRACTS[record["event_id"][0]]
-    return papers(name, pl.DataFrame([record], schema=polars_schema(contract(name))))
 
 
 ORDER, ANSWER = order(10, 100), answer(25, 100)
